@@ -1,0 +1,1 @@
+"""What the user wants: settings files, ssh_config, the resolved tunnel."""

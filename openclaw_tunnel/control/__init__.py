@@ -1,0 +1,1 @@
+"""Daemon and command line talk over one Unix socket."""

@@ -1,0 +1,50 @@
+"""What shall be done; the supervisor carries it out and answers with an event."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Timer(StrEnum):
+    """The clocks of a tunnel. Starting one that runs sets it anew."""
+
+    RETRY = "retry"
+    PROBE = "probe"
+    STABLE = "stable"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenConnection:
+    """Dial; answer with Connected or ConnectFailed of this attempt."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseConnection:
+    """Close the connection, or give up the dial, of this attempt; answer with ConnectionClosed."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartTimer:
+    """Answer with the timer's event (RetryDue, ProbeDue, StabilityReached) after ``delay`` seconds."""
+
+    timer: Timer
+    delay: float
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTimers:
+    """No timer is wanted any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunProbe:
+    """Ask the gateway over this attempt's connection; answer with ProbePassed or ProbeFailed."""
+
+    attempt: int
+
+
+Command = OpenConnection | CloseConnection | StartTimer | CancelTimers | RunProbe

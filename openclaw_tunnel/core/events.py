@@ -1,0 +1,135 @@
+"""What has happened to a tunnel. Every event that belongs to an attempt carries its number; answers of
+an older attempt are recognised by it and dropped."""
+
+from dataclasses import dataclass
+
+from openclaw_tunnel.core.failures import Failure
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequested:
+    """The user wants the tunnel."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested:
+    """The user wants it no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestartRequested:
+    """The user wants a new SSH connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The SSH connection of this attempt is up: logged in, host key verified."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectFailed:
+    """The attempt ended without a connection."""
+
+    attempt: int
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLost:
+    """An established connection is gone."""
+
+    attempt: int
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionClosed:
+    """What CloseConnection asked for is done."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProbePassed:
+    """The gateway answered as one (or the probe the user chose was content with less)."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFailed:
+    """The gateway did not answer as one."""
+
+    attempt: int
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRefused:
+    """A client's channel was refused by the far end: worth a look at the gateway."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class RetryDue:
+    """The RETRY timer of this attempt ran out."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeDue:
+    """The PROBE timer of this attempt ran out."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class StabilityReached:
+    """The STABLE timer of this attempt ran out."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClientWaiting:
+    """A local client waits for the link."""
+
+
+@dataclass(frozen=True, slots=True)
+class Woke:
+    """The computer was asleep."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkChanged:
+    """An address, a route or a link of this computer changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilesChanged:
+    """A file the tunnel's settings come from changed: ssh config, known_hosts, key, openclaw.json."""
+
+
+Event = (
+    StartRequested
+    | StopRequested
+    | RestartRequested
+    | Connected
+    | ConnectFailed
+    | ConnectionLost
+    | ConnectionClosed
+    | ProbePassed
+    | ProbeFailed
+    | ChannelRefused
+    | RetryDue
+    | ProbeDue
+    | StabilityReached
+    | ClientWaiting
+    | Woke
+    | NetworkChanged
+    | FilesChanged
+)

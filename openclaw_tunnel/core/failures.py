@@ -1,0 +1,210 @@
+"""Everything that can go wrong with a tunnel, as data: what it is called, who must act, what to do next.
+
+A failure is *transient* (trying again may help, the tunnel goes on by itself) or *permanent* (it will
+fail the same way until a person changes something; the tunnel stops in FAILED and says so).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+from openclaw_tunnel.errors import ExitCode
+
+
+class Code(StrEnum):
+    """The stable name of a kind of failure, as ``status --json`` shows it."""
+
+    DNS = "dns"
+    REFUSED = "refused"
+    TIMEOUT = "timeout"
+    NO_ROUTE = "no_route"
+    NOT_SSH = "not_ssh"
+    PROXY = "proxy"
+    NEGOTIATION = "negotiation"
+    AUTH_DENIED = "auth_denied"
+    KEY_LOCKED = "key_locked"
+    AGENT_UNREACHABLE = "agent_unreachable"
+    HOST_KEY_UNKNOWN = "host_key_unknown"
+    HOST_KEY_CHANGED = "host_key_changed"
+    HOST_KEY_REVOKED = "host_key_revoked"
+    FORWARDING_FORBIDDEN = "forwarding_forbidden"
+    PORT_IN_USE = "port_in_use"
+    PORT_NOT_ALLOWED = "port_not_allowed"
+    CONFIG = "config"
+    LOST = "lost"
+    KEEPALIVE_TIMEOUT = "keepalive_timeout"
+    NOT_LISTENING = "not_listening"
+    NOT_A_GATEWAY = "not_a_gateway"
+    GATEWAY_STARTING = "gateway_starting"
+    GATEWAY_UNREACHABLE = "gateway_unreachable"
+    BUG = "bug"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What all failures of one code have in common.
+
+    ``hint`` may use ``{name}`` fields; they are filled from ``Failure.facts`` (``{target}``: the target as
+    the user typed it, ``{host}``: ``host:port``, and what the code's row below names).
+    """
+
+    permanent: bool
+    exit_code: ExitCode
+    hint: str
+
+
+def _transient(exit_code: ExitCode, hint: str) -> Kind:
+    return Kind(False, exit_code, hint)
+
+
+def _permanent(exit_code: ExitCode, hint: str) -> Kind:
+    return Kind(True, exit_code, hint)
+
+
+KINDS: Mapping[Code, Kind] = MappingProxyType(
+    {
+        Code.DNS: _transient(
+            ExitCode.UNREACHABLE,
+            "check the spelling of the host and that this computer is online: ssh -G {target} shows the name",
+        ),
+        Code.REFUSED: _transient(
+            ExitCode.UNREACHABLE,
+            "is the SSH server running on {host}, and is that its port? On that machine: systemctl status ssh",
+        ),
+        Code.TIMEOUT: _transient(
+            ExitCode.UNREACHABLE,
+            "is the host switched on, and reachable from this network (VPN, firewall)? Try: ssh -v {target}",
+        ),
+        Code.NO_ROUTE: _transient(
+            ExitCode.UNREACHABLE,
+            "this computer has no way to that address: check the network, or the VPN the host is behind",
+        ),
+        Code.NOT_SSH: _transient(
+            ExitCode.UNREACHABLE,
+            "what answers on {host} is no SSH server, or hangs up at once: check host and port; try: ssh -v {target}",
+        ),
+        Code.PROXY: _transient(
+            ExitCode.UNREACHABLE,
+            "the way through ProxyCommand or ProxyJump failed: try it with: ssh -v {target}",
+        ),
+        Code.NEGOTIATION: _permanent(
+            ExitCode.UNREACHABLE,
+            "client and server share no algorithm: see Ciphers, MACs, KexAlgorithms and HostKeyAlgorithms in: "
+            "ssh -G {target}",
+        ),
+        Code.AUTH_DENIED: _permanent(
+            ExitCode.LOGIN,
+            "install a key of yours on the host with: ssh-copy-id {target}, or name the right one with -i FILE "
+            "(IdentityFile in ssh_config)",
+        ),
+        Code.KEY_LOCKED: _permanent(
+            ExitCode.LOGIN,
+            "load the key into the SSH agent, then bring the tunnel up again: ssh-add {key}",
+        ),
+        Code.AGENT_UNREACHABLE: _transient(
+            ExitCode.LOGIN,
+            "start or restart the SSH agent (ssh-add -l must answer), or name a key file with -i FILE",
+        ),
+        Code.HOST_KEY_UNKNOWN: _permanent(
+            ExitCode.HOST_KEY,
+            "compare the fingerprint with the host's own, then remember the key: {trust}",
+        ),
+        Code.HOST_KEY_CHANGED: _permanent(
+            ExitCode.HOST_KEY,
+            "do not go on unless you know why it changed (host reinstalled?); then replace the old key: {trust}",
+        ),
+        Code.HOST_KEY_REVOKED: _permanent(
+            ExitCode.HOST_KEY,
+            "this key is marked as revoked in {file}: do not connect; ask whoever runs the host for its new key",
+        ),
+        Code.FORWARDING_FORBIDDEN: _permanent(
+            ExitCode.FORWARDING,
+            "on the host, allow it for this user in sshd_config: AllowTcpForwarding yes (or local), and PermitOpen, "
+            "if set, must list {to}",
+        ),
+        Code.PORT_IN_USE: _permanent(
+            ExitCode.LOCAL_PORT,
+            "stop what uses the port, or choose another local port: -p PORT",
+        ),
+        Code.PORT_NOT_ALLOWED: _permanent(
+            ExitCode.LOCAL_PORT,
+            "choose a local port of 1024 or above on an address of this computer: -p PORT",
+        ),
+        Code.CONFIG: _permanent(ExitCode.CONFIG, "{hint}"),
+        Code.LOST: _transient(ExitCode.UNREACHABLE, "nothing to do: the tunnel reconnects by itself"),
+        Code.KEEPALIVE_TIMEOUT: _transient(
+            ExitCode.UNREACHABLE, "nothing to do: the tunnel reconnects as soon as the network lets it"
+        ),
+        Code.NOT_LISTENING: _transient(
+            ExitCode.NOT_LISTENING,
+            "start the gateway on {target}: openclaw gateway run, or check its port there (remote port here: {to})",
+        ),
+        Code.NOT_A_GATEWAY: _transient(
+            ExitCode.NOT_A_GATEWAY,
+            "something else answers on {to} of {target}: give the gateway's own port with -r PORT",
+        ),
+        Code.GATEWAY_STARTING: _transient(
+            ExitCode.NOT_LISTENING, "nothing to do: the gateway on {target} is starting, the tunnel waits for it"
+        ),
+        Code.GATEWAY_UNREACHABLE: _transient(
+            ExitCode.NOT_LISTENING, "the gateway on {target} does not answer: look at its log there: openclaw logs"
+        ),
+        Code.BUG: _permanent(
+            ExitCode.BUG, "this is a bug of openclaw-tunnel: the log has the details (openclaw-tunnel logs)"
+        ),
+    }
+)
+
+
+class _Facts(dict[str, str]):
+    """A fact nobody supplied reads as its own name in capitals, as in a usage line."""
+
+    def __missing__(self, key: str) -> str:
+        return key.upper()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One thing that went wrong.
+
+    Attributes:
+        code: which row of ``KINDS`` it is.
+        message: what happened, to what; one line, without secret.
+        facts: values for the ``{fields}`` of the code's hint.
+    """
+
+    code: Code
+    message: str
+    facts: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def permanent(self) -> bool:
+        """True where trying again cannot help before a person has changed something."""
+        return KINDS[self.code].permanent
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The exit code of a command that ends with this failure."""
+        return KINDS[self.code].exit_code
+
+    @property
+    def hint(self) -> str:
+        """The next step for the user."""
+        return KINDS[self.code].hint.format_map(_Facts(self.facts))
+
+    def with_facts(self, **facts: str) -> "Failure":
+        """The same failure, with facts added where it does not have them yet."""
+        return Failure(self.code, self.message, MappingProxyType({**facts, **self.facts}))
+
+    def to_json(self, at: str | None = None) -> dict[str, Any]:
+        """The ``failure`` object of ``status --json``; ``at`` is an RFC 3339 time."""
+        return {
+            "code": str(self.code),
+            "message": self.message,
+            "hint": self.hint,
+            "permanent": self.permanent,
+            "exit_code": int(self.exit_code),
+            "at": at,
+        }

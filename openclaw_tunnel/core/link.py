@@ -1,0 +1,116 @@
+"""What the rest of the program knows of an SSH connection: a port in the hexagonal sense.
+
+``ssh/connection.py`` implements it with asyncssh; tests pass their own. Nothing above ``ssh/`` sees more.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from openclaw_tunnel.core.failures import Failure
+
+
+class LinkLost(Exception):
+    """The SSH connection went away while, or before, something was asked of it."""
+
+
+class ChannelFailed(Exception):
+    """The far end would not open a channel, or took longer than the deadline.
+
+    ``failure.code`` is NOT_LISTENING (nothing accepts there), FORWARDING_FORBIDDEN (the server's rules),
+    TIMEOUT (no answer within the deadline) or, for everything else, GATEWAY_UNREACHABLE.
+    """
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """What the SSH server said of itself: its version string without ``SSH-2.0-``, the cipher towards it."""
+
+    version: str
+    cipher: str
+
+
+class Channel(Protocol):
+    """One open direct-tcpip (or direct-streamlocal) channel: the write half of a pipe.
+
+    What arrives is delivered to the ``asyncio.Protocol`` given to :meth:`Link.open_channel`, with the calls
+    and rules of asyncio: ``data_received``, ``eof_received``, ``pause_writing``, ``resume_writing`` and, once
+    and last, ``connection_lost(exc)``; ``connection_made`` is not called. After ``eof_received`` the channel
+    stays open for writing, whatever is returned.
+    """
+
+    def write(self, data: bytes) -> None:
+        """Send; never blocks, ``pause_writing`` says when to hold back."""
+
+    def write_eof(self) -> None:
+        """Send no more; may be called once. What arrives is still delivered."""
+
+    def pause_reading(self) -> None:
+        """Deliver nothing more for now: the far end stops when its window is used up."""
+
+    def resume_reading(self) -> None:
+        """Go on delivering."""
+
+    def close(self) -> None:
+        """Close after what was written is sent; idempotent."""
+
+    def abort(self) -> None:
+        """Close now; idempotent."""
+
+
+class Link(Protocol):
+    """One live SSH connection."""
+
+    @property
+    def server(self) -> ServerInfo:
+        """Who answered."""
+
+    async def open_channel(self, host: str, port: int, receiver: Any, *, timeout: float) -> Channel:
+        """Open a direct-tcpip channel to ``host``:``port`` as the SSH server sees it.
+
+        ``port`` 0 means that ``host`` is the path of a Unix socket (direct-streamlocal@openssh.com).
+
+        Args:
+            receiver: an ``asyncio.Protocol`` that gets what arrives. Calls may begin before this returns.
+            timeout: seconds until the channel must be open.
+
+        Raises:
+            ChannelFailed: refused, forbidden or too late. The connection itself goes on.
+            LinkLost: the connection is gone.
+        """
+
+    async def ping(self, *, timeout: float) -> float:
+        """Ask the SSH server for any answer at all; the round-trip time in seconds.
+
+        Raises:
+            TimeoutError: none came in time.
+            LinkLost: the connection is gone.
+        """
+
+    async def close(self) -> None:
+        """Close the connection, its jump hosts and its proxy process; idempotent, at most a second or two."""
+
+    async def wait_lost(self) -> Failure:
+        """Return when the connection is gone, with the reason (LOST, KEEPALIVE_TIMEOUT, ...)."""
+
+
+class DialFailed(Exception):
+    """A dial ended without a connection."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class Connector(Protocol):
+    """Dials one tunnel's SSH server, each time with the settings of the moment."""
+
+    async def connect(self) -> Link:
+        """Dial once, within the policy's connect deadline; cancelling gives the dial up.
+
+        Raises:
+            DialFailed: with the failure, already in our words.
+        """

@@ -1,0 +1,30 @@
+"""The numbers behind the behaviour; each is a setting of tunnels.json5. All times are seconds."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How patient, how eager and how careful one tunnel is.
+
+    The defaults and the reasons for them: the first retry comes at once because most losses are one
+    dropped connection; attempts are forgotten only after ``stable_after`` of UP, because resetting on
+    connect loops at full speed against a server that accepts and drops.
+    """
+
+    connect_timeout: float = 10.0  # DNS, TCP, key exchange and login together, agent included
+    channel_timeout: float = 10.0  # opening one direct-tcpip channel
+    keepalive_interval: float = 15.0
+    keepalive_count: int = 3
+    backoff_first: float = 1.0  # upper end of the jitter before the second retry
+    backoff_max: float = 60.0
+    dial_gap: float = 1.0  # waiting clients never cause more than one dial in this time
+    stable_after: float = 60.0
+    flap_losses: int = 5  # so many losses ...
+    flap_window: float = 300.0  # ... within this time are shown as flapping
+    hold: float = 10.0  # a client that arrives while the link is down waits this long
+    probe_interval: float = 15.0  # while UP
+    probe_retry: float = 0.5  # after a failed probe, until there were too many of them
+    probe_failures: int = 3  # so many in a row make the gateway count as down
+    probe_degraded: float = 2.0  # while DEGRADED
+    probe_timeout: float = 5.0

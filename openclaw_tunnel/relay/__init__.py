@@ -1,0 +1,1 @@
+"""The data path: local ports, waiting clients, pipes."""

@@ -1,0 +1,1 @@
+"""The SSH edge: the only folder that imports asyncssh."""
