@@ -74,6 +74,7 @@ class TunnelSpec:
     Attributes:
         name: how commands call it.
         target: the SSH destination exactly as the user typed it (alias, user@host, ssh://...).
+        address: ``user@host:port`` that ssh_config made of the target when the tunnel was asked for; for display.
         forwards: the first leads to the gateway and is the one that probes use; at least one.
         identity: private key file given with ``-i`` or ``gateway.remote.sshIdentity``; empty: ssh_config decides.
         ssh_config: file given with ``-F``; empty: the user's and the system's.
@@ -90,6 +91,7 @@ class TunnelSpec:
     probe: Probe = Probe.GATEWAY
     allow_remote_clients: bool = False
     policy: Policy = field(default_factory=Policy)
+    address: str = ""
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -119,6 +121,7 @@ class TunnelSpec:
             "ssh_config": self.ssh_config,
             "probe": str(self.probe),
             "allow_remote_clients": self.allow_remote_clients,
+            "address": self.address,
             "policy": {k: getattr(self.policy, k) for k in Policy.__dataclass_fields__},
         }
 
@@ -139,6 +142,7 @@ class TunnelSpec:
             probe=Probe(data["probe"]),
             allow_remote_clients=data["allow_remote_clients"],
             policy=Policy(**data["policy"]),
+            address=data["address"],
         )
 
 

@@ -1,0 +1,186 @@
+"""The one value that ``status``, ``--watch``, ``--json`` and every view show."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from openclaw_tunnel.core.states import State
+
+STATUS_VERSION = 1
+"""Changes when a field of ``status --json`` is renamed or removed, never when one is added."""
+
+
+class Verdict(StrEnum):
+    """What is known of the gateway behind the tunnel."""
+
+    HEALTHY = "healthy"
+    STARTING = "starting"
+    NOT_LISTENING = "not_listening"
+    NOT_A_GATEWAY = "not_a_gateway"
+    PROTOCOL_MISMATCH = "protocol_mismatch"
+    AUTH_FAILED = "auth_failed"
+    PAIRING_REQUIRED = "pairing_required"
+    LIMITED_SCOPE = "limited_scope"
+    UNREACHABLE = "unreachable"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCounts:
+    """Local clients of one forward: carried now, held now, accepted since the tunnel started."""
+
+    open: int = 0
+    waiting: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ByteCounts:
+    """Bytes since the tunnel started: ``sent`` from local clients to the far end, ``received`` the other way."""
+
+    sent: int = 0
+    received: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardStatus:
+    """One LocalForward: addresses as ``host:port`` or socket path; ``listening``: the local port is bound."""
+
+    listen: str
+    to: str
+    listening: bool
+    clients: ClientCounts = ClientCounts()
+    bytes: ByteCounts = ByteCounts()
+
+
+@dataclass(frozen=True, slots=True)
+class SshStatus:
+    """The SSH connection; ``server`` is its version string, ``rtt_ms`` the last measured round trip."""
+
+    connected: bool = False
+    server: str | None = None
+    cipher: str | None = None
+    rtt_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayStatus:
+    """The gateway; ``latency_ms`` of the last probe, ``detail`` a sentence where all is not well."""
+
+    verdict: Verdict = Verdict.UNKNOWN
+    version: str | None = None
+    latency_ms: float | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetryStatus:
+    """``attempt``: failed tries in a row (0 while connected); ``next_in_s``: seconds to the next one."""
+
+    attempt: int = 0
+    next_in_s: float | None = None
+    flapping: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Since the tunnel started: connections made, connections lost, clients that had to wait."""
+
+    connects: int = 0
+    losses: int = 0
+    held_clients: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FailureStatus:
+    """The failure that the present state is about; see ``core.failures``. ``at`` is an RFC 3339 time."""
+
+    code: str
+    message: str
+    hint: str
+    permanent: bool
+    exit_code: int
+    at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One tunnel at one moment.
+
+    Attributes:
+        since: RFC 3339 time of the last change of ``state``.
+        target: ``user@host:port`` as ssh_config resolves it.
+        alias: the destination as the user typed it.
+    """
+
+    name: str
+    state: State
+    since: str
+    target: str
+    alias: str
+    forwards: tuple[ForwardStatus, ...]
+    ssh: SshStatus = SshStatus()
+    gateway: GatewayStatus = GatewayStatus()
+    retry: RetryStatus = RetryStatus()
+    counters: Counters = Counters()
+    failure: FailureStatus | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """An element of ``tunnels`` in ``status --json``."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Snapshot":
+        """Read what :meth:`to_json` wrote; fields that a newer daemon added are passed over.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is no such object.
+        """
+        failure = data["failure"]
+        gateway = _known(GatewayStatus, data["gateway"])
+        return cls(
+            name=data["name"],
+            state=State(data["state"]),
+            since=data["since"],
+            target=data["target"],
+            alias=data["alias"],
+            forwards=tuple(
+                ForwardStatus(
+                    listen=f["listen"],
+                    to=f["to"],
+                    listening=f["listening"],
+                    clients=ClientCounts(**_known(ClientCounts, f["clients"])),
+                    bytes=ByteCounts(**_known(ByteCounts, f["bytes"])),
+                )
+                for f in data["forwards"]
+            ),
+            ssh=SshStatus(**_known(SshStatus, data["ssh"])),
+            gateway=GatewayStatus(**{**gateway, "verdict": Verdict(gateway["verdict"])}),
+            retry=RetryStatus(**_known(RetryStatus, data["retry"])),
+            counters=Counters(**_known(Counters, data["counters"])),
+            failure=FailureStatus(**_known(FailureStatus, failure)) if failure else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonInfo:
+    """Who answers: process id, RFC 3339 start time, version of this program."""
+
+    pid: int
+    started_at: str
+    version: str
+
+
+def report(daemon: DaemonInfo | None, tunnels: Sequence[Snapshot]) -> dict[str, Any]:
+    """The whole object of ``status --json``; ``daemon`` None where none runs."""
+    return {
+        "version": STATUS_VERSION,
+        "daemon": asdict(daemon) if daemon else None,
+        "tunnels": [t.to_json() for t in tunnels],
+    }
+
+
+def _known(cls: type, data: dict[str, Any]) -> dict[str, Any]:
+    names: Any = getattr(cls, "__dataclass_fields__", {})
+    return {k: v for k, v in data.items() if k in names}
