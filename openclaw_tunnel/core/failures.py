@@ -5,7 +5,7 @@ fail the same way until a person changes something; the tunnel stops in FAILED a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -177,7 +177,7 @@ class Failure:
 
     code: Code
     message: str
-    facts: Mapping[str, str] = MappingProxyType({})
+    facts: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def permanent(self) -> bool:
@@ -196,7 +196,7 @@ class Failure:
 
     def with_facts(self, **facts: str) -> "Failure":
         """The same failure, with facts added where it does not have them yet."""
-        return Failure(self.code, self.message, MappingProxyType({**facts, **self.facts}))
+        return Failure(self.code, self.message, {**facts, **self.facts})
 
     def to_json(self, at: str | None = None) -> dict[str, Any]:
         """The ``failure`` object of ``status --json``; ``at`` is an RFC 3339 time."""

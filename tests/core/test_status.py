@@ -1,0 +1,88 @@
+"""The snapshot, field for field as the contract of ``status --json`` has it."""
+
+import json
+from typing import Any
+
+from openclaw_tunnel.core.states import State
+from openclaw_tunnel.core.status import (
+    ByteCounts,
+    ClientCounts,
+    Counters,
+    DaemonInfo,
+    FailureStatus,
+    ForwardStatus,
+    GatewayStatus,
+    RetryStatus,
+    Snapshot,
+    SshStatus,
+    Verdict,
+    report,
+)
+
+SNAPSHOT = Snapshot(
+    name="default",
+    state=State.UP,
+    since="2026-11-22T06:00:01Z",
+    target="me@gateway.example:22",
+    alias="gateway",
+    forwards=(
+        ForwardStatus(
+            "127.0.0.1:18789", "127.0.0.1:18789", True, ClientCounts(2, 0, 17), ByteCounts(sent=1200, received=98000)
+        ),
+    ),
+    ssh=SshStatus(True, "OpenSSH_9.2p1", "aes128-gcm@openssh.com", 21.4),
+    gateway=GatewayStatus(Verdict.HEALTHY, "2026.9.6", 24.0),
+    retry=RetryStatus(),
+    counters=Counters(3, 2, 5),
+)
+
+CONTRACT: dict[str, Any] = {
+    "version": 1,
+    "daemon": {"pid": 4242, "started_at": "2026-11-22T06:00:00Z", "version": "0.1.0"},
+    "tunnels": [
+        {
+            "name": "default",
+            "state": "up",
+            "since": "2026-11-22T06:00:01Z",
+            "target": "me@gateway.example:22",
+            "alias": "gateway",
+            "forwards": [
+                {
+                    "listen": "127.0.0.1:18789",
+                    "to": "127.0.0.1:18789",
+                    "listening": True,
+                    "clients": {"open": 2, "waiting": 0, "total": 17},
+                    "bytes": {"sent": 1200, "received": 98000},
+                }
+            ],
+            "ssh": {"connected": True, "server": "OpenSSH_9.2p1", "cipher": "aes128-gcm@openssh.com", "rtt_ms": 21.4},
+            "gateway": {"verdict": "healthy", "version": "2026.9.6", "latency_ms": 24.0, "detail": None},
+            "retry": {"attempt": 0, "next_in_s": None, "flapping": False},
+            "counters": {"connects": 3, "losses": 2, "held_clients": 5},
+            "failure": None,
+        }
+    ],
+}
+
+
+def test_the_contract_field_for_field() -> None:
+    made = report(DaemonInfo(4242, "2026-11-22T06:00:00Z", "0.1.0"), [SNAPSHOT])
+    assert json.loads(json.dumps(made)) == CONTRACT
+
+
+def test_no_daemon() -> None:
+    assert report(None, []) == {"version": 1, "daemon": None, "tunnels": []}
+
+
+def test_a_snapshot_survives_the_wire() -> None:
+    failure = FailureStatus("dns", "no such name", "check it", False, 20, "2026-11-22T06:00:01Z")
+    for snapshot in (SNAPSHOT, Snapshot("n", State.FAILED, "t", "a@b:22", "b", (), failure=failure)):
+        assert Snapshot.from_json(json.loads(json.dumps(snapshot.to_json()))) == snapshot
+
+
+def test_fields_of_a_newer_daemon_are_passed_over() -> None:
+    data = json.loads(json.dumps(SNAPSHOT.to_json()))
+    data["new"] = 1
+    data["ssh"]["new"] = 1
+    data["forwards"][0]["clients"]["new"] = 1
+    assert Snapshot.from_json(data) == SNAPSHOT
