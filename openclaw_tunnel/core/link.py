@@ -108,6 +108,13 @@ class DialFailed(Exception):
 class Connector(Protocol):
     """Dials one tunnel's SSH server, each time with the settings of the moment."""
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Absolute paths whose change may let the next dial end differently: ssh config, known_hosts, keys.
+
+        Known after the first dial; before it, what can be told from the spec alone.
+        """
+
     async def connect(self) -> Link:
         """Dial once, within the policy's connect deadline; cancelling gives the dial up.
 

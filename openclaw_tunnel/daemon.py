@@ -1,0 +1,341 @@
+"""All tunnels of one user in one process: start, reload, stop, signals, and the answers to the command line."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import resource
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from openclaw_tunnel import __version__
+from openclaw_tunnel.config.model import TunnelSpec
+from openclaw_tunnel.config.paths import Paths, ensure_private_dir
+from openclaw_tunnel.config.resolve import UpOptions, resolve
+from openclaw_tunnel.control.messages import unknown_method
+from openclaw_tunnel.control.server import ControlServer, DaemonLock
+from openclaw_tunnel.core import events as ev
+from openclaw_tunnel.core.failures import Failure
+from openclaw_tunnel.core.link import Connector
+from openclaw_tunnel.core.states import LINK_STATES, State
+from openclaw_tunnel.core.status import DaemonInfo, report
+from openclaw_tunnel.errors import ExitCode, RequestRefused, TunnelError
+from openclaw_tunnel.host.tasks import Tasks
+from openclaw_tunnel.relay.listener import BindFailed
+from openclaw_tunnel.ssh.connection import SshConnector
+from openclaw_tunnel.supervisor import Supervisor, utc_now
+
+logger = logging.getLogger(__name__)
+
+IDLE = 15.0
+"""Seconds a daemon without a tunnel waits for its first one."""
+
+Emit = Callable[[dict[str, Any]], None]
+MakeConnector = Callable[[TunnelSpec], Connector]
+
+
+@dataclass(slots=True)
+class _Tunnel:
+    """A running tunnel and, where the command line told them, the options it was made from."""
+
+    supervisor: Supervisor
+    options: UpOptions | None
+
+
+class Daemon:
+    """Answers the control socket and holds the supervisors."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        env: Mapping[str, str],
+        *,
+        make_connector: MakeConnector | None = None,
+        on_change: Callable[["Daemon"], None] = lambda _: None,
+    ) -> None:
+        """Make a daemon without tunnels.
+
+        Args:
+            env: where ``reload`` and ``ssh -G`` look for settings.
+            make_connector: how a tunnel dials; by default over SSH.
+            on_change: called after every change a view may want to show.
+        """
+        self._paths = paths
+        self._env = env
+        self._make_connector = make_connector or (lambda spec: SshConnector(spec, env=env))
+        self._view = on_change
+        self._tunnels: dict[str, _Tunnel] = {}
+        self._info = DaemonInfo(os.getpid(), utc_now(), __version__)
+        self._changed = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._tasks = Tasks()
+        self.ending: asyncio.Future[ExitCode] = asyncio.get_running_loop().create_future()
+
+    # What the command line may ask for
+
+    async def handle(self, method: str, params: dict[str, Any], emit: Emit) -> dict[str, Any]:
+        """Answer one request; see ``control.messages`` for the wire and the errors.
+
+        Raises:
+            RequestRefused: the answer is no; message, hint and exit code are for the user.
+        """
+        match method:
+            case "ping":
+                return {"pid": self._info.pid, "version": self._info.version}
+            case "status":
+                return self.report(params.get("name"))
+            case "up":
+                return await self._up(params)
+            case "watch":
+                return await self._watch(self._named(params), emit)
+            case "down":
+                return {"closed": await self.down(list(self._tunnels) if params.get("all") else [self._named(params)])}
+            case "restart":
+                self._tunnels[self._named(params)].supervisor.post(ev.RestartRequested())
+                return {}
+            case "reload":
+                await self.reload()
+                return {}
+        raise unknown_method(method)
+
+    def orphaned(self) -> None:
+        """Nobody can reach this daemon any more: its folder is gone."""
+        logger.warning("the daemon's folder is gone; closing")
+        self.end(ExitCode.OK)
+
+    def report(self, name: str | None = None) -> dict[str, Any]:
+        """The object of ``status --json``, of one tunnel or of all."""
+        chosen = [t for n, t in sorted(self._tunnels.items()) if name in (None, n)]
+        return report(self._info, [t.supervisor.snapshot() for t in chosen])
+
+    async def up(self, spec: TunnelSpec, options: UpOptions | None = None) -> tuple[bool, str]:
+        """Start a tunnel, or see to it that one of that name and target runs.
+
+        Returns:
+            Whether it was started now, and a note for the user (empty: none).
+
+        Raises:
+            RequestRefused: a tunnel of that name leads elsewhere, or a local port cannot be had.
+        """
+        async with self._turn:
+            old = self._tunnels.get(spec.name)
+            if old is not None:
+                same = old.supervisor.spec == spec
+                if same or old.supervisor.state in LINK_STATES:
+                    return False, _goes_on(old.supervisor, spec)
+                await self._close([spec.name])
+            await self._start(spec, options)
+            return True, ""
+
+    async def down(self, names: list[str]) -> list[str]:
+        """Close tunnels; the daemon ends with its last one."""
+        async with self._turn:
+            await self._close(names)
+            if not self._tunnels:
+                self.end(ExitCode.OK)
+        return names
+
+    async def reload(self) -> None:
+        """Read the settings again: tunnels whose settings changed are started anew, failed ones try again."""
+        logger.info("reading the settings again")
+        async with self._turn:
+            for name, tunnel in tuple(self._tunnels.items()):
+                await self._reload_one(name, tunnel)
+
+    async def close(self) -> None:
+        """Close every tunnel."""
+        async with self._turn:
+            await self._close(list(self._tunnels))
+        await self._tasks.cancel_all()
+
+    def end(self, code: ExitCode) -> None:
+        """Let :func:`serve` return ``code`` once everything is closed; the first call decides."""
+        if not self.ending.done():
+            self.ending.set_result(code)
+
+    def supervisor(self, name: str) -> Supervisor | None:
+        """The tunnel of that name, if it runs."""
+        tunnel = self._tunnels.get(name)
+        return tunnel.supervisor if tunnel else None
+
+    def on_signal(self, number: signal.Signals) -> None:
+        """SIGTERM and the first SIGINT end in order, the second SIGINT ends at once, SIGHUP reloads."""
+        if number is signal.SIGHUP:
+            self._tasks.start(self.reload(), name="reload")
+            return
+        if self.ending.done() and number is signal.SIGINT:
+            os._exit(ExitCode.INTERRUPTED)
+        logger.info("%s: closing", number.name)
+        self.end(ExitCode.INTERRUPTED if number is signal.SIGINT else ExitCode.OK)
+
+    # Steps
+
+    async def _up(self, params: dict[str, Any]) -> dict[str, Any]:
+        try:
+            spec = TunnelSpec.from_json(params["spec"])
+            options = UpOptions.from_json(params["options"]) if params.get("options") else None
+        except (KeyError, TypeError, ValueError) as error:
+            raise RequestRefused(f"not a tunnel: {error!r}", exit_code=ExitCode.USAGE) from error
+        started, note = await self.up(spec, options)
+        snapshot = self._tunnels[spec.name].supervisor.snapshot().to_json()
+        return {"started": started, "note": note, "snapshot": snapshot}
+
+    async def _start(self, spec: TunnelSpec, options: UpOptions | None) -> None:
+        supervisor = Supervisor(spec, self._make_connector(spec), on_change=self._note_change)
+        try:
+            await supervisor.start()
+        except BindFailed as error:
+            raise refusal(error.failure) from error
+        self._tunnels[spec.name] = _Tunnel(supervisor, options)
+        self._note_change()
+
+    async def _close(self, names: list[str]) -> None:
+        closing = [self._tunnels[name].supervisor for name in names]
+        async with asyncio.TaskGroup() as group:
+            for supervisor in closing:
+                group.create_task(supervisor.stop())
+        for name in names:
+            del self._tunnels[name]
+        self._note_change()
+
+    async def _reload_one(self, name: str, tunnel: _Tunnel) -> None:
+        tunnel.supervisor.post(ev.FilesChanged())
+        if tunnel.options is None:
+            return
+        try:
+            spec = (await resolve(tunnel.options, env=self._env, paths=self._paths)).spec
+            if spec == tunnel.supervisor.spec:
+                return
+            await self._close([name])
+            await self._start(spec, tunnel.options)
+        except TunnelError as error:
+            logger.warning("%s: reload: %s", name, error.message)
+            if name not in self._tunnels:  # the new settings cannot be had: what ran before goes on
+                await self._start(tunnel.supervisor.spec, tunnel.options)
+
+    def _named(self, params: dict[str, Any]) -> str:
+        name = params.get("name")
+        if name not in self._tunnels:
+            raise RequestRefused(
+                f"no tunnel named {name} is running",
+                hint=f"running: {', '.join(sorted(self._tunnels)) or 'none'}",
+                exit_code=ExitCode.NOT_RUNNING,
+            )
+        return str(name)
+
+    async def _watch(self, name: str, emit: Emit) -> dict[str, Any]:
+        while (tunnel := self._tunnels.get(name)) is not None:
+            changed = self._changed
+            emit({"snapshot": tunnel.supervisor.snapshot().to_json()})
+            await changed.wait()
+        return {}
+
+    def _note_change(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+        self._view(self)
+
+
+def refusal(failure: Failure) -> RequestRefused:
+    """A failure as the error that ends a command."""
+    return RequestRefused(failure.message, hint=failure.hint, exit_code=failure.exit_code)
+
+
+def _goes_on(running: Supervisor, wanted: TunnelSpec) -> str:
+    """Let a tunnel that runs already try again if it waits; a note where it is not quite what was asked for."""
+    spec = running.spec
+    if running.state in LINK_STATES and (spec.address or spec.target) != (wanted.address or wanted.target):
+        raise RequestRefused(
+            f"tunnel {spec.name} is up already, and leads to {spec.address or spec.target}",
+            hint=f"close it first: openclaw-tunnel down {spec.name}, or give the new one a name of its own: -n NAME",
+            exit_code=ExitCode.USAGE,
+        )
+    running.post(ev.StartRequested())
+    if spec == wanted:
+        return ""
+    return f"it runs with other settings ({spec.main}); to change them: openclaw-tunnel down {spec.name}, then up again"
+
+
+@contextlib.asynccontextmanager
+async def open_daemon(
+    paths: Paths,
+    env: Mapping[str, str],
+    *,
+    make_connector: MakeConnector | None = None,
+    on_change: Callable[[Daemon], None] = lambda _: None,
+) -> AsyncIterator[Daemon]:
+    """Take the lock, open the control socket, and close everything in order at the end.
+
+    Raises:
+        DaemonRuns: another daemon of this user holds the lock.
+        ConfigError: a folder of ours cannot be used.
+    """
+    for folder in (paths.runtime_dir, paths.state_dir, paths.log_dir):
+        ensure_private_dir(folder)
+    _allow_many_clients()
+    with DaemonLock(paths.lock_path):
+        daemon = Daemon(paths, env, make_connector=make_connector, on_change=on_change)
+        server = ControlServer(paths.socket_path, daemon)
+        await server.start()
+        logger.info("daemon %s started, version %s", os.getpid(), __version__)
+        try:
+            yield daemon
+        finally:
+            # tunnels first: whoever asked for "down" gets the answer before the socket closes
+            await daemon.close()
+            await server.close()
+            logger.info("daemon %s ended", os.getpid())
+
+
+async def serve(
+    paths: Paths,
+    env: Mapping[str, str],
+    first: TunnelSpec | None = None,
+    options: UpOptions | None = None,
+    *,
+    on_change: Callable[[Daemon], None] = lambda _: None,
+) -> ExitCode:
+    """Be the daemon until the last tunnel is closed or a signal ends it.
+
+    Args:
+        first: a tunnel to start with, as ``up`` in the foreground does; its permanent failure before it was
+            ever up ends the daemon. Without one the daemon waits a moment for its first request.
+
+    Returns:
+        OK after SIGTERM or the end of the last tunnel, INTERRUPTED after SIGINT.
+
+    Raises:
+        RequestRefused: ``first`` cannot be had, now or (permanently) later.
+        DaemonRuns, ConfigError: see :func:`open_daemon`.
+    """
+
+    def changed(daemon: Daemon) -> None:
+        on_change(daemon)
+        tunnel = daemon.supervisor(first.name) if first else None
+        if tunnel and tunnel.state is State.FAILED and not tunnel.was_up:
+            daemon.end(tunnel.failure.exit_code if tunnel.failure else ExitCode.BUG)
+
+    async with open_daemon(paths, env, on_change=changed) as daemon:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, daemon.on_signal, number)
+        if first is not None:
+            await daemon.up(first, options)
+        else:
+            loop.call_later(IDLE, lambda: daemon.report()["tunnels"] or daemon.end(ExitCode.OK))
+        code = await daemon.ending
+        tunnel = daemon.supervisor(first.name) if first else None
+        if tunnel and tunnel.failure and tunnel.state is State.FAILED:
+            raise refusal(tunnel.failure)
+        return code
+
+
+def _allow_many_clients() -> None:
+    """Each client takes a file descriptor, and the usual soft limit is 1,024 (256 on macOS)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
+    if soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,0 +1,45 @@
+"""Bytes -> HTTP answer, by the standard library's parser. Pure."""
+
+import http.client
+import io
+from dataclasses import dataclass
+from typing import Any
+
+MAX_ANSWER = 64 * 1024
+"""Bytes looked at; the health answers have under 1 KiB, and more is not from a healthy gateway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: ``status`` 0 if it was no HTTP at all; ``body`` as bytes, cut at ``MAX_ANSWER``."""
+
+    status: int = 0
+    content_type: str = ""
+    body: bytes = b""
+
+
+def parse(data: bytes) -> Answer:
+    """Read an HTTP/1 answer; whatever the bytes are, an :class:`Answer` comes back."""
+    response = http.client.HTTPResponse(_Bytes(data), method="GET")  # type: ignore[arg-type]  # duck-typed socket
+    try:
+        response.begin()
+        content_type = response.getheader("content-type", "").partition(";")[0].strip().lower()
+        try:
+            body = response.read()
+        except http.client.IncompleteRead as cut:
+            body = cut.partial
+        return Answer(response.status, content_type, body)
+    except (http.client.HTTPException, ValueError, OSError):
+        return Answer(0, "", data)
+    finally:
+        response.close()
+
+
+class _Bytes:
+    """Looks like a socket to HTTPResponse, which only asks it for a file."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def makefile(self, *_: Any, **__: Any) -> io.BytesIO:
+        return io.BytesIO(self._data)

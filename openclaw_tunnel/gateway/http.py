@@ -1,0 +1,77 @@
+"""One GET over an SSH channel: what the gateway's plain HTTP answers need, and no more.
+
+The request asks the server to close; the answer counts as complete when its length says so, too.
+"""
+
+import asyncio
+
+from openclaw_tunnel.config.model import Endpoint
+from openclaw_tunnel.core.link import Link
+from openclaw_tunnel.gateway.answer import MAX_ANSWER, Answer, parse
+
+
+class _Collector(asyncio.Protocol):
+    """Collects until the answer is whole, the far end closes, or there is too much."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.done = asyncio.Event()
+
+    def data_received(self, data: bytes) -> None:
+        self.data += data
+        if len(self.data) >= MAX_ANSWER or not _may_be_http(self.data) or _is_whole(self.data):
+            self.done.set()
+
+    def eof_received(self) -> bool:
+        self.done.set()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.done.set()
+
+
+async def get(link: Link, to: Endpoint, path: str, *, timeout: float) -> Answer | None:
+    """Send ``GET path`` to ``to`` over a channel of ``link``.
+
+    Args:
+        timeout: seconds for all of it, opening the channel included.
+
+    Returns:
+        The answer; None where the channel opened and nothing came back in time.
+
+    Raises:
+        ChannelFailed, LinkLost: as ``Link.open_channel``.
+    """
+    collector = _Collector()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    channel = await link.open_channel(to.path or to.host, to.port, collector, timeout=timeout)
+    try:
+        channel.write(
+            f"GET {path} HTTP/1.1\r\nHost: {to if not to.path else 'localhost'}\r\n"
+            "Accept: application/json\r\nConnection: close\r\n\r\n".encode()
+        )
+        async with asyncio.timeout(timeout - (loop.time() - began)):
+            await collector.done.wait()
+    except TimeoutError:
+        if not collector.data:
+            return None
+    finally:
+        channel.close()
+    return parse(bytes(collector.data[:MAX_ANSWER]))
+
+
+def _may_be_http(data: bytearray) -> bool:
+    return b"HTTP/1.".startswith(data[:7]) or data.startswith(b"HTTP/1.")
+
+
+def _is_whole(data: bytearray) -> bool:
+    """True once a body of known length is complete (a server may keep the connection open after it)."""
+    head, found, body = data.partition(b"\r\n\r\n")
+    if not found:
+        return False
+    for line in head.split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"content-length":
+            return value.strip().isdigit() and len(body) >= int(value)
+    return False

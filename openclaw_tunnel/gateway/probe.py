@@ -1,0 +1,60 @@
+"""Asks the gateway how it is, over a channel of its own: no local port is needed."""
+
+import asyncio
+from dataclasses import dataclass
+
+from openclaw_tunnel.config.model import Endpoint, Probe
+from openclaw_tunnel.core.failures import Failure
+from openclaw_tunnel.core.link import ChannelFailed, Link
+from openclaw_tunnel.core.status import GatewayStatus, Verdict
+from openclaw_tunnel.gateway.http import get
+from openclaw_tunnel.gateway.verdict import Judgement, judge, judge_channel
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """What a probe found; ``failure`` is None where the tunnel may count as up."""
+
+    gateway: GatewayStatus
+    failure: Failure | None
+
+
+async def probe(link: Link, kind: Probe, to: Endpoint, *, timeout: float) -> ProbeResult:
+    """Probe the far end of the main forward.
+
+    Args:
+        kind: ``gateway`` asks for health, ``tcp`` is content with an open channel, ``none`` with the link.
+        timeout: seconds for each question.
+
+    Raises:
+        LinkLost: the SSH connection went away; says nothing about the gateway.
+    """
+    if kind is Probe.NONE:
+        return ProbeResult(GatewayStatus(), None)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    try:
+        judgement = await (_ask_tcp if kind is Probe.TCP else _ask_gateway)(link, to, timeout)
+    except ChannelFailed as error:
+        judgement = judge_channel(error.failure)
+    failure = judgement.failure
+    latency_ms = None if failure else round((loop.time() - began) * 1000, 1)
+    detail = failure.message if failure else None
+    return ProbeResult(GatewayStatus(judgement.verdict, judgement.version, latency_ms, detail), failure)
+
+
+async def _ask_gateway(link: Link, to: Endpoint, timeout: float) -> Judgement:
+    healthz = await get(link, to, "/healthz", timeout=timeout)
+    if judge(healthz, None, to=str(to)).failure:
+        return judge(healthz, None, to=str(to))
+    try:
+        startupz = await get(link, to, "/startupz", timeout=timeout)
+    except ChannelFailed:  # a gateway that stops between the two questions: the next probe sees it
+        startupz = None
+    return judge(healthz, startupz, to=str(to))
+
+
+async def _ask_tcp(link: Link, to: Endpoint, timeout: float) -> Judgement:
+    channel = await link.open_channel(to.path or to.host, to.port, asyncio.Protocol(), timeout=timeout)
+    channel.close()
+    return Judgement(Verdict.UNKNOWN)

@@ -1,0 +1,217 @@
+"""A local port that never goes away: bound once, kept through every reconnect.
+
+Each client it accepts becomes one direct-tcpip channel of whatever link is alive, now or soon.
+"""
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+import stat
+from collections.abc import Callable
+
+from openclaw_tunnel.config.model import Endpoint, Forward
+from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.core.link import ChannelFailed, Link, LinkLost
+from openclaw_tunnel.core.policy import Policy
+from openclaw_tunnel.core.status import ByteCounts, ClientCounts, ForwardStatus
+from openclaw_tunnel.host.ports import who_holds
+from openclaw_tunnel.host.tasks import Tasks
+from openclaw_tunnel.relay.pipe import Client, Tally
+from openclaw_tunnel.relay.waiting import Gate, NobodyComes
+
+logger = logging.getLogger(__name__)
+
+BACKLOG = 1024
+"""Clients the kernel keeps for us between two rounds of the event loop (capped by net.core.somaxconn)."""
+
+
+class BindFailed(Exception):
+    """The local port could not be had."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class Listener:
+    """One LocalForward: accepts clients and joins each to a channel of its own."""
+
+    def __init__(
+        self, forward: Forward, gate: Gate, policy: Policy, *, on_refused: Callable[[Failure], None] = lambda _: None
+    ) -> None:
+        """Make a listener that is not bound yet.
+
+        Args:
+            on_refused: called when the far end would not open a client's channel.
+        """
+        self._forward = forward
+        self._gate = gate
+        self._policy = policy
+        self._on_refused = on_refused
+        self._tally = Tally()
+        self._clients: set[Client] = set()
+        self._joined: set[Client] = set()
+        self._total = 0
+        self._tasks = Tasks()
+        self._server: asyncio.Server | None = None
+
+    async def bind(self) -> None:
+        """Take the local port and begin to accept.
+
+        Raises:
+            BindFailed: in use (says by whom where the system tells), not permitted, or no address of this computer.
+        """
+        sock = _bound_socket(self._forward.listen)
+        loop = asyncio.get_running_loop()
+        if sock.family == socket.AF_UNIX:
+            self._server = await loop.create_unix_server(self._new_client, sock=sock, backlog=BACKLOG)
+        else:
+            self._server = await loop.create_server(self._new_client, sock=sock, backlog=BACKLOG)
+
+    async def close(self) -> None:
+        """Give the port back and drop every client; idempotent."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+            if self._forward.listen.path:
+                _unlink_socket(self._forward.listen.path)
+        await self._tasks.cancel_all()
+        for client in tuple(self._clients):
+            client.drop()
+        # a dropped client says goodbye in the next round of the loop; two rounds leave no open transport
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    def status(self) -> ForwardStatus:
+        """The counts of this moment."""
+        return ForwardStatus(
+            listen=str(self._forward.listen),
+            to=str(self._forward.to),
+            listening=self._server is not None,
+            clients=ClientCounts(len(self._joined), len(self._clients) - len(self._joined), self._total),
+            bytes=ByteCounts(self._tally.sent, self._tally.received),
+        )
+
+    def _new_client(self) -> Client:
+        return Client(self._tally, self._accepted, self._lost)
+
+    def _accepted(self, client: Client) -> None:
+        self._total += 1
+        self._clients.add(client)
+        self._tasks.start(self._serve(client), name=f"client of {self._forward.listen}")
+
+    def _lost(self, client: Client) -> None:
+        self._clients.discard(client)
+        self._joined.discard(client)
+
+    async def _serve(self, client: Client) -> None:
+        """Join the client to a channel; reset it where that does not work."""
+        loop = asyncio.get_running_loop()
+        patience = self._policy.hold
+        dead: Link | None = None
+        try:
+            while not client.gone:
+                began = loop.time()
+                link = await self._gate.link(patience, but=dead)
+                patience -= loop.time() - began
+                far = client.far_end()
+                try:
+                    to = self._forward.to
+                    channel = await link.open_channel(
+                        to.path or to.host, to.port, far, timeout=self._policy.channel_timeout
+                    )
+                except LinkLost:
+                    far.detach()  # nothing was read from the client yet: it may wait for the next link
+                    dead = link
+                    continue
+                client.join(far, channel)
+                if not client.gone:
+                    self._joined.add(client)
+                return
+        except ChannelFailed as error:
+            logger.debug("%s: %s", self._forward, error)
+            self._on_refused(error.failure)
+        except (NobodyComes, TimeoutError):
+            logger.debug("%s: a client waited in vain", self._forward)
+        client.drop()
+
+
+def _bound_socket(listen: Endpoint) -> socket.socket:
+    """Return a bound socket that does not listen yet."""
+    if listen.path:
+        return _bound_unix_socket(listen.path)
+    host = "127.0.0.1" if listen.host == "localhost" else listen.host
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICHOST
+        )[0]
+    except socket.gaierror as error:
+        raise BindFailed(
+            Failure(Code.PORT_NOT_ALLOWED, f"cannot listen on {listen}: not an address of this computer")
+        ) from error
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        # as every server does: the port of a daemon that was killed is free again at once
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(address)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        raise BindFailed(_bind_failure(listen, error)) from error
+    return sock
+
+
+def _bind_failure(listen: Endpoint, error: OSError) -> Failure:
+    if error.errno != errno.EADDRINUSE:
+        reason = {
+            errno.EACCES: "ports below 1024 need a privilege this process does not have",
+            errno.EADDRNOTAVAIL: "not an address of this computer",
+        }.get(error.errno or 0, os.strerror(error.errno or 0))
+        return Failure(Code.PORT_NOT_ALLOWED, f"cannot listen on {listen}: {reason}")
+    holder = who_holds(listen.host, listen.port)
+    by = f" by {holder}" if holder else ""
+    return Failure(Code.PORT_IN_USE, f"local port {listen} is in use{by}")
+
+
+def _bound_unix_socket(path: str) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if _is_socket(path):
+            try:
+                sock.connect(path)
+            except ConnectionRefusedError:
+                _unlink_socket(path)  # left behind by a process that died
+            else:
+                raise BindFailed(Failure(Code.PORT_IN_USE, f"another process listens on {path}"))
+            sock.close()
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        mask = os.umask(0o177)
+        try:
+            sock.bind(path)
+        finally:
+            os.umask(mask)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        code = Code.PORT_IN_USE if error.errno == errno.EADDRINUSE else Code.PORT_NOT_ALLOWED
+        raise BindFailed(Failure(code, f"cannot listen on {path}: {error.strerror}")) from error
+    except BindFailed:
+        sock.close()
+        raise
+    return sock
+
+
+def _is_socket(path: str) -> bool:
+    try:
+        return stat.S_ISSOCK(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+def _unlink_socket(path: str) -> None:
+    if _is_socket(path):
+        os.unlink(path)
