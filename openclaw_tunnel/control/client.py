@@ -1,0 +1,147 @@
+"""The command line's end of the control socket: plain blocking calls, quick to import."""
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Generator, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from openclaw_tunnel.control import messages
+from openclaw_tunnel.control.lock import read_pid
+from openclaw_tunnel.errors import DaemonUnreachable, TunnelError
+
+_Conversation = Generator[dict[str, Any], None, dict[str, Any]]
+
+
+class StreamTimeout(TimeoutError):
+    """The deadline of :meth:`ControlClient.stream` passed before the final answer."""
+
+
+class ControlClient:
+    """Talks to the daemon of this user, if one runs. Every call is a connection of its own."""
+
+    def __init__(self, path: Path, *, lock_path: Path | None = None) -> None:
+        """Make a client; nothing is opened yet.
+
+        Args:
+            path: of the control socket.
+            lock_path: of the daemon's lock, which names the process when it hangs; by default beside the socket.
+        """
+        self._path = path
+        self._lock_path = lock_path or path.with_name("daemon.lock")
+
+    def call(self, method: str, params: Mapping[str, Any] | None = None, timeout: float = 10.0) -> dict[str, Any]:
+        """Ask, return the result; events on the way are passed over.
+
+        Args:
+            timeout: seconds for everything.
+
+        Raises:
+            DaemonUnreachable: no daemon runs.
+            RequestRefused: the daemon said no.
+            TunnelError: it does not answer, or not in our language.
+        """
+        conversation = self._converse(method, params or {}, time.monotonic() + timeout)
+        try:
+            while True:
+                next(conversation)
+        except StopIteration as end:
+            result: dict[str, Any] = end.value
+            return result
+        except StreamTimeout:
+            raise self._hangs() from None
+
+    def stream(
+        self, method: str, params: Mapping[str, Any] | None = None, timeout: float | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Ask, yield each event as it comes, end with the final answer. Closing the iterator hangs up.
+
+        Args:
+            timeout: seconds for everything; None: for ever.
+
+        Raises:
+            StreamTimeout: the time is up.
+            DaemonUnreachable: no daemon runs, or it ended before it answered.
+            RequestRefused: the daemon said no.
+            TunnelError: it answers, but not in our language.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        return self._converse(method, params or {}, deadline)
+
+    def _converse(self, method: str, params: Mapping[str, Any], deadline: float | None) -> _Conversation:
+        request = messages.encode_request(messages.Request(1, method, dict(params)))
+        with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as sock:
+            self._connect(sock, deadline)
+            lines = _lines(sock, request, deadline)
+            for line in lines:
+                reply = messages.decode_reply(line)
+                if isinstance(reply, messages.Event):
+                    yield reply.event
+                elif reply.error is not None:
+                    raise reply.error
+                else:
+                    return reply.result
+            raise DaemonUnreachable(
+                "the daemon ended before it answered", hint="its log may say why: openclaw-tunnel logs"
+            )
+
+    def _connect(self, sock: socket.socket, deadline: float | None) -> None:
+        try:
+            owner = self._path.parent.lstat().st_uid
+            if owner != os.geteuid():
+                raise TunnelError(
+                    f"the folder of the control socket belongs to another user: {self._path.parent}",
+                    hint="run the command as that user, or set OPENCLAW_TUNNEL_HOME to a folder of yours",
+                )
+            _limit(sock, deadline)
+            sock.connect(str(self._path))
+        except TimeoutError:
+            raise StreamTimeout from None
+        except BlockingIOError:
+            raise StreamTimeout from None  # Linux: the queue of a daemon that no longer accepts is full
+        except OSError:
+            raise DaemonUnreachable("no tunnel is running", hint="start one: openclaw-tunnel up") from None
+
+    def _hangs(self) -> TunnelError:
+        pid = self.pid()
+        return TunnelError(
+            f"the daemon{f' (pid {pid})' if pid else ''} does not answer",
+            hint=f"end it, then start anew: kill -9 {pid or 'PID'}; openclaw-tunnel up -d",
+        )
+
+    def pid(self) -> int | None:
+        """Process id of the last daemon, running or not; None where it is not known."""
+        return read_pid(self._lock_path)
+
+
+def _lines(sock: socket.socket, request: bytes, deadline: float | None) -> Iterator[bytes]:
+    """Send ``request``, yield what comes back line by line, end when the other side hangs up."""
+    pending = b""
+    try:
+        _limit(sock, deadline)
+        sock.sendall(request)
+        while True:
+            _limit(sock, deadline)
+            data = sock.recv(65536)
+            if not data:
+                return
+            *lines, pending = (pending + data).split(b"\n")
+            yield from lines
+            if len(pending) > messages.MAX_LINE:
+                yield pending  # decode_reply refuses it for its length
+    except TimeoutError:
+        raise StreamTimeout from None
+    except ConnectionError:
+        return
+
+
+def _limit(sock: socket.socket, deadline: float | None) -> None:
+    if deadline is None:
+        sock.settimeout(None)
+        return
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise StreamTimeout
+    sock.settimeout(left)
