@@ -66,6 +66,7 @@ class ControlServer:
         self._server: asyncio.Server | None = None
         self._file: os.stat_result | None = None
         self._tasks = Tasks(log)
+        self._checking = Tasks(log)
         self._answers: set[asyncio.Task[None]] = set()
         self._closing = False
 
@@ -76,11 +77,12 @@ class ControlServer:
             OSError: the socket cannot be made.
         """
         await self._bind()
-        self._tasks.start(self._keep_file(), name="control socket check")
+        self._checking.start(self._keep_file(), name="control socket check")
 
     async def close(self) -> None:
         """Stop listening, let requests in progress finish for two seconds, hang up, remove the socket; idempotent."""
         self._closing = True
+        await self._checking.cancel_all()
         self._unlink()
         if self._server is not None:
             self._server.close()
