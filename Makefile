@@ -1,0 +1,66 @@
+# Everything runs in a private virtual environment, .venv, that the targets make and keep up to date by themselves.
+#   make demo     see a tunnel work, outage and recovery included; needs nothing but Python
+#   make test     the whole suite, against the installed wheel (ARGS="-k name" is handed to pytest)
+#   make check    format, lint, types, layers
+#   make build    the wheel, in dist/
+# PYTHON=python3.12 make test uses another interpreter.
+
+PYTHON ?= python3
+VENV := .venv
+ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# Folders count too: theirs is the only date that changes when a file goes away.
+SOURCES := pyproject.toml README.md $(shell find openclaw_tunnel -name __pycache__ -prune -o \( -name '*.py' -o -type d \) -print)
+MADE := $(VENV)/.made-with-$(notdir $(PYTHON))
+
+.PHONY: demo test check build test-lowest clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.run
+	@$(BIN)/openclaw-tunnel demo $(ARGS)
+
+# The installed pytest script, not `python -m pytest`: that would put the checkout before the installed package.
+test: $(VENV)/.dev
+	@OPENCLAW_TUNNEL_TEST_INSTALLED=1 $(BIN)/pytest $(ARGS)
+
+check: $(VENV)/.dev
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/pytest --quiet tests/test_layers.py
+
+build: $(VENV)/.run
+	@rm -rf dist
+	@$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
+	@ls dist/*.whl
+
+# The oldest versions that pyproject.toml allows, in an environment of their own.
+test-lowest: $(MADE)
+	@rm -rf $(VENV)/lowest && $(PYTHON) -m venv $(VENV)/lowest
+	@$(PYTHON) .ci/lowest.py pyproject.toml > $(VENV)/lowest.txt
+	@$(VENV)/lowest/bin/python -m pip --quiet --disable-pip-version-check install hatchling -c constraints.txt
+	@$(VENV)/lowest/bin/python -m pip --quiet --disable-pip-version-check install --no-build-isolation '.[dev]' -c $(VENV)/lowest.txt
+	@OPENCLAW_TUNNEL_TEST_INSTALLED=1 $(VENV)/lowest/bin/pytest --ignore tests/real $(ARGS)
+
+clean:
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
+	find openclaw_tunnel tests -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/.run: $(MADE) constraints.txt $(SOURCES)
+	@$(PIP) install -c constraints.txt --no-build-isolation .
+	@touch $@
+
+$(VENV)/.dev: $(MADE) constraints.txt $(SOURCES)
+	@$(PIP) install -c constraints.txt --no-build-isolation '.[dev]'
+	@touch $@
+
+$(MADE): constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "openclaw-tunnel needs Python 3.11 or newer, and '$(PYTHON)' is not: name another one, as in 'make $(MAKECMDGOALS) PYTHON=python3.12'." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "'$(PYTHON)' cannot make a virtual environment: install its venv module (Debian and Ubuntu: apt-get install python3-venv)." >&2; exit 1; }
+	@rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
+	@$(PIP) install -c constraints.txt hatchling
+	@touch $@

@@ -1,0 +1,31 @@
+"""What every test can use, and a look at which package is tested."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import openclaw_tunnel
+from support.cli import Cli
+
+_CHECKOUT = Path(__file__).resolve().parents[1]
+_PACKAGE = Path(openclaw_tunnel.__file__).resolve().parent
+
+
+def pytest_configure() -> None:
+    """Stop where the installed package was to be tested and the checkout's is found."""
+    if os.environ.get("OPENCLAW_TUNNEL_TEST_INSTALLED") == "1" and _PACKAGE.parent == _CHECKOUT:
+        pytest.exit(f"the installed package was to be tested, not {_PACKAGE}", returncode=4)
+
+
+def pytest_report_header() -> str:
+    """Say which package is tested."""
+    return f"openclaw_tunnel: {_PACKAGE}"
+
+
+@pytest.fixture
+def cli() -> Iterator[Cli]:
+    """A new user with an empty home: ``cli("status", "--json")``. No process of theirs outlives the test."""
+    with Cli() as user:
+        yield user
