@@ -327,7 +327,7 @@ async def serve(
             loop.call_later(IDLE, lambda: daemon.report()["tunnels"] or daemon.end(ExitCode.OK))
         code = await daemon.ending
         tunnel = daemon.supervisor(first.name) if first else None
-        if tunnel and tunnel.failure and tunnel.state is State.FAILED:
+        if tunnel and tunnel.failure and tunnel.state is State.FAILED and not tunnel.was_up:
             raise refusal(tunnel.failure)
         return code
 

@@ -1,0 +1,148 @@
+"""One GET over a link, against servers that behave and servers that do not."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from openclaw_tunnel.config.model import Endpoint, Probe
+from openclaw_tunnel.core.failures import Code
+from openclaw_tunnel.core.link import LinkLost
+from openclaw_tunnel.core.status import Verdict
+from openclaw_tunnel.gateway.answer import MAX_ANSWER
+from openclaw_tunnel.gateway.http import get
+from openclaw_tunnel.gateway.probe import probe
+from support.aio import async_test
+from support.links import DirectLink
+
+Say = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
+LIVE = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 27\r\n\r\n{"ok":true,"status":"live"}'
+
+
+@asynccontextmanager
+async def server(say: Say) -> AsyncIterator[Endpoint]:
+    """A server that calls ``say`` with the request's path and stays open until the client leaves."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        await say(head.split()[1], writer)
+        await reader.read()
+        writer.close()
+
+    running = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield Endpoint("127.0.0.1", running.sockets[0].getsockname()[1])
+    finally:
+        running.close()
+
+
+async def live(path: bytes, writer: asyncio.StreamWriter) -> None:
+    writer.write(LIVE)
+
+
+async def silent(path: bytes, writer: asyncio.StreamWriter) -> None:
+    pass
+
+
+async def endless(path: bytes, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * (4 * MAX_ANSWER))
+
+
+async def other_protocol(path: bytes, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+
+async def drip(path: bytes, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{")
+
+
+@async_test
+async def test_an_answer_is_complete_when_its_length_says_so() -> None:
+    """The server keeps the connection open; nobody waits for its end."""
+    async with server(live) as to:
+        answer = await get(DirectLink(), to, "/healthz", timeout=20)
+        assert answer is not None
+        assert answer.body == b'{"ok":true,"status":"live"}'
+
+
+@async_test
+async def test_silence_is_no_answer() -> None:
+    async with server(silent) as to:
+        assert await get(DirectLink(), to, "/healthz", timeout=0.05) is None
+
+
+@async_test
+async def test_half_an_answer_is_what_it_is() -> None:
+    async with server(drip) as to:
+        answer = await get(DirectLink(), to, "/healthz", timeout=0.05)
+        assert answer is not None
+        assert (answer.status, answer.body) == (200, b"{")
+
+
+@async_test
+async def test_more_than_a_gateway_would_say_is_cut() -> None:
+    async with server(endless) as to:
+        answer = await get(DirectLink(), to, "/healthz", timeout=20)
+        assert answer is not None
+        assert len(answer.body) <= MAX_ANSWER
+
+
+@pytest.mark.parametrize(
+    ("say", "kind", "verdict", "code"),
+    [
+        (live, Probe.GATEWAY, Verdict.HEALTHY, None),
+        (other_protocol, Probe.GATEWAY, Verdict.NOT_A_GATEWAY, Code.NOT_A_GATEWAY),
+        (silent, Probe.GATEWAY, Verdict.UNREACHABLE, Code.GATEWAY_UNREACHABLE),
+        (silent, Probe.TCP, Verdict.UNKNOWN, None),
+        (silent, Probe.NONE, Verdict.UNKNOWN, None),
+    ],
+)
+def test_probe(say: Say, kind: Probe, verdict: Verdict, code: Code | None) -> None:
+    @async_test
+    async def run() -> None:
+        async with server(say) as to:
+            result = await probe(DirectLink(), kind, to, timeout=0.2)
+            assert result.gateway.verdict is verdict
+            assert (result.failure.code if result.failure else None) is code
+            assert result.gateway.detail == (result.failure.message if result.failure else None)
+
+    run()
+
+
+@async_test
+async def test_nothing_listens() -> None:
+    async with server(silent) as to:
+        pass
+    for kind in (Probe.GATEWAY, Probe.TCP):
+        result = await probe(DirectLink(), kind, to, timeout=1)
+        assert result.gateway.verdict is Verdict.NOT_LISTENING
+        assert result.failure is not None
+        assert result.failure.code is Code.NOT_LISTENING
+
+
+@async_test
+async def test_a_gateway_that_stops_between_two_questions() -> None:
+    link = DirectLink()
+    stop: list[asyncio.Server] = []
+
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        stop[0].close()
+        writer.write(LIVE)
+        await reader.read()
+        writer.close()
+
+    stop.append(await asyncio.start_server(once, "127.0.0.1", 0))
+    result = await probe(link, Probe.GATEWAY, Endpoint("127.0.0.1", stop[0].sockets[0].getsockname()[1]), timeout=5)
+    assert result.gateway.verdict is Verdict.HEALTHY
+    assert result.gateway.version is None
+
+
+@async_test
+async def test_a_lost_link_says_nothing_about_the_gateway() -> None:
+    async with server(live) as to:
+        link = DirectLink()
+        link.lose()
+        with pytest.raises(LinkLost):
+            await probe(link, Probe.GATEWAY, to, timeout=1)

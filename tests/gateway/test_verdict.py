@@ -1,0 +1,113 @@
+"""What a gateway answers, and what is made of it."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.core.status import Verdict
+from openclaw_tunnel.gateway.answer import Answer, parse
+from openclaw_tunnel.gateway.verdict import judge, judge_channel
+
+TO = "127.0.0.1:18789"
+LIVE = Answer(200, "application/json", b'{"ok":true,"status":"live"}')
+PAGE = Answer(200, "text/html", b"<!doctype html>")
+
+
+def startup(status: int, **body: object) -> Answer:
+    return Answer(status, "application/json", json.dumps(body).encode())
+
+
+@pytest.mark.parametrize(
+    ("healthz", "startupz", "verdict", "version", "message"),
+    [
+        (LIVE, startup(200, ok=True, status="started", version="2026.9.6"), Verdict.HEALTHY, "2026.9.6", None),
+        (LIVE, PAGE, Verdict.HEALTHY, None, None),  # before 2026.9 there is no /startupz
+        (LIVE, None, Verdict.HEALTHY, None, None),
+        (LIVE, startup(200, version=7), Verdict.HEALTHY, None, None),
+        (LIVE, startup(200, version="\x1b[31m"), Verdict.HEALTHY, None, None),
+        (
+            LIVE,
+            startup(503, ok=False, status="starting", version="2026.9.6"),
+            Verdict.STARTING,
+            "2026.9.6",
+            f"the gateway on {TO} is starting",
+        ),
+        (
+            LIVE,
+            startup(503, status="draining", version="2026.9.6"),
+            Verdict.STARTING,
+            "2026.9.6",
+            f"the gateway on {TO} is shutting down",
+        ),
+        (
+            PAGE,
+            None,
+            Verdict.NOT_A_GATEWAY,
+            None,
+            f"a web server answers on {TO}, but not as an OpenClaw gateway (GET /healthz: status 200)",
+        ),
+        (Answer(0, "", b"SSH-2.0-x"), None, Verdict.NOT_A_GATEWAY, None, f"what answers on {TO} does not speak HTTP"),
+        (None, None, Verdict.UNREACHABLE, None, f"{TO} accepts connections but does not answer"),
+    ],
+)
+def test_judge(
+    healthz: Answer | None, startupz: Answer | None, verdict: Verdict, version: str | None, message: str | None
+) -> None:
+    judgement = judge(healthz, startupz, to=TO)
+    assert judgement.verdict is verdict
+    assert judgement.version == version
+    assert (judgement.failure.message if judgement.failure else None) == message
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(200, "text/html", LIVE.body),
+        Answer(503, "application/json", LIVE.body),
+        Answer(200, "application/json", b'{"ok":true}'),
+        Answer(200, "application/json", b'{"ok":1,"status":"live"}'),
+        Answer(200, "application/json", b"[1]"),
+        Answer(200, "application/json", b"\xff"),
+        Answer(200, "application/json", b"[" * 50_000),
+    ],
+)
+def test_almost_healthy_is_not_healthy(answer: Answer) -> None:
+    assert judge(answer, None, to=TO).verdict is Verdict.NOT_A_GATEWAY
+
+
+def test_channels_that_do_not_open() -> None:
+    refused = judge_channel(Failure(Code.NOT_LISTENING, "nothing listens"))
+    assert (refused.verdict, refused.failure and refused.failure.code) == (Verdict.NOT_LISTENING, Code.NOT_LISTENING)
+    slow = judge_channel(Failure(Code.TIMEOUT, "no answer"))
+    assert (slow.verdict, slow.failure and slow.failure.code) == (Verdict.UNREACHABLE, Code.GATEWAY_UNREACHABLE)
+    forbidden = judge_channel(Failure(Code.FORWARDING_FORBIDDEN, "no"))
+    assert forbidden.failure is not None
+    assert forbidden.failure.permanent
+
+
+def test_parse_an_answer() -> None:
+    raw = b"HTTP/1.1 200 OK\r\nContent-Type: Application/JSON; charset=utf-8\r\nContent-Length: 2\r\n\r\n{}more"
+    assert parse(raw) == Answer(200, "application/json", b"{}")
+
+
+def test_parse_chunks() -> None:
+    raw = b"HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+    assert parse(raw) == Answer(503, "", b"abcde")
+
+
+def test_parse_a_cut_body() -> None:
+    raw = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"
+    assert parse(raw) == Answer(200, "", b"abc")
+
+
+@pytest.mark.parametrize("raw", [b"", b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 abc\r\n\r\n", b"\0" * 70_000])
+def test_parse_what_is_no_answer(raw: bytes) -> None:
+    assert parse(raw).status == 0
+
+
+@given(st.binary(max_size=300) | st.binary(max_size=200).map(lambda b: b"HTTP/1.1 200 OK\r\n" + b))
+def test_any_bytes_end_in_a_verdict(raw: bytes) -> None:
+    assert judge(parse(raw), parse(raw), to=TO).verdict in Verdict

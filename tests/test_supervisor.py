@@ -1,0 +1,302 @@
+"""A whole tunnel, from local port to server, with a scripted connector in place of SSH."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openclaw_tunnel.config.model import Endpoint, Forward, Probe, TunnelSpec
+from openclaw_tunnel.core import events as ev
+from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.core.policy import Policy
+from openclaw_tunnel.core.states import State
+from openclaw_tunnel.core.status import Verdict
+from openclaw_tunnel.relay.listener import BindFailed
+from openclaw_tunnel.supervisor import Supervisor
+from support.aio import async_test, settle
+from support.links import DirectLink, ScriptedConnector
+from support.waiting import free_port
+
+REFUSED = Failure(Code.REFUSED, "gateway.example:22 refused the connection")
+UNKNOWN_KEY = Failure(Code.HOST_KEY_UNKNOWN, "the host key of gateway.example is not known")
+FORBIDDEN = Failure(Code.FORWARDING_FORBIDDEN, "the server forbids forwarding")
+QUICK = Policy(probe_retry=0.01, probe_degraded=0.01, dial_gap=0.05, probe_timeout=2.0)
+
+
+class FakeGateway:
+    """Answers as a gateway does while ``healthy``; can stop listening."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.page = False
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        path = (await reader.readuntil(b"\r\n\r\n")).split()[1]
+        bodies = {b"/healthz": '{"ok":true,"status":"live"}', b"/startupz": '{"status":"started","version":"2026.9.6"}'}
+        kind, body = "application/json", bodies.get(path, "{}")
+        if self.page:
+            kind, body = "text/html", "<html></html>"
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        writer.write((head + body).encode())
+        writer.close()
+
+
+@asynccontextmanager
+async def tunnel(connector: ScriptedConnector, **options: Any) -> AsyncIterator[tuple[Supervisor, FakeGateway]]:
+    gateway = FakeGateway()
+    if options.pop("gateway", True):
+        await gateway.start()
+    spec = TunnelSpec(
+        name="dev",
+        target="alias",
+        address="me@gateway.example:22",
+        forwards=(Forward(Endpoint("127.0.0.1", free_port()), Endpoint("127.0.0.1", gateway.port)),),
+        policy=options.pop("policy", QUICK),
+        **options,
+    )
+    supervisor = Supervisor(spec, connector, backoff=lambda tries: 0.0 if tries <= 1 else 30.0)
+    await supervisor.start()
+    try:
+        yield supervisor, gateway
+    finally:
+        await supervisor.stop()
+        await gateway.stop()
+
+
+def reaches(supervisor: Supervisor, state: State) -> Any:
+    return settle(lambda: supervisor.state is state, f"{state}, is {supervisor.state}")
+
+
+async def get(supervisor: Supervisor) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", supervisor.spec.main.listen.port)
+    try:
+        writer.write(b"GET /healthz HTTP/1.1\r\n\r\n")
+        return await reader.read()
+    finally:
+        writer.close()
+
+
+@async_test
+async def test_up_and_down() -> None:
+    connector = ScriptedConnector()
+    async with tunnel(connector) as (supervisor, _gateway):
+        await reaches(supervisor, State.UP)
+        assert b'"live"' in await get(supervisor)
+        shown = supervisor.snapshot()
+        assert shown.target == "me@gateway.example:22"
+        assert shown.ssh.connected
+        assert shown.ssh.server == "Fake_1.0"
+        assert shown.ssh.rtt_ms == 1.0
+        assert shown.gateway.verdict is Verdict.HEALTHY
+        assert shown.gateway.version == "2026.9.6"
+        assert shown.failure is None
+        assert (shown.counters.connects, shown.counters.losses) == (1, 0)
+        assert shown.forwards[0].listening
+        await supervisor.stop()
+        assert supervisor.state is State.STOPPED
+        assert connector.links[0].closed
+        with pytest.raises(ConnectionRefusedError):
+            await get(supervisor)
+
+
+@async_test
+async def test_a_lost_link_is_replaced_at_once_and_the_port_stays() -> None:
+    connector = ScriptedConnector()
+    async with tunnel(connector) as (supervisor, _):
+        await reaches(supervisor, State.UP)
+        connector.gate.clear()
+        connector.links[0].lose()
+        await settle(lambda: connector.dials == 2)
+        async with asyncio.TaskGroup() as group:
+            answers = [group.create_task(get(supervisor)) for _ in range(50)]
+            await settle(lambda: supervisor.snapshot().forwards[0].clients.waiting == 50)
+            connector.gate.set()
+        assert all(b'"live"' in answer.result() for answer in answers)
+        shown = supervisor.snapshot()
+        assert (shown.counters.connects, shown.counters.losses, shown.counters.held_clients) == (2, 1, 50)
+
+
+@async_test
+async def test_a_client_hurries_the_reconnect() -> None:
+    """The backoff is 30 s; a client is served in a fraction of a second."""
+    connector = ScriptedConnector(REFUSED, REFUSED)
+    async with tunnel(connector) as (supervisor, _):
+        await settle(lambda: supervisor.state is State.BACKOFF and connector.dials == 2)
+        shown = supervisor.snapshot()
+        assert shown.retry.attempt == 2
+        assert shown.retry.next_in_s is not None
+        assert 29 < shown.retry.next_in_s <= 30
+        assert shown.failure is not None
+        assert (shown.failure.code, shown.failure.permanent) == ("refused", False)
+        assert b'"live"' in await get(supervisor)
+        assert connector.dials == 3
+        assert supervisor.snapshot().retry.attempt == 0
+
+
+@async_test
+async def test_clients_that_wait_go_on_hurrying() -> None:
+    """Each failed dial is followed by another while somebody waits, though the backoff says 30 s."""
+    connector = ScriptedConnector(*[REFUSED] * 6)
+    async with tunnel(connector) as (supervisor, _):
+        assert b'"live"' in await get(supervisor)
+        assert connector.dials == 7
+
+
+@async_test
+async def test_gateway_down_is_degraded_and_the_link_lives() -> None:
+    connector = ScriptedConnector()
+    async with tunnel(connector, gateway=False) as (supervisor, gateway):
+        await reaches(supervisor, State.DEGRADED)
+        shown = supervisor.snapshot()
+        assert shown.ssh.connected
+        assert shown.gateway.verdict is Verdict.NOT_LISTENING
+        assert shown.failure is not None
+        assert shown.failure.code == "not_listening"
+        assert shown.failure.exit_code == 30
+        assert "alias" in shown.failure.hint
+        await gateway.start()
+        await reaches(supervisor, State.UP)
+        await gateway.stop()
+        with pytest.raises(ConnectionResetError):
+            await get(supervisor)  # a refused client makes the tunnel look at once, not in 15 s
+        await reaches(supervisor, State.DEGRADED)
+        await gateway.start()
+        await reaches(supervisor, State.UP)
+        assert connector.dials == 1
+
+
+@async_test
+async def test_a_web_page_is_no_gateway() -> None:
+    async with tunnel(ScriptedConnector()) as (supervisor, gateway):
+        gateway.page = True
+        supervisor.post(ev.ProbeDue(1))
+        await reaches(supervisor, State.DEGRADED)
+        assert supervisor.snapshot().gateway.verdict is Verdict.NOT_A_GATEWAY
+        assert supervisor.failure is not None
+        assert supervisor.failure.exit_code == 32
+
+
+@pytest.mark.parametrize(("probe", "up"), [(Probe.TCP, False), (Probe.NONE, True)])
+def test_what_up_means_is_a_choice(probe: Probe, up: bool) -> None:
+    @async_test
+    async def run() -> None:
+        async with tunnel(ScriptedConnector(), gateway=False, probe=probe) as (supervisor, gateway):
+            await reaches(supervisor, State.UP if up else State.DEGRADED)
+            await gateway.start()
+            gateway.page = True
+            await reaches(supervisor, State.UP)
+            assert b"<html>" in await get(supervisor)
+
+    run()
+
+
+@async_test
+async def test_forbidden_forwarding_fails() -> None:
+    class Forbidding(ScriptedConnector):
+        async def connect(self) -> DirectLink:
+            link = await super().connect()
+            assert isinstance(link, DirectLink)
+            link.refuse = FORBIDDEN
+            return link
+
+    connector = Forbidding()
+    async with tunnel(connector) as (supervisor, _):
+        await reaches(supervisor, State.FAILED)
+        assert supervisor.failure is not None
+        assert supervisor.failure.exit_code == 24
+        await settle(lambda: connector.links[0].closed, "the useless connection is closed")
+
+
+@async_test
+async def test_a_permanent_failure_waits_for_the_file_to_change(tmp_path: Path) -> None:
+    known_hosts = tmp_path / "known_hosts"
+    connector = ScriptedConnector(UNKNOWN_KEY)
+    connector.files = (str(known_hosts),)
+    async with tunnel(connector) as (supervisor, _):
+        await reaches(supervisor, State.FAILED)
+        with pytest.raises(ConnectionResetError):
+            await get(supervisor)  # nobody waits for what cannot come
+        assert connector.dials == 1
+        known_hosts.write_text("gateway.example ssh-ed25519 AAAA")
+        await reaches(supervisor, State.UP)
+        assert not supervisor.failure
+
+
+@async_test
+async def test_restart_makes_a_new_connection_and_keeps_the_port() -> None:
+    connector = ScriptedConnector()
+    async with tunnel(connector) as (supervisor, _):
+        await reaches(supervisor, State.UP)
+        connector.gate.clear()
+        supervisor.post(ev.RestartRequested())
+        client = asyncio.get_running_loop().create_task(get(supervisor))
+        await settle(lambda: connector.links[0].closed)
+        connector.gate.set()
+        assert b'"live"' in await client
+        await reaches(supervisor, State.UP)
+        shown = supervisor.snapshot()
+        assert (shown.counters.connects, shown.counters.losses) == (2, 0)
+
+
+@async_test
+async def test_stop_gives_a_dial_up() -> None:
+    connector = ScriptedConnector()
+    connector.gate.clear()
+    async with tunnel(connector) as (supervisor, _):
+        await settle(lambda: connector.dials == 1)
+        await supervisor.stop()
+        assert supervisor.state is State.STOPPED
+        assert connector.links == []
+
+
+@async_test
+async def test_a_silent_server_is_degraded_with_its_own_words() -> None:
+    class Silent(ScriptedConnector):
+        async def connect(self) -> DirectLink:
+            link = await super().connect()
+            assert isinstance(link, DirectLink)
+            link.silent = True
+            return link
+
+    async with tunnel(Silent()) as (supervisor, _):
+        await reaches(supervisor, State.DEGRADED)
+        assert supervisor.failure is not None
+        assert supervisor.failure.message == "me@gateway.example:22 did not answer within 2 s"
+
+
+@async_test
+async def test_a_broken_connector_is_a_bug_and_says_so() -> None:
+    class Broken(ScriptedConnector):
+        async def connect(self) -> DirectLink:
+            raise ZeroDivisionError("oops")
+
+    async with tunnel(Broken()) as (supervisor, _):
+        await reaches(supervisor, State.FAILED)
+        assert supervisor.failure is not None
+        assert supervisor.failure.exit_code == 70
+
+
+@async_test
+async def test_a_second_forward_that_cannot_be_bound_leaves_no_port_behind() -> None:
+    first = free_port()
+    taken = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
+    second = taken.sockets[0].getsockname()[1]
+    to = Endpoint("127.0.0.1", 9)
+    forwards = tuple(Forward(Endpoint("127.0.0.1", port), to) for port in (first, second))
+    supervisor = Supervisor(TunnelSpec("dev", "alias", forwards), ScriptedConnector())
+    with pytest.raises(BindFailed):
+        await supervisor.start()
+    (await asyncio.start_server(lambda r, w: None, "127.0.0.1", first)).close()
+    taken.close()
