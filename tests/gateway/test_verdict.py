@@ -16,8 +16,8 @@ LIVE = Answer(200, "application/json", b'{"ok":true,"status":"live"}')
 PAGE = Answer(200, "text/html", b"<!doctype html>")
 
 
-def startup(status: int, **body: object) -> Answer:
-    return Answer(status, "application/json", json.dumps(body).encode())
+def startup(code: int, **body: object) -> Answer:
+    return Answer(code, "application/json", json.dumps(body).encode())
 
 
 @pytest.mark.parametrize(
