@@ -10,7 +10,7 @@ VENV := .venv
 ARGS ?=
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 # Folders count too: theirs is the only date that changes when a file goes away.
 SOURCES := pyproject.toml README.md $(shell find openclaw_tunnel -name __pycache__ -prune -o \( -name '*.py' -o -type d \) -print)
 MADE := $(VENV)/.made-with-$(notdir $(PYTHON))
@@ -40,8 +40,8 @@ build: $(VENV)/.run
 test-lowest: $(MADE)
 	@rm -rf $(VENV)/lowest && $(PYTHON) -m venv $(VENV)/lowest
 	@$(PYTHON) .ci/lowest.py pyproject.toml > $(VENV)/lowest.txt
-	@$(VENV)/lowest/bin/python -m pip --quiet --disable-pip-version-check install hatchling -c constraints.txt
-	@$(VENV)/lowest/bin/python -m pip --quiet --disable-pip-version-check install --no-build-isolation '.[dev]' -c $(VENV)/lowest.txt
+	@$(VENV)/lowest/bin/python -m pip -qq --disable-pip-version-check install hatchling -c constraints.txt
+	@$(VENV)/lowest/bin/python -m pip -qq --disable-pip-version-check install --no-build-isolation '.[dev]' -c $(VENV)/lowest.txt
 	@OPENCLAW_TUNNEL_TEST_INSTALLED=1 $(VENV)/lowest/bin/pytest --ignore tests/real $(ARGS)
 
 clean:
