@@ -1,0 +1,80 @@
+"""The SSH agent, asked with a deadline: one that hangs must not stop a login that a key file could do."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import asyncssh
+
+AGENT_SECONDS = 3.0
+
+
+class AgentClient(asyncssh.SSHAgentClient):
+    """asyncssh's agent client, which also notes what became of the signatures it was asked for."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.signing = False
+        self.refused = ""
+
+    async def sign(self, key_blob: bytes, data: bytes, flags: int = 0) -> bytes:
+        """Sign ``data``; asyncssh goes on to the next key on a ValueError."""
+        self.signing = True  # and stays so when the login is given up: then this is what it was waiting for
+        try:
+            signature = await super().sign(key_blob, data, flags)
+        except ValueError as exc:
+            self.signing, self.refused = False, str(exc)
+            raise
+        self.signing = False
+        return signature
+
+
+@dataclass(slots=True)
+class AgentAnswer:
+    """What the agent said.
+
+    Attributes:
+        keys: its keys, in its order.
+        problem: why it could not be asked, for the message; empty if all went well or there is no agent.
+        client: to be closed after the login; None if there is no connection.
+    """
+
+    keys: list[asyncssh.SSHKeyPair] = field(default_factory=list)
+    problem: str = ""
+    client: AgentClient | None = None
+
+
+def agent_path(identity_agent: str | None, env: Mapping[str, str]) -> str:
+    """The socket to ask: IdentityAgent as resolved, else SSH_AUTH_SOCK; empty for no agent."""
+    return env.get("SSH_AUTH_SOCK", "") if identity_agent is None else identity_agent
+
+
+async def ask_agent(path: str, *, timeout: float = AGENT_SECONDS) -> AgentAnswer:
+    """The keys an agent holds.
+
+    Args:
+        path: its socket; empty for no agent.
+        timeout: seconds for the whole answer.
+    """
+    if not path:
+        return AgentAnswer()
+    client = AgentClient(path)
+    try:
+        async with asyncio.timeout(timeout):
+            return AgentAnswer(list(await client.get_keys()), client=client)
+    except TimeoutError:
+        problem = f"the SSH agent at {path} did not answer within {timeout:g} s"
+    except (OSError, ValueError) as exc:
+        problem = f"the SSH agent at {path} cannot be asked: {exc}"
+    except BaseException:
+        await close_agent(client)
+        raise
+    await close_agent(client)
+    return AgentAnswer(problem=problem)
+
+
+async def close_agent(client: AgentClient | None) -> None:
+    """Close the connection to the agent; idempotent."""
+    if client:
+        client.close()
+        await client.wait_closed()

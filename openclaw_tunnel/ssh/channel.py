@@ -1,0 +1,169 @@
+"""One direct-tcpip channel: asyncssh's session calls become an asyncio.Protocol's."""
+
+import asyncio
+from typing import Any, Protocol, cast
+
+import asyncssh
+
+from openclaw_tunnel.core.link import LinkLost
+from openclaw_tunnel.ssh.inflow import Inflow
+
+
+class ChannelOwner(Protocol):
+    """What a channel needs of its link."""
+
+    @property
+    def lost(self) -> bool:
+        """The whole connection is gone."""
+
+    @property
+    def congested(self) -> bool:
+        """The connection itself takes no more for now."""
+
+    def channel_opened(self, channel: "SshChannel") -> None:
+        """From now on the channel wants to hear of congestion."""
+
+    def channel_closed(self, channel: "SshChannel") -> None:
+        """And from now on no more."""
+
+
+class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
+    """One open channel: its write half, and what passes the read half on to ``receiver``.
+
+    Implements ``core.link.Channel``. Made when the server has confirmed the channel.
+
+    Args:
+        receiver: an ``asyncio.Protocol``.
+        owner: the link.
+    """
+
+    def __init__(self, receiver: Any, owner: ChannelOwner) -> None:
+        self._receiver = receiver
+        self._owner = owner
+        self._inflow = Inflow(receiver)
+        self._wire: Any = None
+        self._sending = True
+        self._full = {"channel": False, "link": False}
+
+    # What asyncssh calls.
+
+    def connection_made(self, chan: Any) -> None:
+        self._wire = chan
+        self._inflow.attach(chan)
+        self._owner.channel_opened(self)
+        self.set_congested(self._owner.congested)
+
+    def data_received(self, data: bytes, datatype: int | None) -> None:
+        self._inflow.data(data)
+
+    def eof_received(self) -> bool:
+        self._inflow.eof()
+        return True  # the other direction stays open until we end it
+
+    def pause_writing(self) -> None:
+        self._set_full("channel", True)
+
+    def resume_writing(self) -> None:
+        self._set_full("channel", False)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        # Whether the link is gone is only known a moment later: asyncssh tells its channels first.
+        asyncio.get_running_loop().call_soon(self._finish, exc)
+
+    # What the link calls.
+
+    def set_congested(self, congested: bool) -> None:
+        """The connection takes no more, or takes again: asyncssh itself would keep what is written without limit."""
+        self._set_full("link", congested)
+
+    # What the relay calls.
+
+    def write(self, data: bytes) -> None:
+        """Send; what is written after the end of the channel is dropped, as by any asyncio transport."""
+        if self._sending and not self._wire.is_closing():
+            self._wire.write(data)
+
+    def write_eof(self) -> None:
+        """Send no more."""
+        if self._sending and not self._wire.is_closing():
+            self._wire.write_eof()
+        self._sending = False
+
+    def pause_reading(self) -> None:
+        """Deliver nothing more for now."""
+        self._inflow.pause()
+
+    def resume_reading(self) -> None:
+        """Go on delivering."""
+        self._inflow.resume()
+
+    def close(self) -> None:
+        """Close after what was written is sent; nothing more is delivered but the end."""
+        self._sending = False
+        self._inflow.discard()
+        self._wire.close()
+
+    def abort(self) -> None:
+        """Close now; the receiver hears of it soon, whether the far end still answers or not."""
+        self._sending = False
+        self._inflow.discard()
+        self._wire.abort()
+        asyncio.get_running_loop().call_soon(self._finish, None)
+
+    def _finish(self, exc: Exception | None) -> None:
+        self._sending = False
+        self._owner.channel_closed(self)
+        if self._owner.lost:
+            lost = LinkLost("the SSH connection is gone")
+            lost.__cause__ = exc
+            exc = lost
+        self._inflow.end(exc)
+
+    def _set_full(self, source: str, full: bool) -> None:
+        before = any(self._full.values())
+        self._full[source] = full
+        after = any(self._full.values())
+        if before == after or self._inflow.over:
+            return
+        if after:
+            self._receiver.pause_writing()
+        else:
+            self._receiver.resume_writing()
+
+
+class Opening:
+    """A channel on its way: who gives it up must see to it that it does not stay open when it comes late.
+
+    asyncssh forgets a channel whose opening is cancelled, but the server does not, and its confirmation would leave
+    a channel that nobody closes. So the opening itself is never cancelled; it is disowned.
+    """
+
+    def __init__(self, receiver: Any, owner: ChannelOwner) -> None:
+        self._receiver, self._owner = receiver, owner
+        self._opened: SshChannel | None = None
+        self._disowned = False
+
+    async def run(self, connection: asyncssh.SSHClientConnection, host: str, port: int) -> "SshChannel | Exception":
+        """Open the channel, or return what asyncssh raised. ``port`` 0: ``host`` is the path of a Unix socket."""
+        session: object
+        try:
+            if port:
+                _, session = await connection.create_connection(self._session, host, port, "127.0.0.1")
+            else:
+                _, session = await connection.create_unix_connection(self._session, host)
+        except Exception as exc:
+            return exc
+        channel = cast(SshChannel, session)
+        if self._disowned:
+            channel.abort()
+        return channel
+
+    def disown(self) -> None:
+        """The opening is not waited for any more: the channel is closed as soon as it is open."""
+        self._disowned = True
+        if self._opened:
+            self._opened.abort()
+
+    def _session(self) -> SshChannel:
+        self._opened = SshChannel(asyncio.Protocol() if self._disowned else self._receiver, self._owner)
+        return self._opened

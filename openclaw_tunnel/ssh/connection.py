@@ -1,0 +1,87 @@
+"""Dialling: ``core.link.Connector`` carried out with asyncssh, under one deadline for everything."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+
+from openclaw_tunnel.config.model import TunnelSpec
+from openclaw_tunnel.config.sshconfig import resolve_ssh
+from openclaw_tunnel.core.link import DialFailed
+from openclaw_tunnel.core.policy import Policy
+from openclaw_tunnel.ssh.dial import Dial, Resolve
+from openclaw_tunnel.ssh.failures import of_bug
+from openclaw_tunnel.ssh.link import SshLink
+from openclaw_tunnel.ssh.place import Place
+
+# Every channel is worth several of asyncssh's INFO lines. A level that somebody has set before is respected.
+if (_theirs := logging.getLogger("asyncssh")).level == logging.NOTSET:
+    _theirs.setLevel(logging.WARNING)
+
+
+class SshConnector:
+    """Dials the SSH server of one tunnel, each time with what ssh_config says at that moment.
+
+    Args:
+        spec: the tunnel.
+        env: the environment: SSH_AUTH_SOCK, PATH, and what ProxyCommand gets.
+        resolve: asks ``ssh -G``.
+    """
+
+    def __init__(self, spec: TunnelSpec, *, env: Mapping[str, str], resolve: Resolve = resolve_ssh) -> None:
+        self._spec = spec
+        self._env = env
+        self._resolve = resolve
+
+    async def connect(self) -> SshLink:
+        """Dial once; cancelling gives it up and leaves nothing behind.
+
+        Raises:
+            DialFailed: with the failure.
+        """
+        spec = self._spec
+        try:
+            return await dial_within_deadline(
+                spec.target,
+                identity=spec.identity,
+                ssh_config=spec.ssh_config,
+                env=self._env,
+                resolve=self._resolve,
+                policy=spec.policy,
+            )
+        except DialFailed:
+            raise
+        except Exception as exc:
+            raise DialFailed(of_bug(exc, Place(spec.target, spec.target, spec.ssh_config))) from exc
+
+
+async def dial_within_deadline(
+    typed: str, *, identity: str, ssh_config: str, env: Mapping[str, str], resolve: Resolve, policy: Policy
+) -> SshLink:
+    """Resolve, connect, check the host key and log in.
+
+    The deadline is ConnectTimeout where ssh_config sets it, else the policy's. It covers everything: ssh -G, name
+    lookup, jump hosts, key exchange, agent and login.
+
+    Raises:
+        DialFailed: with the failure.
+    """
+    started = asyncio.get_running_loop().time()
+    seconds = policy.connect_timeout
+    deadline = asyncio.timeout_at(started + seconds)
+    stack = AsyncExitStack()
+    dial = Dial(ssh_config=ssh_config, env=env, resolve=resolve, policy=policy, stack=stack)
+    try:
+        async with deadline:
+            target, place = await dial.resolve(typed, identity=identity)
+            if target.connect_timeout:
+                seconds = target.connect_timeout
+                deadline.reschedule(started + seconds)
+            way = await dial.open_way(target, place)
+            return SshLink(await dial.log_in(target, place, way), stack)
+    except BaseException as exc:
+        too_late = dial.out_of_time(seconds) if deadline.expired() and isinstance(exc, TimeoutError) else None
+        await stack.aclose()
+        if too_late:
+            raise DialFailed(too_late) from exc
+        raise

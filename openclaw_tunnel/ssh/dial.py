@@ -1,0 +1,195 @@
+"""One attempt to get through to an SSH server: ssh -G, jump hosts or ProxyCommand, TCP, host key, login."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import asyncssh
+
+from openclaw_tunnel.config.sshconfig import SshTarget
+from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.core.link import DialFailed
+from openclaw_tunnel.core.policy import Policy
+from openclaw_tunnel.errors import TunnelError
+from openclaw_tunnel.ssh.auth import KeyRing
+from openclaw_tunnel.ssh.failures import of_dial, of_os_error
+from openclaw_tunnel.ssh.hostkeys import HostKeys
+from openclaw_tunnel.ssh.login import Login, no_trusted_keys
+from openclaw_tunnel.ssh.options import common_options, login_options
+from openclaw_tunnel.ssh.place import Place, show_address
+from openclaw_tunnel.ssh.proxy import ProxyProcess
+from openclaw_tunnel.ssh.tcp import connect_any, look_up
+
+_TOO_MANY = "too many authentication failures"
+
+
+class Resolve(Protocol):
+    """``config.sshconfig.resolve_ssh``, or a stand-in."""
+
+    async def __call__(
+        self, target: str, *, ssh_config: str = "", identity: str = "", env: Mapping[str, str], timeout: float = 5.0
+    ) -> SshTarget:
+        """Ask ``ssh -G`` about ``target``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How to reach a server: what to hand to asyncssh, and the process behind it if it is a ProxyCommand's."""
+
+    options: Mapping[str, Any]
+    process: ProxyProcess | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """A connection that is up."""
+
+    connection: asyncssh.SSHClientConnection
+    login: Login
+    place: Place
+    target: SshTarget
+
+
+class Dial:
+    """One attempt. It keeps track of where it is, so that a deadline can say what it cut short.
+
+    Everything it opens is registered with the exit stack it is given; the caller closes that, also after a failure.
+    """
+
+    def __init__(
+        self, *, ssh_config: str, env: Mapping[str, str], resolve: Resolve, policy: Policy, stack: AsyncExitStack
+    ) -> None:
+        self._ssh_config = ssh_config
+        self._env = env
+        self._resolve = resolve
+        self._policy = policy
+        self._stack = stack
+        self._place = Place("", "")
+        self._stage = ""
+        self._ring: KeyRing | None = None
+        self._login: Login | None = None
+
+    async def resolve(self, typed: str, *, identity: str = "") -> tuple[SshTarget, Place]:
+        """What ssh_config says of a destination.
+
+        Raises:
+            DialFailed: CONFIG.
+        """
+        self._at(Place(typed, typed, self._ssh_config), "reading ssh_config")
+        try:
+            target = await self._resolve(typed, ssh_config=self._ssh_config, identity=identity, env=self._env)
+        except TunnelError as exc:
+            raise DialFailed(self._place.failure(Code.CONFIG, exc.message, hint=exc.hint)) from exc
+        return target, Place(typed, show_address(target.hostname, target.port), self._ssh_config)
+
+    async def open_way(self, target: SshTarget, place: Place, seen: tuple[str, ...] = ()) -> Way:
+        """Get to where the server's SSH protocol can begin.
+
+        Raises:
+            DialFailed: the way is barred.
+        """
+        if target.proxy_jump:
+            if place.host in seen or len(seen) > 16:
+                text = f"ProxyJump leads in a circle: {' -> '.join([*seen, place.host])}"
+                raise DialFailed(place.failure(Code.CONFIG, text, hint=f"see ProxyJump in: ssh -G {place.typed}"))
+            return Way({"tunnel": await self._jump(target.proxy_jump, (*seen, place.host))})
+        if target.proxy_command:
+            if target.proxy_use_fdpass:
+                text = f"ProxyUseFdpass is set for {place.typed}, and this program cannot use it"
+                raise DialFailed(place.failure(Code.CONFIG, text, hint="let ProxyCommand carry the bytes itself"))
+            return await self._start_proxy(target.proxy_command, place)
+        self._at(place, "looking up its address")
+        try:
+            addresses = await look_up(target.hostname, target.port, target.address_family)
+        except OSError as exc:
+            raise DialFailed(of_os_error(exc, place)) from exc
+        self._at(place, "connecting")
+        sock = await connect_any(addresses, place, bind_address=target.bind_address)
+        self._stack.callback(sock.close)
+        return Way({"sock": sock})
+
+    async def log_in(self, target: SshTarget, place: Place, way: Way) -> LoggedIn:
+        """Exchange keys with a server and log in.
+
+        Raises:
+            DialFailed: it is the wrong host, it will not have us, or it is no SSH server.
+        """
+        host_keys = HostKeys(target, place)
+        ring = self._ring = KeyRing(target, self._env)
+        login = self._login = Login(host_keys, ring)
+        self._stack.push_async_callback(ring.close)
+        options = {
+            **common_options(target, place, host_keys.order(target.host_key_algorithms)),
+            **login_options(target, place, self._policy),
+            **way.options,
+        }
+        self._at(place, "exchanging keys")
+        try:
+            connection = await asyncssh.connect(
+                target.hostname,
+                target.port,
+                client_factory=lambda: login,
+                known_hosts=no_trusted_keys,
+                **options,
+            )
+        except Exception as exc:
+            raise DialFailed(host_keys.failure or await _explain(exc, ring, place, way)) from exc
+        self._stack.push_async_callback(close_connection, connection)
+        await ring.close()
+        return LoggedIn(connection, login, place, target)
+
+    def out_of_time(self, seconds: float) -> Failure:
+        """The failure of this attempt when its deadline has passed."""
+        place, stage = self._place, self._stage
+        if self._ring and self._ring.waits_for_agent:
+            return self._ring.explain_silent_agent(place)
+        if self._login and self._login.host_key_accepted and stage == "exchanging keys":
+            stage = "logging in"
+        text = f"{place.host} did not answer within {seconds:g} s ({stage})"
+        return place.failure(Code.DNS if stage == "looking up its address" else Code.TIMEOUT, text)
+
+    async def _jump(self, hops: tuple[str, ...], seen: tuple[str, ...]) -> asyncssh.SSHClientConnection:
+        """Log in to jump hosts one behind the other; the first may itself be behind others."""
+        target, place = await self.resolve(hops[0])
+        connection = (await self.log_in(target, place, await self.open_way(target, place, seen))).connection
+        for hop in hops[1:]:
+            target, place = await self.resolve(hop)
+            connection = (await self.log_in(target, place, Way({"tunnel": connection}))).connection
+        return connection
+
+    async def _start_proxy(self, command: str, place: Place) -> Way:
+        self._at(place, "running ProxyCommand")
+        try:
+            process = await ProxyProcess.start(command, self._env)
+        except OSError as exc:
+            text = f"ProxyCommand for {place.host} cannot be started: {exc.strerror}"
+            raise DialFailed(place.failure(Code.PROXY, text)) from exc
+        self._stack.push_async_callback(process.close)
+        return Way({"sock": process.socket}, process)
+
+    def _at(self, place: Place, stage: str) -> None:
+        self._place, self._stage = place, stage
+
+
+async def _explain(exc: Exception, ring: KeyRing, place: Place, way: Way) -> Failure:
+    if isinstance(exc, asyncssh.PermissionDenied):
+        return ring.explain(place)
+    if isinstance(exc, asyncssh.DisconnectError) and _TOO_MANY in exc.reason.lower():
+        return ring.explain(place, said=exc.reason)
+    failure = of_dial(exc, place)
+    if way.process and failure.code is Code.NOT_SSH:
+        words = await way.process.last_words()
+        return place.failure(Code.PROXY, f"ProxyCommand did not get through to {place.host}: {words or 'it ended'}")
+    return failure
+
+
+async def close_connection(connection: asyncssh.SSHClientConnection) -> None:
+    """Close an SSH connection; returns within a second whatever the other side does."""
+    connection.close()
+    try:
+        async with asyncio.timeout(1.0):
+            await connection.wait_closed()
+    except TimeoutError:
+        connection.abort()

@@ -1,0 +1,141 @@
+"""The border: what asyncssh, the sockets and the keys raise becomes a Failure in our words."""
+
+import errno
+import logging
+import socket
+
+import asyncssh
+
+from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.ssh.place import Place, clean
+
+log = logging.getLogger(__name__)
+
+_NO_ROUTE = {
+    # A blackhole route answers EINVAL, an unreachable one EHOSTUNREACH, a prohibit one EACCES, a local reject EPERM.
+    errno.EINVAL,
+    errno.EHOSTUNREACH,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENETUNREACH,
+    errno.ENETDOWN,
+    errno.EHOSTDOWN,
+    errno.EADDRNOTAVAIL,
+    errno.EAFNOSUPPORT,
+}
+_HUNG_UP = {errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED}
+_MOST_TELLING = (Code.REFUSED, Code.NOT_SSH, Code.TIMEOUT, Code.NO_ROUTE)
+
+# RFC 4254 section 5.1
+_PROHIBITED, _CONNECT_FAILED = 1, 2
+_NOT_A_REFUSAL = ("known", "resol", "route", "unreachable", "timed out", "timeout", "name")
+
+
+def of_os_error(exc: OSError, place: Place) -> Failure:
+    """What an error of name lookup or of the TCP connection means."""
+    if isinstance(exc, socket.gaierror):
+        name = place.host.rsplit(":", 1)[0]
+        return place.failure(Code.DNS, f"cannot find the address of {name}: {clean(exc.strerror or str(exc))}")
+    if exc.errno == errno.ECONNREFUSED:
+        return place.failure(Code.REFUSED, f"{place.host} refused the connection")
+    if exc.errno in _HUNG_UP:
+        return place.failure(Code.NOT_SSH, f"{place.host} hung up before the login was done")
+    if exc.errno == errno.ETIMEDOUT:
+        return place.failure(Code.TIMEOUT, f"{place.host} does not answer")
+    reason = clean(exc.strerror or str(exc))
+    if exc.errno in _NO_ROUTE:
+        return place.failure(Code.NO_ROUTE, f"no way to {place.host}: {reason}")
+    # What is left (too many open files, no memory) passes or is mended while we wait: never a reason to give up.
+    return place.failure(Code.NO_ROUTE, f"cannot connect to {place.host}: {reason}")
+
+
+def most_telling(failures: list[Failure]) -> Failure:
+    """Of the failures of several addresses of one host, the one that says most."""
+    return min(failures, key=lambda f: _MOST_TELLING.index(f.code) if f.code in _MOST_TELLING else len(_MOST_TELLING))
+
+
+def of_dial(exc: BaseException, place: Place) -> Failure:
+    """What ended a connection before the login was done.
+
+    Refusals of keys, ours and theirs, are not told here: ``hostkeys`` and ``auth`` know more of them.
+    """
+    match exc:
+        case OSError():
+            return of_os_error(exc, place)
+        case UnicodeError():
+            return place.failure(Code.DNS, f"not a host name: {place.host.rsplit(':', 1)[0]}")
+        case asyncssh.ChannelOpenError():
+            return of_jump(exc, place)
+        case asyncssh.KeyExchangeFailed() if "No matching" in exc.reason:
+            kind = exc.reason.removeprefix("No matching ").partition(" algorithm")[0]
+            return place.failure(Code.NEGOTIATION, f"{place.host} and this program share no {clean(kind)} algorithm")
+        case asyncssh.ProtocolNotSupported():
+            return place.failure(Code.NOT_SSH, f"{place.host} speaks a version of SSH that is not supported")
+        case asyncssh.ConnectionLost():
+            return place.failure(Code.NOT_SSH, f"{place.host} hung up before the login was done")
+        case asyncssh.DisconnectError():
+            return place.failure(Code.NOT_SSH, f"{place.host} ended the connection: {clean(exc.reason)}")
+    return of_bug(exc, place)
+
+
+def of_bug(exc: BaseException, place: Place) -> Failure:
+    """Something nobody thought of; the traceback goes into the log."""
+    log.error("unexpected error while connecting to %s", place.host, exc_info=exc)
+    return place.failure(Code.BUG, f"unexpected error while connecting to {place.host}: {type(exc).__name__}")
+
+
+def of_jump(exc: asyncssh.ChannelOpenError, place: Place) -> Failure:
+    """A jump host that would not, or could not, connect to the next host."""
+    said = _said(exc)
+    if _is_forbidden(exc):
+        text = f"the jump host forbids connections to {place.host}{said}"
+        return place.failure(Code.FORWARDING_FORBIDDEN, text, to=place.host)
+    return place.failure(Code.PROXY, f"the jump host cannot connect to {place.host}{said}")
+
+
+def of_channel(exc: asyncssh.ChannelOpenError, place: Place, to: str) -> Failure:
+    """A channel that the server refused to open; ``to`` is where it was to lead.
+
+    sshd says "Connection refused" for a port where nothing listens, and no more than "open failed" for a socket path
+    that leads nowhere or that AllowStreamLocalForwarding forbids; dropbear has other words, asyncssh again others. So
+    a failed connect means that nothing listens, unless the words speak of names, networks or time.
+    """
+    said = _said(exc)
+    if _is_forbidden(exc):
+        text = f"the SSH server {place.host} forbids forwarding to {to}{said}"
+        return place.failure(Code.FORWARDING_FORBIDDEN, text, to=to)
+    if exc.code == _CONNECT_FAILED and not any(word in said.lower() for word in _NOT_A_REFUSAL):
+        return place.failure(Code.NOT_LISTENING, f"nothing listens on {to} of {place.host}{said}", to=to)
+    return place.failure(Code.GATEWAY_UNREACHABLE, f"{place.host} cannot connect to {to}{said}", to=to)
+
+
+def _said(exc: asyncssh.ChannelOpenError) -> str:
+    """The server's words, ready to be appended; dropbear often has none."""
+    words = clean(exc.reason)
+    return f": {words}" if words else ""
+
+
+def _is_forbidden(exc: asyncssh.ChannelOpenError) -> bool:
+    """By the code, or by the words where a server uses another code."""
+    return exc.code == _PROHIBITED or "prohibited" in exc.reason.lower()
+
+
+def of_loss(exc: BaseException | None, place: Place) -> Failure:
+    """Why a connection that was up is gone; always transient.
+
+    Args:
+        exc: what asyncssh gave for it; None for a close without an error.
+    """
+    if exc is None:
+        return place.failure(Code.LOST, f"{place.host} closed the connection")
+    if isinstance(exc, asyncssh.ConnectionLost):
+        if "keepalive" in exc.reason:
+            return place.failure(Code.KEEPALIVE_TIMEOUT, f"{place.host} no longer answers")
+        return place.failure(Code.LOST, f"the connection to {place.host} was cut")
+    if isinstance(exc, asyncssh.DisconnectError):
+        return place.failure(Code.LOST, f"the connection to {place.host} ended: {clean(exc.reason)}")
+    if isinstance(exc, OSError):
+        return place.failure(Code.LOST, f"the connection to {place.host} was cut: {clean(exc.strerror or str(exc))}")
+    # The far end can provoke this with what it sends, so it must not stop the tunnel for good; the log has it all.
+    log.error("unexpected error on the connection to %s", place.host, exc_info=exc)
+    return place.failure(Code.LOST, f"the connection to {place.host} broke: {type(exc).__name__}")

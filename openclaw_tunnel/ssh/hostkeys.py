@@ -1,0 +1,182 @@
+"""Strict host key checking: which keys of a host are known, and whether the one it presents is among them.
+
+Never less strict than OpenSSH. An unknown key is refused whatever StrictHostKeyChecking says, missing or unreadable
+files (``UserKnownHostsFile none`` included) mean that no key is known, and nothing is ever left unverified.
+"""
+
+import base64
+import logging
+from collections.abc import Sequence
+
+import asyncssh
+from asyncssh.public_key import SSHOpenSSHCertificate
+
+from openclaw_tunnel.config.sshconfig import SshTarget
+from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.ssh import knownhosts
+from openclaw_tunnel.ssh.knownhosts import Entry, Trust, Verdict, describe_key, fingerprint, key_type, short_type
+from openclaw_tunnel.ssh.place import Place
+from openclaw_tunnel.ssh.revoked import RevokedListUnusable, is_revoked
+
+log = logging.getLogger(__name__)
+_HOST_CERTIFICATE = 2  # the type field of a certificate, PROTOCOL.certkeys
+
+
+def names_of(target: SshTarget) -> tuple[str, ...]:
+    """The names under which known_hosts may list a host, the first being the one it is written under."""
+    if target.host_key_alias:
+        return (target.host_key_alias,)
+    name = knownhosts.host_name(target.hostname, target.port)
+    plain = knownhosts.host_name(target.hostname, knownhosts.DEFAULT_PORT)
+    return (name,) if name == plain else (name, plain)
+
+
+def read_files(paths: Sequence[str]) -> tuple[Entry, ...]:
+    """The lines of known_hosts files; one that is missing or cannot be read has none."""
+    entries: list[Entry] = []
+    for path in paths:
+        try:
+            with open(path, "rb") as file:
+                text = file.read().decode("utf-8", "surrogateescape")
+        except FileNotFoundError:
+            continue
+        except OSError as exc:
+            log.warning("known_hosts file %s cannot be read, its keys are unknown: %s", path, exc.strerror)
+            continue
+        entries += knownhosts.parse(text, path)
+    return tuple(entries)
+
+
+class HostKeys:
+    """What is known of one host, read from its files when made, and the judge of what it presents.
+
+    Attributes:
+        failure: why the last key was refused; None while none was.
+    """
+
+    def __init__(self, target: SshTarget, place: Place) -> None:
+        self.failure: Failure | None = None
+        self._target = target
+        self._place = place
+        self._names = names_of(target)
+        self._entries = read_files((*target.user_known_hosts_files, *target.global_known_hosts_files))
+        self._accepted = b""
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The lines that mean this host."""
+        return knownhosts.entries_for(self._entries, self._names[0])
+
+    def order(self, algorithms: Sequence[str]) -> tuple[str, ...]:
+        """Host key algorithms, those of known keys first."""
+        return knownhosts.order_algorithms(algorithms, self.entries)
+
+    def verdict(self, key: bytes) -> Verdict:
+        """What known_hosts says of a plain key in wire format."""
+        return knownhosts.judge(self._entries, self._names, key)
+
+    def revocation(self, key: bytes) -> Failure | None:
+        """Why RevokedHostKeys rules a plain key out; None if it does not."""
+        return self._on_revoked_list(key, key, b"")
+
+    def check(self, presented: bytes) -> asyncssh.SSHKey:
+        """The key to verify the server's signature with, if what it presents may be trusted.
+
+        Args:
+            presented: the host key or host certificate of the key exchange, in wire format.
+
+        Raises:
+            asyncssh.HostKeyNotVerifiable: it is unknown, changed or revoked; ``failure`` says which.
+        """
+        certificate, key = _decode(presented)
+        if presented != self._accepted:
+            self.failure = self._refusal(presented, certificate, key)
+            if self.failure:
+                raise asyncssh.HostKeyNotVerifiable(self.failure.message)
+            self._accepted = presented
+        return key
+
+    def _refusal(
+        self, presented: bytes, certificate: "asyncssh.SSHCertificate | None", key: asyncssh.SSHKey
+    ) -> Failure | None:
+        plain = key.public_data
+        authority, flaw = (b"", "") if certificate is None else self._certificate_flaw(presented, certificate)
+        if authority and flaw:
+            log.info("host certificate of %s is not accepted: %s", self._place.host, flaw)
+        if refusal := self._too_short(plain) or self._on_revoked_list(presented, plain, authority):
+            return refusal
+        certified = bool(authority) and not flaw
+        verdict = knownhosts.judge(self._entries, self._names, plain, authority=authority, certified=certified)
+        return self.explain(verdict, plain)
+
+    def _too_short(self, plain: bytes) -> Failure | None:
+        bits, required = knownhosts.rsa_bits(plain), self._target.required_rsa_size
+        if not 0 < bits < required:
+            return None
+        text = f"host key of {self._place.host} is too short: RSA with {bits} bits, RequiredRSASize is {required}"
+        return self._place.failure(Code.NEGOTIATION, text)
+
+    def _certificate_flaw(self, presented: bytes, certificate: "asyncssh.SSHCertificate") -> tuple[bytes, str]:
+        """The authority's key and what is wrong with the certificate, by OpenSSH's ``sshkey_cert_check_host``."""
+        if not isinstance(certificate, SSHOpenSSHCertificate):
+            return b"", ""
+        authority = certificate.signing_key.public_data
+        host = self._target.host_key_alias or self._target.hostname.lower()
+        signature = presented[presented.rindex(authority) + len(authority) + 4 :]
+        allowed = self._target.ca_signature_algorithms
+        try:
+            certificate.validate(_HOST_CERTIFICATE, host)
+        except ValueError as exc:
+            return authority, str(exc)
+        if allowed and key_type(signature) not in allowed:
+            return authority, f"signed with {key_type(signature)}, which CASignatureAlgorithms does not list"
+        return authority, ""
+
+    def _on_revoked_list(self, presented: bytes, plain: bytes, authority: bytes) -> Failure | None:
+        path = self._target.revoked_host_keys
+        if not path:
+            return None
+        also = tuple(blob for blob in (plain, authority) if blob and blob != presented)
+        try:
+            if not is_revoked(path, presented, also):
+                return None
+        except RevokedListUnusable as exc:
+            text = f"host key of {self._place.host} cannot be accepted: RevokedHostKeys {path}: {exc}"
+            return self._place.failure(Code.HOST_KEY_REVOKED, text, file=path)
+        return self.explain(Verdict(Trust.REVOKED), plain, listed_in=path)
+
+    def explain(self, verdict: Verdict, key: bytes, *, listed_in: str = "") -> Failure | None:
+        """The failure that a verdict means; None for a key that is known."""
+        host, shown = self._place.host, describe_key(key)
+        if verdict.trust is Trust.OK:
+            return None
+        if verdict.trust is Trust.REVOKED:
+            place = listed_in or verdict.entries[0].place
+            return self._place.failure(
+                Code.HOST_KEY_REVOKED, f"host key of {host} is revoked: {shown} ({place})", file=listed_in or place
+            )
+        if verdict.trust is Trust.CHANGED:
+            old = ", ".join(f"{fingerprint(e.key)} ({e.place})" for e in verdict.entries)
+            text = f"host key of {host} has changed: it presents {shown}, known is {short_type(key)} {old}"
+            trust = self._place.trust_command(replace=True)
+            return self._place.failure(Code.HOST_KEY_CHANGED, text, trust=trust)
+        others = sorted({short_type(e.key) for e in verdict.entries})
+        note = f" (known keys of this host are of another type: {', '.join(others)})" if others else ""
+        trust = self._place.trust_command()
+        return self._place.failure(Code.HOST_KEY_UNKNOWN, f"host key of {host} is unknown: {shown}{note}", trust=trust)
+
+
+def _decode(presented: bytes) -> "tuple[asyncssh.SSHCertificate | None, asyncssh.SSHKey]":
+    """Split what a server presents; its own signature within a certificate is checked on the way.
+
+    Raises:
+        asyncssh.HostKeyNotVerifiable: it is neither a key nor a certificate.
+    """
+    text = f"{key_type(presented)} {base64.b64encode(presented).decode()}"
+    try:
+        if knownhosts.is_certificate(key_type(presented)):
+            certificate = asyncssh.import_certificate(text)
+            return certificate, certificate.key
+        return None, asyncssh.import_public_key(text)
+    except ValueError as exc:
+        raise asyncssh.HostKeyNotVerifiable("the server's host key cannot be read") from exc

@@ -1,0 +1,142 @@
+"""One live SSH connection: ``core.link.Link`` carried out with asyncssh."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Any
+
+import asyncssh
+
+from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.core.link import ChannelFailed, LinkLost, ServerInfo
+from openclaw_tunnel.host.tasks import Tasks
+from openclaw_tunnel.ssh.channel import Opening, SshChannel
+from openclaw_tunnel.ssh.dial import LoggedIn
+from openclaw_tunnel.ssh.failures import of_bug, of_channel, of_loss
+from openclaw_tunnel.ssh.ping import Pinger
+from openclaw_tunnel.ssh.place import clean, show_address
+
+
+class SshLink:
+    """A logged-in connection with all that is behind it: jump hosts, proxy process.
+
+    Args:
+        logged_in: the connection.
+        stack: closes everything that was opened on the way; the link's from now on.
+    """
+
+    def __init__(self, logged_in: LoggedIn, stack: AsyncExitStack) -> None:
+        self._connection = logged_in.connection
+        self._ended = logged_in.login.ended
+        self._place = logged_in.place
+        self._stack = stack
+        self._tasks = Tasks()
+        self._pinger = Pinger(self._connection, self._tasks)
+        self._clean_up: asyncio.Task[None] | None = None
+        self._channels: set[SshChannel] = set()
+        self._congested = False
+        self._closing = False
+        self._server = _server_info(logged_in.connection)
+        self._ended.add_done_callback(lambda _: self._start_clean_up())
+        # asyncssh ignores these two calls of its transport and keeps in memory what a stalled network does
+        # not take: up to a window, 2 MiB, for each channel.
+        self._connection.pause_writing = self._pause_channels  # type: ignore[method-assign]
+        self._connection.resume_writing = self._resume_channels  # type: ignore[method-assign]
+
+    @property
+    def server(self) -> ServerInfo:
+        """Who answered."""
+        return self._server
+
+    @property
+    def lost(self) -> bool:
+        """The connection is gone."""
+        return self._ended.done()
+
+    @property
+    def congested(self) -> bool:
+        """The network takes no more for now."""
+        return self._congested
+
+    async def open_channel(self, host: str, port: int, receiver: Any, *, timeout: float) -> SshChannel:
+        """Open a direct-tcpip channel; see ``core.link.Link.open_channel``."""
+        if self.lost or self._closing:
+            raise LinkLost("the SSH connection is gone")
+        to = show_address(host, port) if port else host
+        opening = Opening(receiver, self)
+        task = self._tasks.start(opening.run(self._connection, host, port), name=f"open channel to {to}")
+        try:
+            done, _ = await asyncio.wait({task}, timeout=timeout)
+        except asyncio.CancelledError:
+            opening.disown()
+            raise
+        if not done:
+            opening.disown()
+            text = f"{self._place.host} did not open a channel to {to} within {timeout:g} s"
+            raise ChannelFailed(self._place.failure(Code.TIMEOUT, text, to=to))
+        result = task.result()
+        if isinstance(result, SshChannel):
+            return result
+        raise self._refused(result, to) from result
+
+    def _refused(self, exc: Exception, to: str) -> ChannelFailed | LinkLost:
+        gone = isinstance(exc, asyncssh.ChannelOpenError) and exc.reason == "SSH connection closed"
+        if self.lost or gone:
+            return LinkLost("the SSH connection is gone")
+        if isinstance(exc, asyncssh.ChannelOpenError):
+            return ChannelFailed(of_channel(exc, self._place, to))
+        failure = of_bug(exc, self._place)
+        return ChannelFailed(self._place.failure(Code.GATEWAY_UNREACHABLE, failure.message, to=to))
+
+    async def ping(self, *, timeout: float) -> float:
+        """Ask the server for any answer at all; see ``core.link.Link.ping``."""
+        if self.lost:
+            raise LinkLost("the SSH connection is gone")
+        elapsed = await self._pinger.ping(timeout=timeout)
+        await asyncio.sleep(0)  # a connection that ends answers its requests first, and says so afterwards
+        if self.lost:
+            raise LinkLost("the SSH connection is gone")
+        return elapsed
+
+    async def close(self) -> None:
+        """Close the connection and all that is behind it; idempotent."""
+        self._closing = True
+        await asyncio.shield(self._start_clean_up())
+
+    def _start_clean_up(self) -> asyncio.Task[None]:
+        """Close everything, once: when asked to, or when the connection is lost and nobody asks."""
+        if self._clean_up is None:
+            self._clean_up = self._tasks.start(self._stack.aclose(), name=f"close the way to {self._place.host}")
+        return self._clean_up
+
+    async def wait_lost(self) -> Failure:
+        """Return when the connection is gone, with the reason."""
+        exc = await asyncio.shield(self._ended)
+        if self._closing and exc is None:
+            return self._place.failure(Code.LOST, f"the connection to {self._place.host} was closed on this side")
+        return of_loss(exc, self._place)
+
+    def channel_opened(self, channel: SshChannel) -> None:
+        """A channel wants to hear of congestion."""
+        self._channels.add(channel)
+
+    def channel_closed(self, channel: SshChannel) -> None:
+        """And no more."""
+        self._channels.discard(channel)
+
+    def _pause_channels(self) -> None:
+        self._congested = True
+        for channel in tuple(self._channels):
+            channel.set_congested(True)
+
+    def _resume_channels(self) -> None:
+        self._congested = False
+        for channel in tuple(self._channels):
+            channel.set_congested(False)
+
+
+def _server_info(connection: asyncssh.SSHClientConnection) -> ServerInfo:
+    version = str(connection.get_extra_info("server_version", ""))
+    return ServerInfo(
+        version=clean(version.removeprefix("SSH-2.0-").removeprefix("SSH-1.99-")),
+        cipher=str(connection.get_extra_info("send_cipher", "")),
+    )

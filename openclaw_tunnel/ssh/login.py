@@ -1,0 +1,61 @@
+"""What asyncssh asks during one login, answered: is this host key good, which key comes next."""
+
+import asyncio
+from typing import Any
+
+import asyncssh
+
+from openclaw_tunnel.ssh.auth import KeyRing
+from openclaw_tunnel.ssh.hostkeys import HostKeys
+
+
+class Login(asyncssh.SSHClient):
+    """One connection's owner in asyncssh's sense, from the first byte to the last.
+
+    Attributes:
+        ended: resolves to asyncssh's reason (None for a clean close) when the connection is gone.
+        host_key_accepted: the key exchange is done as far as the host key goes; what follows is the login.
+    """
+
+    def __init__(self, host_keys: HostKeys, ring: KeyRing) -> None:
+        self._host_keys = host_keys
+        self._ring = ring
+        self.host_key_accepted = False
+        self.ended: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        """Take over the check of the host key.
+
+        asyncssh's own hooks are given only the plain key or only the authority's, which is too little for revoked
+        certificates and for the step back from certificate to key that OpenSSH makes. Should asyncssh ever stop to
+        call this method, its own check applies, and that one has been given no trusted key at all.
+        """
+        conn.validate_server_host_key = self._check_host_key  # type: ignore[method-assign]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.ended.done():
+            self.ended.set_result(exc)
+
+    async def public_key_auth_requested(self) -> Any:
+        """The next key; None ends this method of authentication."""
+        return await self._ring.next_key()
+
+    def kbdint_auth_requested(self) -> str | None:
+        """Only noted: nobody is there to answer."""
+        self._ring.methods.append("keyboard-interactive")
+        return None
+
+    def password_auth_requested(self) -> str | None:
+        """Only noted: nobody is there to type one."""
+        self._ring.methods.append("password")
+        return None
+
+    def _check_host_key(self, key_data: bytes) -> asyncssh.SSHKey:
+        key = self._host_keys.check(key_data)
+        self.host_key_accepted = True
+        return key
+
+
+def no_trusted_keys(host: str, addr: str, port: int | None) -> tuple[list[str], list[str], list[str]]:
+    """What asyncssh's own check of host keys gets: with it every key is refused."""
+    return [], [], []

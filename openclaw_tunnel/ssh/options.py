@@ -1,0 +1,81 @@
+"""SshTarget -> the explicit options asyncssh gets, so that it looks at no file and no agent of its own choice."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from asyncssh import compression, encryption, kex, mac, public_key
+
+from openclaw_tunnel.config.sshconfig import SshTarget
+from openclaw_tunnel.core.failures import Code
+from openclaw_tunnel.core.link import DialFailed
+from openclaw_tunnel.core.policy import Policy
+from openclaw_tunnel.ssh.place import Place
+
+_COMPRESSION = ("zlib@openssh.com", "zlib", "none")
+_NOT_TRIED = ("keyboard-interactive", "password")  # asked for only to learn that the server offers them
+
+
+def common_options(target: SshTarget, place: Place, host_key_algorithms: Sequence[str]) -> dict[str, Any]:
+    """What every connection needs, also one that only fetches the host key.
+
+    Args:
+        host_key_algorithms: HostKeyAlgorithms with the known types first.
+
+    Raises:
+        DialFailed: NEGOTIATION: the settings leave no algorithm that asyncssh knows.
+    """
+    host_algorithms = (*public_key.get_certificate_algs(), *public_key.get_public_key_algs())
+    return {
+        "config": None,
+        "username": target.user,
+        "client_keys": None,
+        "gss_host": None,
+        "x509_trusted_certs": None,
+        "x509_trusted_cert_paths": [],
+        "connect_timeout": None,  # the caller's deadline covers this and more
+        "login_timeout": 0,
+        "tcp_keepalive": target.tcp_keepalive,
+        "utf8_decode_errors": "replace",  # the words of a server are no reason to lose it
+        "server_host_key_algs": known(host_key_algorithms, host_algorithms, "HostKeyAlgorithms", place),
+        "kex_algs": known(target.kex, kex.get_kex_algs(), "KexAlgorithms", place),
+        "encryption_algs": known(target.ciphers, encryption.get_encryption_algs(), "Ciphers", place),
+        "mac_algs": known(target.macs, mac.get_mac_algs(), "MACs", place),
+        "compression_algs": known(
+            _COMPRESSION if target.compression else ("none",), compression.get_compression_algs(), "Compression", place
+        ),
+    }
+
+
+def login_options(target: SshTarget, place: Place, policy: Policy) -> dict[str, Any]:
+    """What a connection needs beyond ``common_options`` to log in and to stay up.
+
+    Raises:
+        DialFailed: NEGOTIATION, as above.
+    """
+    allowed = target.preferred_authentications
+    with_keys = target.pubkey_authentication and (not allowed or "publickey" in allowed)
+    accepted = public_key.get_public_key_algs()
+    own_interval = target.server_alive_interval > 0
+    rekey_bytes, rekey_seconds = target.rekey_limit or (0, 0)
+    return {
+        **({"rekey_bytes": rekey_bytes} if rekey_bytes else {}),
+        **({"rekey_seconds": rekey_seconds} if rekey_seconds else {}),
+        "preferred_auth": [*(["publickey"] if with_keys else []), *_NOT_TRIED],
+        "signature_algs": known(target.pubkey_accepted_algorithms, accepted, "PubkeyAcceptedAlgorithms", place),
+        "keepalive_interval": target.server_alive_interval if own_interval else policy.keepalive_interval,
+        "keepalive_count_max": target.server_alive_count_max if own_interval else policy.keepalive_count,
+    }
+
+
+def known(wanted: Sequence[str], available: Sequence[bytes], setting: str, place: Place) -> tuple[str, ...]:
+    """Of the algorithms the user allows, those that asyncssh has, in the user's order; () is asyncssh's own default.
+
+    Raises:
+        DialFailed: NEGOTIATION: none is left.
+    """
+    names = {name.decode() for name in available}
+    chosen = tuple(name for name in wanted if name in names)
+    if wanted and not chosen:
+        text = f"none of the algorithms of {setting} for {place.typed} is available here: {', '.join(wanted)}"
+        raise DialFailed(place.failure(Code.NEGOTIATION, text))
+    return chosen

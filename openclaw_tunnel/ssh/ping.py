@@ -1,0 +1,63 @@
+"""Is the SSH server still there? One question, and any answer counts."""
+
+import asyncio
+import time
+from typing import Any
+
+import asyncssh
+
+from openclaw_tunnel.host.tasks import Tasks
+
+_PATIENCE = 0.25  # seconds that a proper answer may come after the first sign of life
+
+
+class Pinger:
+    """Asks for a reply to ``keepalive@openssh.com``, as OpenSSH's ServerAliveInterval does.
+
+    tinysshd replies to no global request; it only says that it does not understand. So as long as a server has
+    never replied, whatever arrives after the question is taken for its answer.
+    """
+
+    def __init__(self, connection: asyncssh.SSHClientConnection, tasks: Tasks) -> None:
+        self._connection = connection
+        self._tasks = tasks
+        self._replies = False
+        self._sign: asyncio.Future[None] | None = None
+        connection.data_received = self._data_received  # type: ignore[method-assign]
+
+    async def ping(self, *, timeout: float) -> float:
+        """The round-trip time in seconds; that the connection is gone, the caller finds out.
+
+        Raises:
+            TimeoutError: no answer came in time.
+        """
+        started = time.perf_counter()
+        reply = self._tasks.start(self._ask(), name="ping")
+        try:
+            async with asyncio.timeout(timeout):
+                if not self._replies:
+                    await self._wait_for_sign(reply)
+                if self._replies:
+                    await asyncio.shield(reply)
+        finally:
+            reply.cancel()
+        return time.perf_counter() - started
+
+    async def _wait_for_sign(self, reply: asyncio.Task[None]) -> None:
+        sign = self._sign = self._sign or asyncio.get_running_loop().create_future()
+        await asyncio.wait({reply, sign}, return_when=asyncio.FIRST_COMPLETED)
+        if not reply.done():
+            await asyncio.wait({reply}, timeout=_PATIENCE)
+        self._sign = None
+
+    async def _ask(self) -> None:
+        # The one private call: asyncssh sends this request by itself, and offers no way to ask for one.
+        await self._connection._make_global_request(b"keepalive@openssh.com")
+        self._replies = True
+        # From now on nothing has to be watched. What follows is asyncssh's own method again.
+        self._connection.__dict__.pop("data_received", None)
+
+    def _data_received(self, data: bytes, datatype: Any = None) -> None:
+        if self._sign and not self._sign.done():
+            self._sign.set_result(None)
+        type(self._connection).data_received(self._connection, data, datatype)

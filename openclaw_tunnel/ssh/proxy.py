@@ -1,0 +1,99 @@
+"""ProxyCommand: a process whose standard input and output are the connection."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Mapping
+from typing import cast
+
+from openclaw_tunnel.ssh.place import clean
+
+_LAST_WORDS = 2000  # bytes of standard error that are kept, for the message when the way fails
+_GRACE = 0.5  # seconds between asking the process to end and ending it
+
+
+class ProxyProcess(asyncio.SubprocessProtocol):
+    """A running ProxyCommand; ``socket`` is our end of it.
+
+    The process leads a session of its own, so that ``close`` ends whatever it has started too.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.socket = sock
+        self._exited = asyncio.Event()
+        self._stderr_closed = asyncio.Event()
+        self._words = b""
+        self._transport: asyncio.SubprocessTransport | None = None
+
+    @classmethod
+    async def start(cls, command: str, env: Mapping[str, str]) -> "ProxyProcess":
+        """Run ``command``, its tokens already expanded, through the shell, as ssh does.
+
+        Raises:
+            OSError: no process could be started.
+        """
+        ours, theirs = socket.socketpair()
+        try:
+            ours.setblocking(False)
+            _, process = await asyncio.get_running_loop().subprocess_exec(
+                lambda: cls(ours),
+                *("/bin/sh", "-c", f"exec {command}"),
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
+                env=dict(env),
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return process
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.SubprocessTransport, transport)
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        self._words = (self._words + data)[-_LAST_WORDS:]
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        self._stderr_closed.set()
+
+    def process_exited(self) -> None:
+        self._exited.set()
+
+    async def last_words(self) -> str:
+        """The last line it wrote to standard error, cleaned; waits a moment for it where the process is ending."""
+        try:
+            async with asyncio.timeout(_GRACE):
+                await self._stderr_closed.wait()
+        except TimeoutError:
+            pass
+        lines = [clean(line) for line in self._words.decode("utf-8", "replace").splitlines()]
+        return next((line for line in reversed(lines) if line), "")
+
+    async def close(self) -> None:
+        """End the process and all it has started; returns when it is gone. Idempotent."""
+        self.socket.close()
+        transport, self._transport = self._transport, None
+        if transport is None:
+            return
+        try:
+            _signal_group(transport.get_pid(), signal.SIGHUP)
+            async with asyncio.timeout(_GRACE):
+                await self._exited.wait()
+        except TimeoutError:
+            pass
+        finally:
+            _signal_group(transport.get_pid(), signal.SIGKILL)
+            transport.close()
+        await self._exited.wait()
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(pid, number)
+    except (ProcessLookupError, PermissionError):
+        return  # macOS answers "not permitted" for a group whose members are all dead
