@@ -14,8 +14,9 @@ from openclaw_tunnel import __version__
 from openclaw_tunnel.config.model import TunnelSpec
 from openclaw_tunnel.config.paths import Paths, ensure_private_dir
 from openclaw_tunnel.config.resolve import UpOptions, resolve
+from openclaw_tunnel.control.lock import DaemonLock
 from openclaw_tunnel.control.messages import unknown_method
-from openclaw_tunnel.control.server import ControlServer, DaemonLock
+from openclaw_tunnel.control.server import ControlServer
 from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.failures import Failure
 from openclaw_tunnel.core.link import Connector
@@ -155,6 +156,11 @@ class Daemon:
         if not self.ending.done():
             self.ending.set_result(code)
 
+    def end_if_idle(self) -> None:
+        """End where no tunnel runs."""
+        if not self._tunnels:
+            self.end(ExitCode.OK)
+
     def supervisor(self, name: str) -> Supervisor | None:
         """The tunnel of that name, if it runs."""
         tunnel = self._tunnels.get(name)
@@ -269,15 +275,17 @@ async def open_daemon(
     """Take the lock, open the control socket, and close everything in order at the end.
 
     Raises:
-        DaemonRuns: another daemon of this user holds the lock.
+        RequestRefused: another daemon of this user runs.
         ConfigError: a folder of ours cannot be used.
     """
     for folder in (paths.runtime_dir, paths.state_dir, paths.log_dir):
         ensure_private_dir(folder)
     _allow_many_clients()
-    with DaemonLock(paths.lock_path):
+    lock = DaemonLock(paths.lock_path)
+    lock.acquire()
+    try:
         daemon = Daemon(paths, env, make_connector=make_connector, on_change=on_change)
-        server = ControlServer(paths.socket_path, daemon)
+        server = ControlServer(paths.socket_path, daemon, lock=lock)
         await server.start()
         logger.info("daemon %s started, version %s", os.getpid(), __version__)
         try:
@@ -287,6 +295,8 @@ async def open_daemon(
             await daemon.close()
             await server.close()
             logger.info("daemon %s ended", os.getpid())
+    finally:
+        lock.release()
 
 
 async def serve(
@@ -307,8 +317,8 @@ async def serve(
         OK after SIGTERM or the end of the last tunnel, INTERRUPTED after SIGINT.
 
     Raises:
-        RequestRefused: ``first`` cannot be had, now or (permanently) later.
-        DaemonRuns, ConfigError: see :func:`open_daemon`.
+        RequestRefused: ``first`` cannot be had, now or (permanently) later; or another daemon runs.
+        ConfigError: a folder of ours cannot be used.
     """
 
     def changed(daemon: Daemon) -> None:
@@ -324,7 +334,7 @@ async def serve(
         if first is not None:
             await daemon.up(first, options)
         else:
-            loop.call_later(IDLE, lambda: daemon.report()["tunnels"] or daemon.end(ExitCode.OK))
+            loop.call_later(IDLE, daemon.end_if_idle)
         code = await daemon.ending
         tunnel = daemon.supervisor(first.name) if first else None
         if tunnel and tunnel.failure and tunnel.state is State.FAILED and not tunnel.was_up:

@@ -78,3 +78,9 @@ class SshTarget:
     rekey_limit: tuple[int, int] | None = None
     local_forwards: tuple[Forward, ...] = ()
     files: tuple[str, ...] = ()
+
+    @property
+    def address(self) -> str:
+        """``user@host:port``, for display."""
+        host = f"[{self.hostname}]" if ":" in self.hostname else self.hostname
+        return f"{self.user}@{host}:{self.port}"

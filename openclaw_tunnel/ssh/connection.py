@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 from openclaw_tunnel.config.model import TunnelSpec
 from openclaw_tunnel.config.sshconfig import resolve_ssh
+from openclaw_tunnel.config.sshtarget import SshTarget
 from openclaw_tunnel.core.link import DialFailed
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.ssh.dial import Dial, Resolve
@@ -31,7 +33,21 @@ class SshConnector:
     def __init__(self, spec: TunnelSpec, *, env: Mapping[str, str], resolve: Resolve = resolve_ssh) -> None:
         self._spec = spec
         self._env = env
-        self._resolve = resolve
+        self._ask = resolve
+        self._files: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """See ``core.link.Connector.files``; those of jump hosts are among them."""
+        own = [f for f in (self._spec.ssh_config, self._spec.identity) if f]
+        return tuple(dict.fromkeys([*own, *self._files])) or (os.path.expanduser("~/.ssh/config"),)
+
+    async def _resolve(
+        self, target: str, *, ssh_config: str = "", identity: str = "", env: Mapping[str, str], timeout: float = 5.0
+    ) -> SshTarget:
+        found = await self._ask(target, ssh_config=ssh_config, identity=identity, env=env, timeout=timeout)
+        self._files += found.files
+        return found
 
     async def connect(self) -> SshLink:
         """Dial once; cancelling gives it up and leaves nothing behind.
@@ -40,6 +56,7 @@ class SshConnector:
             DialFailed: with the failure.
         """
         spec = self._spec
+        self._files = ()
         try:
             return await dial_within_deadline(
                 spec.target,
