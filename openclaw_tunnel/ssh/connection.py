@@ -3,18 +3,21 @@
 import asyncio
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from typing import TypeVar
 
 from openclaw_tunnel.config.model import TunnelSpec
 from openclaw_tunnel.config.sshconfig import resolve_ssh
 from openclaw_tunnel.config.sshtarget import SshTarget
 from openclaw_tunnel.core.link import DialFailed
 from openclaw_tunnel.core.policy import Policy
-from openclaw_tunnel.ssh.dial import Dial, Resolve
+from openclaw_tunnel.ssh.dial import Dial, Resolve, Way
 from openclaw_tunnel.ssh.failures import of_bug
 from openclaw_tunnel.ssh.link import SshLink
 from openclaw_tunnel.ssh.place import Place
+
+T = TypeVar("T")
 
 # Every channel is worth several of asyncssh's INFO lines. A level that somebody has set before is respected.
 if (_theirs := logging.getLogger("asyncssh")).level == logging.NOTSET:
@@ -56,10 +59,10 @@ class SshConnector:
             DialFailed: with the failure.
         """
         spec = self._spec
-        self._files = ()
         try:
-            return await dial_within_deadline(
+            logged_in, stack = await under_deadline(
                 spec.target,
+                Dial.log_in,
                 identity=spec.identity,
                 ssh_config=spec.ssh_config,
                 env=self._env,
@@ -70,18 +73,33 @@ class SshConnector:
             raise
         except Exception as exc:
             raise DialFailed(of_bug(exc, Place(spec.target, spec.target, spec.ssh_config))) from exc
+        return SshLink(logged_in, stack)
 
 
-async def dial_within_deadline(
-    typed: str, *, identity: str, ssh_config: str, env: Mapping[str, str], resolve: Resolve, policy: Policy
-) -> SshLink:
-    """Resolve, connect, check the host key and log in.
+async def under_deadline(
+    typed: str,
+    then: Callable[[Dial, SshTarget, Place, Way], Awaitable[T]],
+    *,
+    identity: str,
+    ssh_config: str,
+    env: Mapping[str, str],
+    resolve: Resolve,
+    policy: Policy,
+) -> tuple[T, AsyncExitStack]:
+    """Find the way to an SSH server and do something there, all under one deadline.
 
-    The deadline is ConnectTimeout where ssh_config sets it, else the policy's. It covers everything: ssh -G, name
-    lookup, jump hosts, key exchange, agent and login.
+    It is ConnectTimeout where ssh_config sets it, else the policy's, and covers everything: ssh -G, name lookup, jump
+    hosts, key exchange, agent and login.
+
+    Args:
+        typed: the destination.
+        then: what to do once the server is reached: ``Dial.log_in`` or ``Dial.fetch_host_key``.
+
+    Returns:
+        What ``then`` returned, and what closes everything that was opened.
 
     Raises:
-        DialFailed: with the failure.
+        DialFailed: with the failure; nothing is left open.
     """
     started = asyncio.get_running_loop().time()
     seconds = policy.connect_timeout
@@ -94,8 +112,7 @@ async def dial_within_deadline(
             if target.connect_timeout:
                 seconds = target.connect_timeout
                 deadline.reschedule(started + seconds)
-            way = await dial.open_way(target, place)
-            return SshLink(await dial.log_in(target, place, way), stack)
+            return await then(dial, target, place, await dial.open_way(target, place)), stack
     except BaseException as exc:
         too_late = dial.out_of_time(seconds) if deadline.expired() and isinstance(exc, TimeoutError) else None
         await stack.aclose()

@@ -16,6 +16,7 @@ from openclaw_tunnel.errors import TunnelError
 from openclaw_tunnel.ssh.auth import KeyRing
 from openclaw_tunnel.ssh.failures import of_dial, of_os_error
 from openclaw_tunnel.ssh.hostkeys import HostKeys
+from openclaw_tunnel.ssh.knownhosts import is_certificate
 from openclaw_tunnel.ssh.login import Login, no_trusted_keys
 from openclaw_tunnel.ssh.options import common_options, login_options
 from openclaw_tunnel.ssh.place import Place, show_address
@@ -139,6 +140,26 @@ class Dial:
         self._stack.push_async_callback(close_connection, connection)
         await ring.close()
         return LoggedIn(connection, login, place, target)
+
+    async def fetch_host_key(self, target: SshTarget, place: Place, way: Way) -> bytes:
+        """The plain host key of a server, in wire format, without logging in; the server has proved that it has it.
+
+        The types known for the host are asked for first, so that the answer can be compared with what is known.
+
+        Raises:
+            DialFailed: it is no SSH server, or it hung up.
+        """
+        ordered = HostKeys(target, place).order(target.host_key_algorithms)
+        plain = [name for name in ordered if not is_certificate(name)]
+        self._at(place, "exchanging keys")
+        try:
+            options = asyncssh.SSHClientConnectionOptions(**common_options(target, place, plain))
+            key = await asyncssh.get_server_host_key(
+                target.hostname, target.port, config=None, options=options, **way.options
+            )
+        except Exception as exc:
+            raise DialFailed(await _explain(exc, KeyRing(target, self._env), place, way)) from exc
+        return key.public_data if key else b""
 
     def out_of_time(self, seconds: float) -> Failure:
         """The failure of this attempt when its deadline has passed."""

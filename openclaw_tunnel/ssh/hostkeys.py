@@ -4,7 +4,6 @@ Never less strict than OpenSSH. An unknown key is refused whatever StrictHostKey
 files (``UserKnownHostsFile none`` included) mean that no key is known, and nothing is ever left unverified.
 """
 
-import base64
 import logging
 from collections.abc import Sequence
 
@@ -172,7 +171,7 @@ def _decode(presented: bytes) -> "tuple[asyncssh.SSHCertificate | None, asyncssh
     Raises:
         asyncssh.HostKeyNotVerifiable: it is neither a key nor a certificate.
     """
-    text = f"{key_type(presented)} {base64.b64encode(presented).decode()}"
+    text = knownhosts.key_line(presented)
     try:
         if knownhosts.is_certificate(key_type(presented)):
             certificate = asyncssh.import_certificate(text)

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import asyncssh
 
-from openclaw_tunnel.ssh.knownhosts import is_certificate, key_type, parse_key
+from openclaw_tunnel.ssh.knownhosts import is_certificate, key_line, key_type, parse_key
 
 _MARK = b"-----BEGIN OPENSSH PRIVATE KEY-----"
 _MAGIC = b"openssh-key-v1\0"
@@ -94,7 +94,7 @@ def import_certificate(blob: bytes) -> asyncssh.SSHCertificate:
     Raises:
         ValueError: it is none.
     """
-    return asyncssh.import_certificate(f"{key_type(blob)} {base64.b64encode(blob).decode()}")
+    return asyncssh.import_certificate(key_line(blob))
 
 
 def _examine(content: bytes) -> tuple[KeyState, bytes, str]:

@@ -87,6 +87,11 @@ def describe_key(blob: bytes) -> str:
     return f"{short_type(blob)} {fingerprint(blob)}"
 
 
+def key_line(blob: bytes) -> str:
+    """``type base64``, as it stands in known_hosts and ``.pub`` files."""
+    return f"{key_type(blob)} {base64.b64encode(blob).decode()}"
+
+
 def rsa_bits(blob: bytes) -> int:
     """The length of an RSA key; 0 for a key of another type."""
     if key_type(blob) != "ssh-rsa":

@@ -1,10 +1,9 @@
 """RevokedHostKeys: a list of keys, or a key revocation list (KRL) that ssh-keygen reads."""
 
-import base64
 import subprocess
 import tempfile
 
-from openclaw_tunnel.ssh.knownhosts import key_type, parse_key
+from openclaw_tunnel.ssh.knownhosts import key_line, parse_key
 
 _KRL_MAGIC = b"SSHKRL\n\0"
 _KEYGEN_SECONDS = 5.0
@@ -49,7 +48,7 @@ def _keys(content: bytes) -> set[bytes]:
 
 def _krl_names(path: str, blob: bytes) -> bool:
     with tempfile.NamedTemporaryFile("w", prefix="openclaw-tunnel-", suffix=".pub") as file:
-        file.write(f"{key_type(blob)} {base64.b64encode(blob).decode()}\n")
+        file.write(key_line(blob) + "\n")
         file.flush()
         command = ["ssh-keygen", "-Q", "-f", path, file.name]
         try:

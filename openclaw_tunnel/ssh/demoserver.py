@@ -1,0 +1,99 @@
+"""The SSH server of ``demo``: in this process, on a free port of 127.0.0.1, with keys that live as long as it does."""
+
+from types import TracebackType
+from typing import Self
+
+import asyncssh
+
+USER = "demo"
+
+
+class DemoServer:
+    """Lets the holder of one key open channels to one address, and can have an outage; an async context manager.
+
+    There is no shell, no command, no password and no other forwarding.
+
+    Attributes:
+        client_key: the private key that is let in, as OpenSSH writes it.
+        port: stays the same through outages.
+    """
+
+    def __init__(self, to: tuple[str, int]) -> None:
+        """Make a server that forwards to ``to``, host and port, and does not listen yet."""
+        self._to = to
+        self._host_key = asyncssh.generate_private_key("ssh-ed25519")
+        key = asyncssh.generate_private_key("ssh-ed25519")
+        self.client_key = key.export_private_key()
+        self.port = 0
+        self._client_public = key.public_data
+        self._connections: set[asyncssh.SSHServerConnection] = set()
+        self._acceptor: asyncssh.SSHAcceptor | None = None
+
+    @property
+    def known_hosts_line(self) -> str:
+        """The line of known_hosts that makes this server a known one, with its newline."""
+        return f"[127.0.0.1]:{self.port} {self._host_key.export_public_key().decode().strip()}\n"
+
+    async def __aenter__(self) -> Self:
+        await self.begin()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self.fail()
+
+    async def begin(self) -> None:
+        """Listen, after an outage on the port of before."""
+        self._acceptor = await asyncssh.listen(
+            "127.0.0.1",
+            self.port,
+            server_factory=lambda: _Session(self._to, self._client_public, self._connections),
+            server_host_keys=[self._host_key],
+            login_timeout=10,
+            reuse_address=True,
+        )
+        self.port = self._acceptor.get_port()
+
+    async def fail(self) -> None:
+        """Cut every connection without a word and refuse new ones; idempotent."""
+        acceptor, self._acceptor = self._acceptor, None
+        if acceptor is not None:
+            acceptor.close()
+        for connection in tuple(self._connections):
+            connection.abort()
+            await connection.wait_closed()
+        if acceptor is not None:
+            await acceptor.wait_closed()
+
+
+class _Session(asyncssh.SSHServer):
+    """One connection's rules."""
+
+    def __init__(self, to: tuple[str, int], key: bytes, connections: set[asyncssh.SSHServerConnection]) -> None:
+        self._to = to
+        self._key = key
+        self._connections = connections
+        self._connection: asyncssh.SSHServerConnection | None = None
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connection = conn
+        self._connections.add(conn)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._connection is not None:
+            self._connections.discard(self._connection)
+
+    def begin_auth(self, username: str) -> bool:
+        return True
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        return username == USER and key.public_data == self._key
+
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
+        if (dest_host, dest_port) == self._to:
+            return True
+        raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "this server leads elsewhere")
