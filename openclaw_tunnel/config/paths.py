@@ -1,6 +1,5 @@
 """Where settings, control socket, state and logs live. Imports little: ``status`` waits for it."""
 
-import hashlib
 import os
 import stat
 import sys
@@ -135,5 +134,7 @@ def _short_enough(runtime: Path) -> Path:
     long = os.fsencode(runtime / "control.sock")
     if len(long) <= _LONGEST_SOCKET_PATH:
         return runtime
+    import hashlib  # slow to import, rarely needed: status has to answer at once
+
     mark = hashlib.sha256(long).hexdigest()[:8]
     return Path(_SHORT_FOLDERS) / f"{APP}-{os.getuid()}-{mark}"

@@ -4,12 +4,19 @@ import contextlib
 import fcntl
 import os
 from pathlib import Path
+from typing import Self
 
 from openclaw_tunnel.errors import RequestRefused
 
 
+class DaemonRuns(RequestRefused):
+    """Another process holds the lock: it is the daemon."""
+
+
 class DaemonLock:
     """An exclusive ``flock`` on a file, held from :meth:`acquire` until :meth:`release` or the end of the process.
+
+    A context manager too: held inside the ``with`` block.
 
     The kernel lets go of it however the process ends, so nothing a dead daemon leaves behind blocks the next.
     The file holds the process id of the last holder, for messages; it says nothing about who holds it now.
@@ -20,16 +27,23 @@ class DaemonLock:
         self.path = path
         self._descriptor: int | None = None
 
+    def __enter__(self) -> Self:
+        self.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
     def acquire(self) -> None:
         """Take the lock; does not wait.
 
         Raises:
-            RequestRefused: another process holds it.
+            DaemonRuns: another process holds it.
             OSError: the file cannot be opened.
         """
         if self._descriptor is None and not self._take():
             pid = read_pid(self.path)
-            raise RequestRefused(
+            raise DaemonRuns(
                 "another openclaw-tunnel daemon of this user runs" + (f" (pid {pid})" if pid else ""),
                 hint="see what it does: openclaw-tunnel status; end it: openclaw-tunnel down --all",
             )

@@ -11,10 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from openclaw_tunnel.config.paths import ensure_private_dir
 from openclaw_tunnel.control import messages
-from openclaw_tunnel.control.lock import DaemonLock
+from openclaw_tunnel.control.lock import DaemonLock, DaemonRuns
 from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.host.tasks import Tasks
+
+__all__ = ["ControlServer", "DaemonLock", "DaemonRuns", "Emit", "Handler"]
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +59,7 @@ class ControlServer:
         """Make a server that does not listen yet.
 
         Args:
-            path: of the socket, at most 103 bytes, in a folder of mode 0700 that exists.
+            path: of the socket, at most 103 bytes; its folder is made, or made private, where it is not.
             lock: held by the caller, and until after :meth:`close`.
         """
         self._path = path
@@ -74,6 +77,7 @@ class ControlServer:
         """Listen.
 
         Raises:
+            ConfigError: its folder is not ours.
             OSError: the socket cannot be made.
         """
         await self._bind()
@@ -92,6 +96,7 @@ class ControlServer:
         await self._tasks.cancel_all()
 
     async def _bind(self) -> None:
+        ensure_private_dir(self._path.parent)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
@@ -129,7 +134,7 @@ class ControlServer:
             self._server.close()
         try:
             await self._bind()
-        except OSError as problem:
+        except (OSError, TunnelError) as problem:
             log.warning("cannot make the control socket: %s", problem)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,0 +1,107 @@
+"""The list of commands, each imported when it is called."""
+
+import importlib
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from openclaw_tunnel import __version__
+from openclaw_tunnel.errors import ExitCode, UsageError
+
+PROGRAM = "openclaw-tunnel"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a command is and how the list of commands shows it."""
+
+    module: str
+    attribute: str
+    usage: str = ""
+    about: str = ""
+
+
+SECTIONS: dict[str, dict[str, Entry]] = {
+    "Every day": {
+        "up": Entry("up", "up", "[TARGET]", "open the tunnel and keep it open (Ctrl-C closes it; -d: background)"),
+        "status": Entry("control", "status", "[NAME]", "what is up, and if not, why and what to do (--json, --watch)"),
+        "wait": Entry("control", "wait", "[NAME]", "return when the tunnel is up (--timeout 30)"),
+        "restart": Entry("control", "restart", "[NAME]", "connect anew, keeping the local port"),
+        "down": Entry("control", "down", "[NAME]", "close (--all)"),
+        "logs": Entry("logs", "logs", "[NAME]", "what happened (-f follows)"),
+    },
+    "Set up": {
+        "trust": Entry("trust", "trust", "HOST", "show a host's key and remember it"),
+        "demo": Entry("demo", "demo", "", "see it work without any remote host, outage and recovery included"),
+    },
+}
+HIDDEN = {"daemon": Entry("background", "daemon")}
+
+
+class Commands(click.Group):
+    """The commands of ``SECTIONS``, imported when they are needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command that is shown, in the order it is shown in."""
+        return [name for entries in SECTIONS.values() for name in entries]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name; None where there is none."""
+        known = {name: entry for entries in (*SECTIONS.values(), HIDDEN) for name, entry in entries.items()}
+        if cmd_name not in known:
+            return None
+        entry = known[cmd_name]
+        command = getattr(importlib.import_module(f"openclaw_tunnel.cli.{entry.module}"), entry.attribute)
+        assert isinstance(command, click.Command)  # noqa: S101  a table entry that leads nowhere is our bug
+        return command
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands by section, then the options of the group."""
+        for section, entries in SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl([(f"{name} {entry.usage}".strip(), entry.about) for name, entry in entries.items()])
+        click.Command.format_options(self, ctx, formatter)
+
+
+@click.group(
+    cls=Commands,
+    options_metavar="",
+    subcommand_metavar="COMMAND",
+    no_args_is_help=False,
+    epilog="openclaw-tunnel COMMAND -h tells the rest.",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def commands() -> None:
+    """Keep SSH tunnels to an OpenClaw Gateway open, and say why when they are not."""
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; its exit code.
+
+    Raises:
+        UsageError: there is no such command, or it is not used that way.
+        KeyboardInterrupt: the user interrupted it.
+        TunnelError: what the command raised.
+    """
+    try:
+        if not arguments:
+            with click.Context(commands, info_name=PROGRAM, **commands.context_settings) as context:
+                click.echo(commands.get_help(context), err=True)
+            return ExitCode.USAGE
+        result: Any = commands.main(arguments, prog_name=PROGRAM, standalone_mode=False)
+    except click.ClickException as error:
+        raise _usage_error(error) from None
+    except click.Abort:
+        raise KeyboardInterrupt from None
+    sys.stdout.flush()
+    return result if isinstance(result, int) else ExitCode.OK
+
+
+def _usage_error(error: click.ClickException) -> UsageError:
+    message = error.format_message().replace("\n", " ").rstrip(".")
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else PROGRAM
+    return UsageError(message[:1].lower() + message[1:], hint=f"see how it is used: {path} --help")

@@ -1,0 +1,130 @@
+"""``status``, ``wait``, ``restart``, ``down``: commands to tunnels that run."""
+
+import contextlib
+import time
+
+import click
+
+from openclaw_tunnel.cli import output, view
+from openclaw_tunnel.cli import status as report
+from openclaw_tunnel.cli.tunnels import Deadline, client_of, closed, failure_of, goes_on, pick, settle, snapshots, watch
+from openclaw_tunnel.control.client import ControlClient, StreamTimeout
+from openclaw_tunnel.core.states import State
+from openclaw_tunnel.core.status import Snapshot
+from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, TunnelError
+from openclaw_tunnel.host.process import is_running
+
+RESTART_DEADLINE = 25.0
+CLOSE_DEADLINE = 15.0
+_STEP = 0.02
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+@click.option("-w", "--watch", "go_on", is_flag=True, help="Go on showing it until Ctrl-C.")
+def status(name: str | None, as_json: bool, go_on: bool) -> int:
+    """Show all tunnels, or the one called NAME.
+
+    Exits 0 only if all that is shown is up, 1 if something is not, 3 if there is nothing to show.
+    """
+    return report.watch(name, as_json) if go_on else report.show(name, as_json)
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--timeout", type=click.FloatRange(min=0), default=30.0, show_default=True, metavar="SECONDS")
+def wait(name: str | None, timeout: float) -> int:
+    """Return when the tunnel NAME is up.
+
+    Exits 0 when it is up, 1 if it is not in time or has failed (with the reason), 3 if no such tunnel runs.
+    """
+    client = client_of()
+    deadline = Deadline(timeout)
+    tunnel = _until_decided(client, pick(snapshots(client.call("status")), name), deadline)
+    if tunnel.state is State.UP:
+        output.say(view.change(tunnel))
+        return ExitCode.OK
+    failure = failure_of(tunnel)
+    if tunnel.state is State.FAILED:
+        raise TunnelError(failure.message, hint=failure.hint)
+    reason = f": {tunnel.failure.message}" if tunnel.failure else ""
+    hint = failure.hint or f"see how it stands: openclaw-tunnel status {tunnel.name}"
+    raise TunnelError(f"{tunnel.name} is not up after {timeout:g} s, it is {tunnel.state}{reason}", hint=hint)
+
+
+@click.command()
+@click.argument("name", required=False)
+def restart(name: str | None) -> int:
+    """Close the SSH connection of the tunnel NAME and open it again; the local port stays open meanwhile.
+
+    Returns when it is up again, or with the reason and the exit code of the failure.
+    """
+    client = client_of()
+    tunnel = pick(snapshots(client.call("status")), name)
+    client.call("restart", {"name": tunnel.name})
+    return show_outcome(settle(client, tunnel.name, RESTART_DEADLINE))
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--all", "everything", is_flag=True, help="Close every tunnel.")
+def down(name: str | None, everything: bool) -> int:
+    """Close the tunnel NAME. Returns when its port is free again."""
+    if name and everything:
+        raise click.UsageError("give a NAME or --all, not both")
+    client = client_of()
+    try:
+        pid = client.call("ping").get("pid")
+    except DaemonUnreachable as gone:
+        if not everything:
+            raise
+        output.say(gone.message)
+        return ExitCode.OK
+    names = _close(client, name, everything)
+    if isinstance(pid, int):
+        _wait_for_end(client, pid)
+    output.say(f"closed: {', '.join(names)}" if names else "no tunnel is running")
+    return ExitCode.OK
+
+
+def show_outcome(tunnel: Snapshot) -> int:
+    """Say how an attempt ended that should have brought ``tunnel`` up; the exit code for it."""
+    if tunnel.state is State.UP:
+        output.say(view.change(tunnel))
+        return ExitCode.OK
+    failure = failure_of(tunnel)
+    output.print_error(failure)
+    output.note(goes_on(tunnel))
+    return failure.exit_code
+
+
+def _close(client: ControlClient, name: str | None, everything: bool) -> list[str]:
+    if everything:
+        params: dict[str, object] = {"all": True}
+    else:
+        params = {"name": pick(snapshots(client.call("status")), name).name}
+    return [str(closed_name) for closed_name in client.call("down", params, CLOSE_DEADLINE).get("closed", [])]
+
+
+def _wait_for_end(client: ControlClient, pid: int) -> None:
+    """Return when the daemon is gone, unless it still has tunnels (or, run by a service, stays without any)."""
+    deadline = Deadline(CLOSE_DEADLINE)
+    while deadline.left and is_running(pid):
+        try:
+            if client.call("status", timeout=deadline.left + _STEP)["tunnels"]:
+                return
+        except TunnelError:
+            pass  # it is closing its door
+        time.sleep(_STEP)
+
+
+def _until_decided(client: ControlClient, tunnel: Snapshot, deadline: Deadline) -> Snapshot:
+    """The tunnel when it is up or has failed, or as it was when the time was up."""
+    last = tunnel
+    with contextlib.suppress(StreamTimeout):
+        for last in watch(client, tunnel.name, deadline.left):
+            if last.state in (State.UP, State.FAILED):
+                return last
+        raise closed(tunnel.name)
+    return last

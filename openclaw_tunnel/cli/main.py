@@ -1,0 +1,91 @@
+"""``openclaw-tunnel``: runs a command, turns what it raises into words and an exit code.
+
+``status`` in its plain forms does without the command line parser, whose import takes as long as the answer:
+status bars and scripts ask every few seconds.
+"""
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+
+from openclaw_tunnel.cli.output import print_error
+from openclaw_tunnel.errors import ExitCode, TunnelError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: the arguments without the program's name; by default the process's own.
+
+    Returns:
+        The exit code of the command line contract. Nothing but SystemExit is ever raised.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(arguments)
+    except TunnelError as error:
+        print_error(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        _silence_stdout()
+        return ExitCode.NO
+    except Exception as error:
+        print_error(_bug(error))
+        return ExitCode.BUG
+
+
+def _run(arguments: list[str]) -> int:
+    quick = quick_status(arguments)
+    if quick is not None:
+        from openclaw_tunnel.cli.status import show
+
+        code = show(*quick)
+        sys.stdout.flush()
+        return code
+    from openclaw_tunnel.cli.commands import run
+
+    return run(arguments)
+
+
+def quick_status(arguments: Sequence[str]) -> tuple[str | None, bool] | None:
+    """NAME and ``--json`` of ``status [NAME] [--json]``; None for every other command line."""
+    if not arguments or arguments[0] != "status":
+        return None
+    names = [word for word in arguments[1:] if word != "--json"]
+    if len(names) > 1 or any(not word or word.startswith("-") for word in names):
+        return None
+    return (names[0] if names else None), "--json" in arguments
+
+
+def _bug(error: Exception) -> TunnelError:
+    """The error to show; the traceback goes to the log."""
+    import traceback
+
+    from openclaw_tunnel.config.paths import Paths
+
+    hint = "its traceback could not be written to the log"
+    with contextlib.suppress(Exception):
+        path = Paths.from_env(os.environ).log_file
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
+            file.write(_log_entry("".join(traceback.format_exception(error))))
+        hint = f"this is a bug of openclaw-tunnel; the log has the traceback: {path}"
+    return TunnelError(f"internal error: {type(error).__name__}: {error}", hint=hint, exit_code=ExitCode.BUG)
+
+
+def _log_entry(traceback: str) -> str:
+    import time
+
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return f"{stamp} ERROR a command failed\n" + "".join(f"  {line}\n" for line in traceback.splitlines())
+
+
+def _silence_stdout() -> None:
+    """Keep the interpreter from complaining at its end that nobody reads any more."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

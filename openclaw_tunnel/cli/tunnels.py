@@ -1,0 +1,125 @@
+"""What the commands about running tunnels share: which tunnel is meant, and following it until it settles."""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from openclaw_tunnel.cli.view import change
+from openclaw_tunnel.config.paths import Paths
+from openclaw_tunnel.control.client import ControlClient, StreamTimeout
+from openclaw_tunnel.core.states import State
+from openclaw_tunnel.core.status import FailureStatus, Snapshot
+from openclaw_tunnel.errors import ExitCode, RequestRefused, TunnelError, UsageError
+
+SETTLED = frozenset({State.UP, State.DEGRADED, State.BACKOFF, State.FAILED})
+"""States that say how an attempt ended."""
+
+_SLOW = {State.CONNECTING: ExitCode.UNREACHABLE, State.VERIFYING: ExitCode.NOT_LISTENING}
+
+
+def client_of(paths: Paths | None = None) -> ControlClient:
+    """The client for the daemon of this user."""
+    paths = paths or Paths.from_env(os.environ)
+    return ControlClient(paths.socket_path, lock_path=paths.lock_path)
+
+
+def snapshots(report: dict[str, Any]) -> list[Snapshot]:
+    """The tunnels in the daemon's answer to ``status``."""
+    return [Snapshot.from_json(tunnel) for tunnel in report["tunnels"]]
+
+
+def pick(tunnels: Sequence[Snapshot], name: str | None) -> Snapshot:
+    """The tunnel that is meant: the one of that name; without a name the only one, else ``default``.
+
+    Raises:
+        TunnelError: there is none (exit code 3).
+        UsageError: there are several.
+    """
+    by_name = {tunnel.name: tunnel for tunnel in tunnels}
+    names = ", ".join(sorted(by_name))
+    if name is not None:
+        if name in by_name:
+            return by_name[name]
+        raise TunnelError(
+            f"no tunnel named {name} is running",
+            hint=f"running: {names}" if names else "start one: openclaw-tunnel up",
+            exit_code=ExitCode.NOT_RUNNING,
+        )
+    if not by_name:
+        raise TunnelError("no tunnel is running", hint="start one: openclaw-tunnel up", exit_code=ExitCode.NOT_RUNNING)
+    if len(by_name) > 1 and "default" not in by_name:
+        raise UsageError("which tunnel is meant?", hint=f"give one of these names: {names}")
+    return by_name["default"] if "default" in by_name else tunnels[0]
+
+
+def watch(client: ControlClient, name: str, timeout: float | None = None) -> Iterator[Snapshot]:
+    """The tunnel after each of its changes, until it is closed.
+
+    Raises:
+        StreamTimeout: ``timeout`` seconds have passed.
+    """
+    for event in client.stream("watch", {"name": name}, timeout):
+        yield Snapshot.from_json(event["snapshot"])
+
+
+def settle(client: ControlClient, name: str, timeout: float) -> Snapshot:
+    """Wait until it is known how the present attempt ended.
+
+    Raises:
+        TunnelError: it was not known within ``timeout`` seconds, or the tunnel was closed meanwhile.
+    """
+    last = None
+    try:
+        for last in watch(client, name, timeout):
+            if last.state in SETTLED:
+                return last
+    except StreamTimeout:
+        state = last.state if last else "silent"
+        raise TunnelError(
+            f"{name} is still {state} after {timeout:.0f} s",
+            hint=f"it goes on trying in the background; see how it stands: openclaw-tunnel status {name}",
+            exit_code=_SLOW.get(last.state, ExitCode.NO) if last else ExitCode.NO,
+        ) from None
+    raise closed(name)
+
+
+def closed(name: str) -> TunnelError:
+    """The error of a command whose tunnel was closed by somebody else."""
+    return TunnelError(f"{name} was closed meanwhile", exit_code=ExitCode.NOT_RUNNING)
+
+
+def failure_of(tunnel: Snapshot) -> TunnelError:
+    """The error of a command that wanted ``tunnel`` up."""
+    failure = tunnel.failure or FailureStatus("unknown", change(tunnel), "", False, int(ExitCode.NOT_LISTENING))
+    code = failure.exit_code
+    return RequestRefused(
+        failure.message,
+        hint=failure.hint,
+        exit_code=ExitCode(code) if code in set(ExitCode) else ExitCode.NO,
+    )
+
+
+def goes_on(tunnel: Snapshot) -> str:
+    """What the tunnel does by itself after a command that wanted it up gave up."""
+    if tunnel.state is State.FAILED:
+        return (
+            f"{tunnel.name} tries again when one of its files changes (ssh config, known_hosts, key); "
+            f"give it up: openclaw-tunnel down {tunnel.name}"
+        )
+    return (
+        f"{tunnel.name} goes on trying in the background; watch it: openclaw-tunnel status {tunnel.name}, "
+        f"stop it: openclaw-tunnel down {tunnel.name}"
+    )
+
+
+class Deadline:
+    """Seconds that are left of a time that began now."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Never negative."""
+        return max(0.0, self._end - time.monotonic())

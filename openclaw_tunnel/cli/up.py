@@ -1,0 +1,166 @@
+"""``up``: open a tunnel and keep it open, on this terminal or in the background."""
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from openclaw_tunnel.cli import output, view
+from openclaw_tunnel.cli.background import ensure_daemon
+from openclaw_tunnel.cli.control import show_outcome
+from openclaw_tunnel.cli.tunnels import client_of, failure_of, settle, watch
+from openclaw_tunnel.config.paths import Paths, ensure_private_dir
+from openclaw_tunnel.config.resolve import Resolved, UpOptions, resolve
+from openclaw_tunnel.control.client import ControlClient
+from openclaw_tunnel.core.states import State
+from openclaw_tunnel.core.status import Snapshot
+from openclaw_tunnel.errors import DaemonUnreachable, ExitCode
+
+if TYPE_CHECKING:
+    from openclaw_tunnel.daemon import Daemon
+
+PATIENCE = 15.0
+"""Seconds beyond the connect deadline in which ``up -d`` wants to know how the attempt ended."""
+
+_PORT = click.IntRange(1, 65535)
+
+
+@click.command()
+@click.argument("target", required=False)
+@click.option("-n", "--name", metavar="NAME", help="Name of the tunnel.  [default: default]")
+@click.option("-p", "--local-port", type=_PORT, metavar="PORT", help="Local port.  [default: 18789]")
+@click.option("-r", "--remote-port", type=_PORT, metavar="PORT", help="Gateway's port.  [default: 18789]")
+@click.option("--bind", metavar="ADDR", help="Local address.  [default: 127.0.0.1]")
+@click.option("--allow-remote-clients", is_flag=True, help="Allow an ADDR that other computers can reach.")
+@click.option("-i", "--identity", metavar="FILE", help="Private key to log in with.")
+@click.option("-F", "--ssh-config", metavar="FILE", help="ssh_config to read instead of yours.")
+@click.option("-L", "forwards", multiple=True, metavar="[BIND:]PORT:HOST:HOSTPORT", help="Forward this as well.")
+@click.option("--hold", type=click.FloatRange(min=0), metavar="SECONDS", help="How long clients wait for a lost link.")
+@click.option("--probe", type=click.Choice(["gateway", "tcp", "none"]), help="What up means.  [default: gateway]")
+@click.option("-d", "--detach", is_flag=True, help="Run in the background; return when it is up.")
+def up(detach: bool, forwards: tuple[str, ...], **given: Any) -> int:
+    """Open the tunnel to TARGET and keep it open.
+
+    TARGET is an alias of ssh_config, user@host, user@host:port or ssh://user@host:port. Without one: the tunnel
+    in tunnels.json5, else gateway.remote.sshTarget of openclaw.json.
+    """
+    paths = Paths.from_env(os.environ)
+    options = UpOptions(extra_forwards=forwards, **given)
+    resolved = asyncio.run(resolve(options, env=os.environ, paths=paths))
+    for notice in resolved.notices:
+        output.note(notice)
+    for forward in resolved.spec.forwards:
+        if not forward.listen.is_local_only:
+            output.warn(f"other computers can reach {forward.listen}: whoever does talks to the gateway")
+    if detach:
+        ensure_daemon(paths)
+        return _detached(client_of(paths), options, resolved)
+    return _foreground(paths, options, resolved)
+
+
+def _detached(client: ControlClient, options: UpOptions, resolved: Resolved) -> int:
+    answer = _ask_up(client, options, resolved)
+    tunnel = Snapshot.from_json(answer["snapshot"])
+    if tunnel.state is not State.UP:
+        policy = resolved.spec.policy
+        tunnel = settle(client, tunnel.name, policy.connect_timeout + PATIENCE)
+    if answer["started"] or tunnel.state is not State.UP:
+        return show_outcome(tunnel)
+    output.print_rows([view.rows(tunnel, view.utc_now())])
+    return ExitCode.OK
+
+
+def _ask_up(client: ControlClient, options: UpOptions, resolved: Resolved) -> dict[str, Any]:
+    answer = client.call("up", {"spec": resolved.spec.to_json(), "options": options.to_json()})
+    if answer.get("note"):
+        output.note(answer["note"])
+    return answer
+
+
+def _foreground(paths: Paths, options: UpOptions, resolved: Resolved) -> int:
+    client = client_of(paths)
+    try:
+        client.call("ping")
+    except DaemonUnreachable:
+        code = _be_the_daemon(paths, options, resolved)
+        if code is not None:
+            return code
+    return _join(client, options, resolved)
+
+
+def _be_the_daemon(paths: Paths, options: UpOptions, resolved: Resolved) -> int | None:
+    """Hold the tunnel in this process; None where another process became the daemon meanwhile."""
+    from openclaw_tunnel.control.lock import DaemonRuns
+    from openclaw_tunnel.daemon import serve
+    from openclaw_tunnel.host.logs import setup_logging
+
+    ensure_private_dir(paths.log_dir)
+    setup_logging(paths.log_file)
+    name = resolved.spec.name
+    with Progress() as progress:
+
+        def changed(daemon: "Daemon") -> None:
+            supervisor = daemon.supervisor(name)
+            if supervisor is not None:
+                progress.show(supervisor.snapshot())
+
+        try:
+            return asyncio.run(serve(paths, os.environ, resolved.spec, options, on_change=changed))
+        except DaemonRuns:
+            return None
+
+
+def _join(client: ControlClient, options: UpOptions, resolved: Resolved) -> int:
+    """Let the daemon that runs hold the tunnel, show it, and close it on Ctrl-C."""
+    answer = _ask_up(client, options, resolved)
+    if not answer["started"]:
+        return _detached(client, options, resolved)
+    name = resolved.spec.name
+    try:
+        with Progress() as progress:
+            was_up = False
+            for tunnel in watch(client, name):
+                progress.show(tunnel)
+                was_up |= tunnel.state is State.UP
+                if tunnel.state is State.FAILED and not was_up:
+                    client.call("down", {"name": name})
+                    raise failure_of(tunnel)
+    except KeyboardInterrupt:
+        client.call("down", {"name": name})
+        raise
+    return ExitCode.OK
+
+
+class Progress:
+    """Shows one tunnel as it changes: in place on a terminal, else a line for each change of its state."""
+
+    def __init__(self) -> None:
+        self._seen: tuple[Snapshot, float] | None = None
+        self._live = output.LiveView(self._tables) if output.is_terminal(sys.stdout) else None
+
+    def __enter__(self) -> "Progress":
+        if self._live:
+            self._live.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.__exit__()
+
+    def show(self, tunnel: Snapshot) -> None:
+        """Take note of a snapshot; a broken pipe is no reason to close a tunnel."""
+        before = self._seen[0] if self._seen else None
+        self._seen = tunnel, time.monotonic()
+        if self._live is None and (before is None or (before.state, before.since) != (tunnel.state, tunnel.since)):
+            with contextlib.suppress(OSError):
+                output.say(view.change(tunnel))
+
+    def _tables(self) -> list[list[view.Row]]:
+        if self._seen is None:
+            return []
+        tunnel, at = self._seen
+        return [view.rows(tunnel, view.utc_now(), time.monotonic() - at)]

@@ -1,0 +1,216 @@
+"""A tunnel in words: snapshots in, rows of text out. Pure; the same words on a terminal and in a pipe."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from openclaw_tunnel.core.states import State
+from openclaw_tunnel.core.status import ForwardStatus, GatewayStatus, Snapshot, Verdict
+
+LOOPBACK = ("127.", "localhost:", "[::1]:", "/")
+LABEL_WIDTH = 10
+
+
+class Tone(StrEnum):
+    """What a row means; a terminal that can do colours shows it, the words say it anyway."""
+
+    PLAIN = "plain"
+    GOOD = "good"
+    BUSY = "busy"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: the name of a tunnel or of a field of it, and what is said of it."""
+
+    label: str
+    text: str
+    tone: Tone = Tone.PLAIN
+    heads: bool = False
+
+
+_TONES = {State.UP: Tone.GOOD, State.DEGRADED: Tone.BAD, State.FAILED: Tone.BAD, State.BACKOFF: Tone.BAD}
+
+_WORDS = {
+    State.VERIFYING: ": SSH is connected, the gateway is asked",
+    State.DEGRADED: ": SSH is connected, the gateway does not answer as it should",
+    State.FAILED: ": it needs you",
+}
+
+_VERDICTS = {
+    Verdict.HEALTHY: Tone.GOOD,
+    Verdict.STARTING: Tone.BUSY,
+    Verdict.UNKNOWN: Tone.PLAIN,
+}
+
+
+def rows(tunnel: Snapshot, now: datetime, elapsed: float = 0.0) -> list[Row]:
+    """Everything a person may want to know of one tunnel, the most important first.
+
+    Args:
+        now: the time, with a time zone.
+        elapsed: seconds since the snapshot was taken, for the countdown.
+    """
+    found = [
+        Row(tunnel.name, _state(tunnel, now, elapsed), _TONES.get(tunnel.state, Tone.BUSY), heads=True),
+        Row("target", _target(tunnel)),
+        *_forward_rows(tunnel.forwards),
+    ]
+    if tunnel.ssh.connected:
+        found.append(Row("gateway", _gateway(tunnel.gateway), _VERDICTS.get(tunnel.gateway.verdict, Tone.BAD)))
+    if any(f.clients.total or f.clients.waiting for f in tunnel.forwards):
+        found.append(Row("clients", _clients(tunnel.forwards)))
+    if tunnel.failure is not None:
+        found.append(Row("error", tunnel.failure.message, Tone.BAD))
+        if tunnel.failure.hint:
+            found.append(Row("hint", tunnel.failure.hint))
+    return [Row(row.label, clean(row.text), row.tone, row.heads) for row in found]
+
+
+def change(tunnel: Snapshot) -> str:
+    """One line for a change of state."""
+    reason = f": {tunnel.failure.message}" if tunnel.failure else ""
+    match tunnel.state:
+        case State.UP:
+            text = f"{tunnel.name} is up: {url(tunnel.forwards[0])} -> {tunnel.target}"
+        case State.CONNECTING:
+            text = f"{tunnel.name} is connecting to {tunnel.target}"
+        case State.VERIFYING:
+            text = f"{tunnel.name} is verifying: SSH is connected, the gateway is asked"
+        case State.BACKOFF:
+            text = f"{tunnel.name} is in backoff{reason}{_next_try(tunnel, 0.0, '; ')}"
+        case State.FAILED:
+            text = f"{tunnel.name} has failed{reason}"
+        case State.DEGRADED:
+            text = f"{tunnel.name} is degraded{reason}"
+        case _:
+            text = f"{tunnel.name} is {tunnel.state}"
+    return clean(text)
+
+
+def lines(table: Sequence[Row], width: int | None = None) -> Iterator[tuple[str, str, Row]]:
+    """The rows as lines: label, padded; text, wrapped to ``width`` columns where one is given; its row."""
+    for row in table:
+        label = f"{row.label}  " if row.heads else f"  {row.label:<{LABEL_WIDTH}}"
+        room = max(20, width - len(label)) if width else None
+        parts = _wrap(row.text, room) if room else [row.text]
+        for part in parts or [""]:
+            yield label, part, row
+            label = " " * len(label)
+
+
+def plain(table: Sequence[Row], width: int | None = None) -> str:
+    """The rows as text, without a final newline."""
+    return "\n".join(label + text for label, text, _ in lines(table, width))
+
+
+def url(forward: ForwardStatus) -> str:
+    """How a local program reaches the gateway: a URL, or the path of a socket."""
+    listen = forward.listen.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:")
+    return listen if listen.startswith("/") else f"http://{listen}"
+
+
+def exposed(forward: ForwardStatus) -> bool:
+    """Whether other computers can reach the local end."""
+    return not forward.listen.startswith(LOOPBACK)
+
+
+def clean(text: str) -> str:
+    """The text without control characters: parts of it are other people's words."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def duration(seconds: float) -> str:
+    """``3s``, ``4m 10s``, ``3h 12m``, ``2d 4h``: the two largest units."""
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    for size, name, small, small_name in ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")):
+        if whole >= size:
+            rest = whole % size // small
+            return f"{whole // size}{name}" + (f" {rest}{small_name}" if rest else "")
+    raise AssertionError("60 seconds are a minute")
+
+
+def size(count: int) -> str:
+    """``999 B``, ``1.2 kB``, ``98 MB``: powers of ten."""
+    if count < 1000:
+        return f"{count} B"
+    value = float(count)
+    for unit in ("kB", "MB", "GB", "TB"):
+        value /= 1000
+        if value < 999.5 or unit == "TB":
+            return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
+    raise AssertionError("the last unit takes everything")
+
+
+def age(since: str, now: datetime) -> float:
+    """Seconds from the RFC 3339 time ``since`` until ``now``; 0 where it is none."""
+    try:
+        return (now - datetime.fromisoformat(since)).total_seconds()
+    except (ValueError, TypeError):
+        return 0.0
+
+
+def utc_now() -> datetime:
+    """The time, as :func:`rows` wants it."""
+    return datetime.now(UTC)
+
+
+def _wrap(text: str, room: int) -> list[str]:
+    import textwrap  # only for a terminal; a pipe gets whole lines, quickly
+
+    return textwrap.wrap(text, room, break_on_hyphens=False)
+
+
+def _state(tunnel: Snapshot, now: datetime, elapsed: float) -> str:
+    words = f"{tunnel.state} for {duration(age(tunnel.since, now))}{_WORDS.get(tunnel.state, '')}"
+    if tunnel.state is State.BACKOFF:
+        words += _next_try(tunnel, elapsed, ": ")
+    if tunnel.retry.flapping:
+        words += ", flapping: it keeps losing the connection"
+    return words
+
+
+def _next_try(tunnel: Snapshot, elapsed: float, before: str) -> str:
+    left = tunnel.retry.next_in_s
+    if left is None:
+        return ""
+    tries = f" ({tunnel.retry.attempt} failed)" if tunnel.retry.attempt > 1 else ""
+    return f"{before}next try in {duration(left - elapsed + 0.9)}{tries}"
+
+
+def _target(tunnel: Snapshot) -> str:
+    return tunnel.target if tunnel.alias in tunnel.target else f"{tunnel.target} ({tunnel.alias})"
+
+
+def _forward_rows(forwards: Sequence[ForwardStatus]) -> Iterator[Row]:
+    for number, forward in enumerate(forwards):
+        listen = forward.listen if number else url(forward)
+        state = "" if forward.listening else " (not listening)"
+        yield Row("forward" if number else "local", f"{listen} -> {forward.to}{state}")
+    for forward in forwards:
+        if exposed(forward):
+            yield Row("warning", f"other computers can reach {forward.listen}", Tone.BAD)
+
+
+def _gateway(gateway: GatewayStatus) -> str:
+    words = [str(gateway.verdict).replace("_", " ")]
+    if gateway.version:
+        words.append(f"version {gateway.version}")
+    if gateway.latency_ms is not None:
+        words.append(f"{gateway.latency_ms:.0f} ms")
+    return ", ".join(words) + (f": {gateway.detail}" if gateway.detail else "")
+
+
+def _clients(forwards: Sequence[ForwardStatus]) -> str:
+    counts = [f.clients for f in forwards]
+    waiting = sum(c.waiting for c in counts)
+    words = [f"{sum(c.open for c in counts)} open"]
+    if waiting:
+        words.append(f"{waiting} waiting")
+    words.append(f"{sum(c.total for c in counts)} in all")
+    sent, received = sum(f.bytes.sent for f in forwards), sum(f.bytes.received for f in forwards)
+    return f"{', '.join(words)}; {size(sent)} sent, {size(received)} received"
