@@ -34,6 +34,11 @@ class DemoServer:
         """The line of known_hosts that makes this server a known one, with its newline."""
         return f"[127.0.0.1]:{self.port} {self._host_key.export_public_key().decode().strip()}\n"
 
+    @property
+    def connected(self) -> bool:
+        """Somebody is logged in, or about to."""
+        return bool(self._connections)
+
     async def __aenter__(self) -> Self:
         await self.begin()
         return self

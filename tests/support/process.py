@@ -60,17 +60,20 @@ class Child:
         argv: program and arguments.
         log: file that gets stdout and stderr, appended, so that a restart keeps the earlier lines.
         env: the whole environment; None: this process's.
+        terminal: a descriptor that stands in for stdin, stdout and stderr instead of the log.
     """
 
-    def __init__(self, argv: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, argv: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None, terminal: int | None = None
+    ) -> None:
         self.log = log
         self._remembered: set[_Process] = set()
         with log.open("ab") as out:
             self._process = subprocess.Popen(
                 list(map(str, argv)),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
+                stdin=subprocess.DEVNULL if terminal is None else terminal,
+                stdout=out if terminal is None else terminal,
+                stderr=out if terminal is None else terminal,
                 env=None if env is None else dict(env),
                 start_new_session=True,
             )
@@ -114,6 +117,19 @@ class Child:
                 return
             self._process.kill()
             self._process.wait(10)
+
+    def wait(self, timeout: float = 10.0) -> int:
+        """Wait until the program has ended; its exit code, the signal's negative number if one ended it.
+
+        Raises:
+            subprocess.TimeoutExpired: it goes on.
+        """
+        return self._process.wait(timeout)
+
+    def end_with(self, number: signal.Signals, timeout: float = 10.0) -> int:
+        """Signal the program alone, as Ctrl-C or a service manager does, and :meth:`wait`."""
+        send(self.pid, number)
+        return self.wait(timeout)
 
     def end(self) -> None:
         """End the program, politely, and then whatever it left behind; idempotent."""
