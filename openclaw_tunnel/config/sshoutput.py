@@ -3,7 +3,8 @@
 import os.path
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from openclaw_tunnel.config.destination import Destination, parse_destination
 from openclaw_tunnel.config.model import Endpoint, Forward
@@ -73,53 +74,79 @@ def build_target(
         jump_host=parse_destination(jumps[-1]).host if jumps else "",
     )
     paths = _Paths(around, values)
-    keys, certificates = paths.many(view, "identityfile"), paths.many(view, "certificatefile")
-    user_hosts = _host_files(view.one("userknownhostsfile"), paths)
-    global_hosts = _host_files(view.one("globalknownhostsfile"), paths)
-    command, revoked = _unless_none(view.one("proxycommand")), _unless_none(view.one("revokedhostkeys"))
-    revoked = paths.plain(revoked, "RevokedHostKeys") if revoked else ""
-    return SshTarget(
+    command = "" if jumps else _unless_none(view.one("proxycommand"))
+    target = SshTarget(
         original=original,
         alias=asked.host,
         hostname=hostname,
         user=user,
         port=port,
-        identity_files=keys,
-        identity_files_explicit=printed.get("identityfile") != defaults.get("identityfile"),
-        certificate_files=certificates,
-        identities_only=view.yes("identitiesonly"),
-        identity_agent=_agent(view.one("identityagent"), around.env, paths),
-        pubkey_authentication=view.one("pubkeyauthentication", "true") not in ("no", "false"),
         proxy_jump=jumps,
-        proxy_command=expand_tokens(command, values, None, "ProxyCommand") if not jumps else "",
+        proxy_command=expand_tokens(command, values, None, "ProxyCommand"),
         proxy_use_fdpass=view.yes("proxyusefdpass"),
-        user_known_hosts_files=user_hosts,
-        global_known_hosts_files=global_hosts,
-        host_key_alias=view.one("hostkeyalias"),
-        hash_known_hosts=view.yes("hashknownhosts"),
-        strict_host_key_checking=view.one("stricthostkeychecking", "ask"),
-        update_host_keys=view.one("updatehostkeys", "false"),
-        revoked_host_keys=revoked,
-        known_hosts_command=_unless_none(view.one("knownhostscommand")),
-        required_rsa_size=view.number("requiredrsasize", 1024),
+        identity_files_explicit=printed.get("identityfile") != defaults.get("identityfile"),
         ciphers=_prefer_fast(view.names("ciphers"), printed.get("ciphers") == defaults.get("ciphers")),
-        macs=view.names("macs"),
-        kex=view.names("kexalgorithms"),
-        host_key_algorithms=view.names("hostkeyalgorithms"),
-        pubkey_accepted_algorithms=view.names("pubkeyacceptedalgorithms"),
-        ca_signature_algorithms=view.names("casignaturealgorithms"),
-        preferred_authentications=view.names("preferredauthentications"),
-        compression=view.yes("compression"),
-        address_family=view.one("addressfamily", "any"),
-        bind_address=view.one("bindaddress"),
-        server_alive_interval=view.number("serveraliveinterval", 0),
-        server_alive_count_max=view.number("serveralivecountmax", 3),
-        connect_timeout=float(view.number("connecttimeout", 0)) or None,
-        tcp_keepalive=view.one("tcpkeepalive", "yes") not in ("no", "false"),
-        rekey_limit=_rekey_limit(view.one("rekeylimit")),
         local_forwards=_forwards(printed.get("localforward", ()), gateway_ports=view.yes("gatewayports")),
-        files=_watch((*files, *user_hosts, *global_hosts, revoked, *keys, *certificates)),
+        **_identity(view, paths),
+        **_host_keys(view, paths),
+        **_algorithms(view),
+        **_connection(view),
     )
+    return replace(target, files=_watch((*files, *_files_of(target))))
+
+
+def _identity(view: "_View", paths: "_Paths") -> dict[str, Any]:
+    return {
+        "identity_files": paths.many(view, "identityfile", "IdentityFile"),
+        "certificate_files": paths.many(view, "certificatefile", "CertificateFile"),
+        "identities_only": view.yes("identitiesonly"),
+        "identity_agent": _agent(view.one("identityagent"), paths.around.env, paths),
+        "pubkey_authentication": not view.no("pubkeyauthentication"),
+        "preferred_authentications": view.names("preferredauthentications"),
+    }
+
+
+def _host_keys(view: "_View", paths: "_Paths") -> dict[str, Any]:
+    revoked = _unless_none(view.one("revokedhostkeys"))
+    return {
+        "user_known_hosts_files": _host_files(view.one("userknownhostsfile"), paths),
+        "global_known_hosts_files": _host_files(view.one("globalknownhostsfile"), paths),
+        "host_key_alias": view.one("hostkeyalias"),
+        "hash_known_hosts": view.yes("hashknownhosts"),
+        "strict_host_key_checking": view.one("stricthostkeychecking", "ask"),
+        "update_host_keys": view.one("updatehostkeys", "false"),
+        "revoked_host_keys": paths.plain(revoked, "RevokedHostKeys") if revoked else "",
+        "known_hosts_command": _unless_none(view.one("knownhostscommand")),
+    }
+
+
+def _algorithms(view: "_View") -> dict[str, Any]:
+    return {
+        "macs": view.names("macs"),
+        "kex": view.names("kexalgorithms"),
+        "host_key_algorithms": view.names("hostkeyalgorithms"),
+        "pubkey_accepted_algorithms": view.names("pubkeyacceptedalgorithms"),
+        "ca_signature_algorithms": view.names("casignaturealgorithms"),
+        "required_rsa_size": view.number("requiredrsasize", 1024),
+    }
+
+
+def _connection(view: "_View") -> dict[str, Any]:
+    return {
+        "compression": view.yes("compression"),
+        "address_family": view.one("addressfamily", "any"),
+        "bind_address": view.one("bindaddress"),
+        "server_alive_interval": view.number("serveraliveinterval", 0),
+        "server_alive_count_max": view.number("serveralivecountmax", 3),
+        "connect_timeout": float(view.number("connecttimeout", 0)) or None,
+        "tcp_keepalive": not view.no("tcpkeepalive"),
+        "rekey_limit": _rekey_limit(view.one("rekeylimit")),
+    }
+
+
+def _files_of(target: SshTarget) -> tuple[str, ...]:
+    hosts = (*target.user_known_hosts_files, *target.global_known_hosts_files, target.revoked_host_keys)
+    return (*hosts, *target.identity_files, *target.certificate_files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +158,9 @@ class _View:
 
     def yes(self, keyword: str) -> bool:
         return self.one(keyword) in ("yes", "true")
+
+    def no(self, keyword: str) -> bool:
+        return self.one(keyword) in ("no", "false")
 
     def number(self, keyword: str, default: int) -> int:
         text = self.one(keyword)
@@ -149,9 +179,8 @@ class _Paths:
         """``~`` only."""
         return os.path.join(self.around.folder, expand_home(path, keyword, self.around.home))
 
-    def many(self, view: _View, keyword: str) -> tuple[str, ...]:
-        """All values of IdentityFile or CertificateFile; ``none`` is no file."""
-        name = {"identityfile": "IdentityFile", "certificatefile": "CertificateFile"}[keyword]
+    def many(self, view: _View, keyword: str, name: str) -> tuple[str, ...]:
+        """All values of a keyword that may stand more than once; ``none`` is no file."""
         homely = (expand_home(p, name, self.around.home) for p in view.printed.get(keyword, ()) if _unless_none(p))
         full = (expand_tokens(p, self.values, self.around.env, name) for p in homely)
         return tuple(os.path.join(self.around.folder, p) for p in full)
