@@ -214,6 +214,7 @@ class Supervisor:
             await link.close()
             return
         self._link = link
+        self._rtt_ms = None
         self._gateway = GatewayStatus()
         self.post(ev.Connected(attempt))
         self._tasks.start(self._watch(attempt, link), name=f"watch {attempt}")
@@ -235,23 +236,26 @@ class Supervisor:
     async def _probe(self, attempt: int, link: Link) -> None:
         timeout = self.spec.policy.probe_timeout
         try:
-            self._rtt_ms = round(await link.ping(timeout=timeout) * 1000, 1)
             result = await self._prober(link, self.spec.probe, self.spec.main.to, timeout=timeout)
         except LinkLost:
             return  # the watcher says so, with the reason
-        except TimeoutError:
-            self.post(ev.ProbeFailed(attempt, self._silent_server(timeout)))
-            return
         if self._machine.attempt == attempt:
             self._gateway = result.gateway
         if result.failure is None:
             self.post(ev.ProbePassed(attempt))
         else:
             self.post(ev.ProbeFailed(attempt, self._with_facts(result.failure)))
+        await self._measure(attempt, link, timeout)
 
-    def _silent_server(self, timeout: float) -> Failure:
-        message = f"{self.spec.address or self.spec.target} did not answer within {timeout:g} s"
-        return self._with_facts(Failure(Code.TIMEOUT, message))
+    async def _measure(self, attempt: int, link: Link, timeout: float) -> None:
+        """Note the round-trip time; a server that does not answer pings has none."""
+        try:
+            rtt_ms = round(await link.ping(timeout=timeout) * 1000, 1)
+        except (LinkLost, TimeoutError):
+            return
+        if self._machine.attempt == attempt:
+            self._rtt_ms = rtt_ms
+            self._on_change()
 
     def _with_facts(self, failure: Failure) -> Failure:
         return failure.with_facts(target=self.spec.target, to=str(self.spec.main.to), host=self.spec.address)
