@@ -118,6 +118,11 @@ class KeyRing:
             return pair
         return None
 
+    def note_method(self, name: str) -> None:
+        """The server would also take this method, which nobody is there for."""
+        if name not in self.methods:
+            self.methods.append(name)
+
     async def close(self) -> None:
         """Leave the agent; idempotent."""
         await close_agent(self._agent.client)

@@ -1,12 +1,15 @@
 """One direct-tcpip channel: asyncssh's session calls become an asyncio.Protocol's."""
 
 import asyncio
+import logging
 from typing import Any, Protocol, cast
 
 import asyncssh
 
 from openclaw_tunnel.core.link import LinkLost
 from openclaw_tunnel.ssh.inflow import Inflow
+
+log = logging.getLogger(__name__)
 
 
 class ChannelOwner(Protocol):
@@ -54,10 +57,16 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
         self.set_congested(self._owner.congested)
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
-        self._inflow.data(data)
+        try:
+            self._inflow.data(data)
+        except Exception as exc:
+            self._break(exc)
 
     def eof_received(self) -> bool:
-        self._inflow.eof()
+        try:
+            self._inflow.eof()
+        except Exception as exc:
+            self._break(exc)
         return True  # the other direction stays open until we end it
 
     def pause_writing(self) -> None:
@@ -118,6 +127,13 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
             lost.__cause__ = exc
             exc = lost
         self._inflow.end(exc)
+
+    def _break(self, exc: Exception) -> None:
+        """A receiver has failed: its channel ends. asyncssh would end the whole connection."""
+        log.error("a channel's receiver failed", exc_info=exc)
+        self._sending = False
+        self._wire.abort()
+        self._finish(exc)
 
     def _set_full(self, source: str, full: bool) -> None:
         before = any(self._full.values())

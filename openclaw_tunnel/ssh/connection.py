@@ -59,6 +59,7 @@ class SshConnector:
             DialFailed: with the failure.
         """
         spec = self._spec
+        self._files = ()
         try:
             logged_in, stack = await under_deadline(
                 spec.target,

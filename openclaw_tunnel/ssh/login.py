@@ -42,12 +42,12 @@ class Login(asyncssh.SSHClient):
 
     def kbdint_auth_requested(self) -> str | None:
         """Only noted: nobody is there to answer."""
-        self._ring.methods.append("keyboard-interactive")
+        self._ring.note_method("keyboard-interactive")
         return None
 
     def password_auth_requested(self) -> str | None:
         """Only noted: nobody is there to type one."""
-        self._ring.methods.append("password")
+        self._ring.note_method("password")
         return None
 
     def _check_host_key(self, key_data: bytes) -> asyncssh.SSHKey:

@@ -1,0 +1,324 @@
+"""Dialling: one deadline for everything, and a reason for every failure."""
+
+import asyncio
+import socket
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import pytest
+
+from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.core.link import DialFailed
+from openclaw_tunnel.core.policy import Policy
+from openclaw_tunnel.errors import ConfigError
+from openclaw_tunnel.ssh.connection import SshConnector
+from openclaw_tunnel.ssh.place import Place
+from openclaw_tunnel.ssh.proxy import ProxyProcess
+from openclaw_tunnel.ssh.tcp import connect_any, look_up
+from support.aio import async_test, settle
+from support.sshserver import SshTestServer
+from support.sshtargets import Resolver, make_connector, make_spec, make_target, target_for
+from support.waiting import free_port
+
+
+async def failure_of(connector: SshConnector) -> Failure:
+    """What a dial fails with; that it leaves nothing behind, ``async_test`` sees to."""
+    with pytest.raises(DialFailed) as caught:
+        await connector.connect()
+    return caught.value.failure
+
+
+def new_key(folder: Path, name: str = "id") -> tuple[asyncssh.SSHKey, str]:
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    path = folder / name
+    path.write_bytes(key.export_private_key())
+    path.chmod(0o600)
+    return key, str(path)
+
+
+@async_test
+async def test_nobody_listens() -> None:
+    port = free_port()
+    failure = await failure_of(make_connector(make_target(port=port)))
+    assert (failure.code, failure.message) == (Code.REFUSED, f"127.0.0.1:{port} refused the connection")
+
+
+@async_test
+async def test_a_name_that_does_not_exist() -> None:
+    failure = await failure_of(make_connector(make_target(hostname="nowhere.invalid")))
+    assert failure.code is Code.DNS
+    assert failure.message.startswith("cannot find the address of nowhere.invalid: ")
+    failure = await failure_of(make_connector(make_target(hostname="x" * 70 + ".invalid")))
+    assert failure.code is Code.DNS
+
+
+@async_test
+async def test_a_server_that_never_speaks_is_given_up_in_time() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        started = asyncio.get_running_loop().time()
+        failure = await failure_of(make_connector(make_target(port=port), policy=Policy(connect_timeout=0.2)))
+        assert asyncio.get_running_loop().time() - started < 2
+        assert failure.code is Code.TIMEOUT
+        assert failure.message == f"127.0.0.1:{port} did not answer within 0.2 s (exchanging keys)"
+
+
+@async_test
+async def test_connect_timeout_of_ssh_config_wins(tmp_path: Path) -> None:
+    async with SshTestServer() as server:
+        server.hold_login = asyncio.Event()
+        target = target_for(server, tmp_path, connect_timeout=0.3)
+        failure = await failure_of(make_connector(target))
+        server.hold_login.set()
+        assert failure.message == f"127.0.0.1:{server.port} did not answer within 0.3 s (logging in)"
+
+
+@async_test
+async def test_something_else_than_ssh_answers() -> None:
+    async def http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(http, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        failure = await failure_of(make_connector(make_target(port=port)))
+        assert failure.code is Code.NOT_SSH
+        assert not failure.permanent
+
+
+@async_test
+async def test_the_wrong_key_and_no_key(tmp_path: Path) -> None:
+    _, path = new_key(tmp_path)
+    async with SshTestServer() as server:
+        server.passwords = True
+        failure = await failure_of(make_connector(target_for(server, tmp_path, identity_files=(path,))))
+        assert failure.code is Code.AUTH_DENIED
+        assert failure.message.startswith(
+            f"127.0.0.1:{server.port} refused the login of me (offered: {path} (ED25519 SHA256:"
+        )
+        assert failure.message.endswith("; the server also takes: keyboard-interactive, password")
+        failure = await failure_of(make_connector(target_for(server, tmp_path)))
+        assert "no key was offered" in failure.message
+
+
+@async_test
+async def test_an_unknown_and_a_changed_host_key(tmp_path: Path) -> None:
+    key, path = new_key(tmp_path)
+    async with SshTestServer([key]) as server:
+        for files in ((), ("/dev/null",), (str(tmp_path / "missing"),), (str(tmp_path),)):
+            target = target_for(server, tmp_path, identity_files=(path,), user_known_hosts_files=files)
+            for setting in ("false", "accept-new", "ask"):
+                lax = make_target(
+                    port=server.port, user_known_hosts_files=files, strict_host_key_checking=setting
+                )
+                assert (await failure_of(make_connector(lax))).code is Code.HOST_KEY_UNKNOWN
+            failure = await failure_of(make_connector(target, ssh_config="/c"))
+            assert failure.code is Code.HOST_KEY_UNKNOWN
+            assert failure.hint.endswith("openclaw-tunnel trust -F /c gw")
+        good = target_for(server, tmp_path, identity_files=(path,))
+        await (await make_connector(good).connect()).close()
+        old = server.host_keys[0]
+        await server.stop()
+        server.host_keys = [asyncssh.generate_private_key("ssh-ed25519")]
+        await server.start()
+        failure = await failure_of(make_connector(good))
+        assert failure.code is Code.HOST_KEY_CHANGED
+        for text in (old.get_fingerprint(), server.host_keys[0].get_fingerprint(), f"known_hosts.{server.port}:1"):
+            assert text in failure.message
+        assert failure.facts["trust"] == "openclaw-tunnel trust --replace gw"
+
+
+@async_test
+async def test_a_host_known_by_one_type_is_asked_for_that_type(tmp_path: Path) -> None:
+    key, path = new_key(tmp_path)
+    async with SshTestServer([key], kinds=("ecdsa-sha2-nistp256", "ssh-ed25519")) as server:
+        target = target_for(server, tmp_path, identity_files=(path,))  # knows the first: ecdsa
+        await (await make_connector(target).connect()).close()
+
+
+@async_test
+async def test_no_algorithm_in_common(tmp_path: Path) -> None:
+    async with SshTestServer() as server:
+        target = target_for(server, tmp_path, ciphers=("3des-cbc",))
+        failure = await failure_of(make_connector(target))
+        assert failure.code is Code.NEGOTIATION
+        assert "share no encryption algorithm" in failure.message
+        failure = await failure_of(make_connector(target_for(server, tmp_path, kex=("sntrup761x25519-sha512",))))
+        assert failure.code is Code.NEGOTIATION
+        assert "KexAlgorithms" in failure.message
+
+
+@async_test
+async def test_a_mistake_in_ssh_config() -> None:
+    async def mistaken(target: str, **_: Any) -> Any:
+        raise ConfigError("/c line 3: bad configuration option: prot", hint="mend line 3 of /c")
+
+    failure = await failure_of(SshConnector(make_spec(), env={}, resolve=mistaken))
+    assert (failure.code, failure.hint) == (Code.CONFIG, "mend line 3 of /c")
+
+
+@async_test
+async def test_a_bug_of_ours_is_told_as_such() -> None:
+    async def broken(target: str, **_: Any) -> Any:
+        raise ZeroDivisionError
+
+    assert (await failure_of(SshConnector(make_spec(), env={}, resolve=broken))).code is Code.BUG
+
+
+@async_test
+async def test_a_cancelled_dial_leaves_nothing(tmp_path: Path) -> None:
+    async with SshTestServer() as server:
+        server.hold_login = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            dial = group.create_task(make_connector(target_for(server, tmp_path)).connect())
+            await settle(lambda: server.connections)
+            dial.cancel()
+        server.hold_login.set()
+        await settle(lambda: not server.connections)
+
+
+@async_test
+async def test_through_two_jump_hosts(tmp_path: Path) -> None:
+    key, path = new_key(tmp_path)
+    async with SshTestServer([key]) as first, SshTestServer([key]) as second, SshTestServer([key]) as last:
+        mine = {"identity_files": (path,)}
+        resolver = Resolver(
+            gw=target_for(last, tmp_path, proxy_jump=("one", "two"), **mine),
+            one=target_for(first, tmp_path, **mine),
+            two=target_for(second, tmp_path, proxy_jump=("ignored",), **mine),
+        )
+        link = await SshConnector(make_spec(), env={}, resolve=resolver).connect()
+        await link.ping(timeout=5)
+        assert (first.channels, second.channels, last.channels) == (1, 1, 0)
+        await link.close()
+        await settle(lambda: not (first.connections or second.connections or last.connections))
+        # A link that is lost lets go of its jump hosts without being asked.
+        link = await SshConnector(make_spec(), env={}, resolve=resolver).connect()
+        last.cut()
+        assert (await link.wait_lost()).code is Code.LOST
+        await settle(lambda: not (first.connections or second.connections))
+
+
+@async_test
+async def test_what_goes_wrong_at_a_jump_host(tmp_path: Path) -> None:
+    key, path = new_key(tmp_path)
+    async with SshTestServer([key]) as jump, SshTestServer([key]) as last:
+        mine = {"identity_files": (path,)}
+        good = target_for(jump, tmp_path, **mine)
+        gw = target_for(last, tmp_path, proxy_jump=("me@jump",), **mine)
+
+        async def dial(gw: Any, hop: Any) -> Failure:
+            resolver = Resolver(gw=gw)
+            resolver.targets["me@jump"] = hop
+            return await failure_of(SshConnector(make_spec(), env={}, resolve=resolver))
+
+        unknown = make_target(port=jump.port, **mine)
+        failure = await dial(gw, unknown)
+        assert failure.code is Code.HOST_KEY_UNKNOWN
+        assert failure.facts["trust"] == "openclaw-tunnel trust me@jump"
+        circle = target_for(jump, tmp_path, proxy_jump=("me@jump",), **mine)
+        failure = await dial(gw, circle)
+        assert failure.code is Code.CONFIG
+        assert "circle" in failure.message
+        port = free_port()
+        failure = await dial(make_target(port=port, proxy_jump=("me@jump",)), good)
+        assert failure.code is Code.PROXY
+        assert f"the jump host cannot connect to 127.0.0.1:{port}" in failure.message
+        jump.forbid_forwarding = True
+        failure = await dial(gw, good)
+        assert failure.code is Code.FORWARDING_FORBIDDEN
+
+
+@async_test
+async def test_proxy_command(tmp_path: Path) -> None:
+    key, path = new_key(tmp_path)
+    async with SshTestServer([key]) as server:
+        command = f"sh -c 'echo $$ > {tmp_path}/pid; socat - TCP:127.0.0.1:{server.port}; :'"
+        target = target_for(server, tmp_path, identity_files=(path,), proxy_command=command)
+        env = {"PATH": "/usr/bin:/bin"}
+        link = await make_connector(target, env=env).connect()
+        await link.ping(timeout=5)
+        session = int((tmp_path / "pid").read_text())
+        assert in_session(session)
+        await link.close()
+        assert not in_session(session), "socat too, which the shell has started"
+        link = await make_connector(target, env=env).connect()
+        session = int((tmp_path / "pid").read_text())
+        server.cut()
+        await link.wait_lost()
+        await settle(lambda: not in_session(session))
+        await link.close()
+
+
+def in_session(number: int) -> list[str]:
+    """The processes of a session."""
+    stats = [p.read_text() for p in Path("/proc").glob("[0-9]*/stat") if p.exists()]
+    fields = [text.rpartition(")")[2].split() for text in stats]
+    return [f[0] for f in fields if f[3] == str(number) and f[0] != "Z"]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("sh -c 'echo first; printf \"no \\033[31mway\\n\"; exit 1' >&2", "no [31mway"),
+        ("true", "it ended"),
+        ("/no/such/program", "not found"),
+    ],
+)
+@async_test
+async def test_a_proxy_command_that_fails(command: str, said: str) -> None:
+    target = make_target(proxy_command=command)
+    failure = await failure_of(make_connector(target, env={"PATH": "/usr/bin:/bin"}))
+    assert failure.code is Code.PROXY
+    assert failure.message.startswith("ProxyCommand did not get through to 127.0.0.1:22: ")
+    assert failure.message.endswith(said)
+
+
+@async_test
+async def test_a_proxy_command_that_hangs_is_killed(tmp_path: Path) -> None:
+    command = f"sh -c 'trap \"\" HUP TERM; echo $$ > {tmp_path}/pid; sleep 600'"
+    target = make_target(proxy_command=command, connect_timeout=0.5)
+    failure = await failure_of(make_connector(target, env={"PATH": "/usr/bin:/bin"}))
+    assert failure.code is Code.TIMEOUT
+    assert not in_session(int((tmp_path / "pid").read_text()))
+
+
+@async_test
+async def test_fdpass_is_refused() -> None:
+    target = make_target(proxy_command="x", proxy_use_fdpass=True)
+    assert (await failure_of(make_connector(target))).code is Code.CONFIG
+
+
+@async_test
+async def test_closing_a_proxy_process_twice() -> None:
+    process = await ProxyProcess.start("cat", {"PATH": "/usr/bin:/bin"})
+    await process.close()
+    await process.close()
+
+
+@async_test
+async def test_the_first_address_that_answers_wins() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        good = await look_up("127.0.0.1", server.getsockname()[1], "inet")
+        bad = await look_up("127.0.0.1", free_port())
+        sock = await connect_any([*bad, *good], Place("gw", "gw:22"))
+        sock.close()
+        bound = await connect_any(good, Place("gw", "gw:22"), bind_address="127.0.0.2")
+        assert bound.getsockname()[0] == "127.0.0.2"
+        bound.close()
+    with pytest.raises(DialFailed) as caught:
+        await connect_any([*bad, *bad], Place("gw", "gw:22"))
+    assert caught.value.failure.code is Code.REFUSED
+    with pytest.raises(socket.gaierror):
+        await look_up("127.0.0.1", 22, "inet6")
+
+
+@async_test
+async def test_an_address_to_bind_that_is_not_ours() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        addresses = await look_up("127.0.0.1", server.getsockname()[1])
+        with pytest.raises(DialFailed) as caught:
+            await connect_any(addresses, Place("gw", "gw:22"), bind_address="192.0.2.1")
+    assert caught.value.failure.code is Code.NO_ROUTE
