@@ -91,11 +91,15 @@ def run(arguments: list[str]) -> int:
             with click.Context(commands, info_name=PROGRAM, **commands.context_settings) as context:
                 click.echo(commands.get_help(context), err=True)
             return ExitCode.USAGE
-        result: Any = commands.main(arguments, prog_name=PROGRAM, standalone_mode=False)
-    except click.ClickException as error:
-        raise _usage_error(error) from None
+        # not commands.main(): that takes Ctrl-C and broken pipes into its own hands
+        with commands.make_context(PROGRAM, arguments) as context:
+            result: Any = commands.invoke(context)
+    except click.exceptions.Exit as end:
+        result = end.exit_code
     except click.Abort:
         raise KeyboardInterrupt from None
+    except click.ClickException as error:
+        raise _usage_error(error) from None
     sys.stdout.flush()
     return result if isinstance(result, int) else ExitCode.OK
 

@@ -50,7 +50,7 @@ def wait(name: str | None, timeout: float) -> int:
         raise TunnelError(failure.message, hint=failure.hint)
     reason = f": {tunnel.failure.message}" if tunnel.failure else ""
     hint = failure.hint or f"see how it stands: openclaw-tunnel status {tunnel.name}"
-    raise TunnelError(f"{tunnel.name} is not up after {timeout:g} s, it is {tunnel.state}{reason}", hint=hint)
+    raise TunnelError(f"{tunnel.name} is not up after {timeout:g} s ({tunnel.state}){reason}", hint=hint)
 
 
 @click.command()
@@ -122,6 +122,8 @@ def _wait_for_end(client: ControlClient, pid: int) -> None:
 def _until_decided(client: ControlClient, tunnel: Snapshot, deadline: Deadline) -> Snapshot:
     """The tunnel when it is up or has failed, or as it was when the time was up."""
     last = tunnel
+    if last.state is State.UP:
+        return last
     with contextlib.suppress(StreamTimeout):
         for last in watch(client, tunnel.name, deadline.left):
             if last.state in (State.UP, State.FAILED):

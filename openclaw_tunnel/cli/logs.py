@@ -78,16 +78,20 @@ def _new_lines(log_file: Path, position: int) -> Iterator[str]:
     file = _successor(log_file, None)
     if file is not None:
         file.seek(position)
-    while True:
-        successor = _successor(log_file, file)  # asked for first: once there is one, nobody writes to the old file
-        if file is not None:
-            yield from _rest(file)
-        if successor is None:
-            time.sleep(_STEP)
-            continue
+    try:
+        while True:
+            successor = _successor(log_file, file)  # asked for first: once there is one, nobody writes to the old file
+            if file is not None:
+                yield from _rest(file)
+            if successor is None:
+                time.sleep(_STEP)
+                continue
+            if file is not None:
+                file.close()
+            file = successor
+    finally:
         if file is not None:
             file.close()
-        file = successor
 
 
 def _rest(file: BinaryIO) -> Iterator[str]:

@@ -51,7 +51,12 @@ def is_terminal(stream: TextIO) -> bool:
 
 def colourful(stream: TextIO, env: Mapping[str, str] = os.environ) -> bool:
     """Whether ``stream`` shows colours and the user wants them (no-color.org)."""
-    return is_terminal(stream) and not env.get("NO_COLOR") and env.get("TERM", "") not in ("", "dumb")
+    return can_redraw(stream, env) and not env.get("NO_COLOR")
+
+
+def can_redraw(stream: TextIO, env: Mapping[str, str] = os.environ) -> bool:
+    """Whether what ``stream`` shows can be changed in place."""
+    return is_terminal(stream) and env.get("TERM", "") not in ("", "dumb")
 
 
 def print_rows(tables: Sequence[Sequence[Row]]) -> None:

@@ -29,7 +29,7 @@ def show(name: str | None, as_json: bool) -> int:
 def watch(name: str | None, as_json: bool) -> int:
     """Show it until Ctrl-C: in place on a terminal, else a line or an object after each change of a state."""
     client = client_of()
-    if as_json or not output.is_terminal(sys.stdout):
+    if as_json or not output.can_redraw(sys.stdout):
         return _print_changes(client, name, as_json)
     seen = _report(client, name), time.monotonic()
     with output.LiveView(lambda: _tables(*seen)):

@@ -140,7 +140,7 @@ class Progress:
 
     def __init__(self) -> None:
         self._seen: tuple[Snapshot, float] | None = None
-        self._live = output.LiveView(self._tables) if output.is_terminal(sys.stdout) else None
+        self._live = output.LiveView(self._tables) if output.can_redraw(sys.stdout) else None
 
     def __enter__(self) -> "Progress":
         if self._live:

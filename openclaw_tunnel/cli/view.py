@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from openclaw_tunnel.core.states import State
-from openclaw_tunnel.core.status import ForwardStatus, GatewayStatus, Snapshot, Verdict
+from openclaw_tunnel.core.status import ForwardStatus, Snapshot, Verdict
 
 LOOPBACK = ("127.", "localhost:", "[::1]:", "/")
 LABEL_WIDTH = 10
@@ -35,7 +35,7 @@ _TONES = {State.UP: Tone.GOOD, State.DEGRADED: Tone.BAD, State.FAILED: Tone.BAD,
 
 _WORDS = {
     State.VERIFYING: ": SSH is connected, the gateway is asked",
-    State.DEGRADED: ": SSH is connected, the gateway does not answer as it should",
+    State.DEGRADED: ": SSH is connected, the gateway is not well",
     State.FAILED: ": it needs you",
 }
 
@@ -59,7 +59,7 @@ def rows(tunnel: Snapshot, now: datetime, elapsed: float = 0.0) -> list[Row]:
         *_forward_rows(tunnel.forwards),
     ]
     if tunnel.ssh.connected:
-        found.append(Row("gateway", _gateway(tunnel.gateway), _VERDICTS.get(tunnel.gateway.verdict, Tone.BAD)))
+        found.append(Row("gateway", _gateway(tunnel), _VERDICTS.get(tunnel.gateway.verdict, Tone.BAD)))
     if any(f.clients.total or f.clients.waiting for f in tunnel.forwards):
         found.append(Row("clients", _clients(tunnel.forwards)))
     if tunnel.failure is not None:
@@ -196,13 +196,15 @@ def _forward_rows(forwards: Sequence[ForwardStatus]) -> Iterator[Row]:
             yield Row("warning", f"other computers can reach {forward.listen}", Tone.BAD)
 
 
-def _gateway(gateway: GatewayStatus) -> str:
+def _gateway(tunnel: Snapshot) -> str:
+    gateway = tunnel.gateway
     words = [str(gateway.verdict).replace("_", " ")]
     if gateway.version:
         words.append(f"version {gateway.version}")
     if gateway.latency_ms is not None:
         words.append(f"{gateway.latency_ms:.0f} ms")
-    return ", ".join(words) + (f": {gateway.detail}" if gateway.detail else "")
+    told_below = tunnel.failure is not None and tunnel.failure.message == gateway.detail
+    return ", ".join(words) + (f": {gateway.detail}" if gateway.detail and not told_below else "")
 
 
 def _clients(forwards: Sequence[ForwardStatus]) -> str:

@@ -59,14 +59,13 @@ def close_logging() -> None:
 
 
 def tunnel_logger(name: str) -> logging.LoggerAdapter[logging.Logger]:
-    """A logger whose lines begin with the tunnel's name."""
+    """A logger whose lines begin with the tunnel's name (which, by its rules, holds no ``%``)."""
     return _Named(logging.getLogger(f"{ROOT}.tunnel"), {"tunnel": name})
 
 
 class _Named(logging.LoggerAdapter[logging.Logger]):
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        name = str((self.extra or {}).get("tunnel", "")).replace("%", "%%")
-        return f"{name}: {msg}", kwargs
+        return f"{(self.extra or {}).get('tunnel')}: {msg}", kwargs
 
 
 class _Formatter(logging.Formatter):

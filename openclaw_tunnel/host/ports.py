@@ -15,8 +15,8 @@ from pathlib import Path
 LISTEN = "0A"
 """TCP_LISTEN as /proc/net/tcp prints it (include/net/tcp_states.h of Linux)."""
 
-_SECRET_OPTION = re.compile(r"(?i)-.*(token|pass|secret|api-?key|credential)[^=]*")
-_SECRET_VALUE = re.compile(r"(?i)([\w.-]*(?:token|pass|secret|api-?key|credential)[\w.-]*[=:]).+")
+_SECRET_OPTION = re.compile(r"(?i)-.*(token|pass|secret|api[-_]?key|credential)[^=]*")
+_SECRET_VALUE = re.compile(r"(?i)([\w.-]*(?:token|pass|secret|api[-_]?key|credential)[\w.-]*[=:]).+")
 _URL_LOGIN = re.compile(r"(\w+://[^/\s:@]*:)[^/\s@]+@")
 _SHOWN = 120
 

@@ -1,0 +1,227 @@
+"""A tunnel in words, compared as whole text for each state."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from openclaw_tunnel.cli import view
+from openclaw_tunnel.core.states import State
+from openclaw_tunnel.core.status import (
+    ByteCounts,
+    ClientCounts,
+    FailureStatus,
+    ForwardStatus,
+    GatewayStatus,
+    RetryStatus,
+    Snapshot,
+    SshStatus,
+    Verdict,
+)
+
+NOW = datetime(2026, 11, 22, 9, 12, 1, tzinfo=UTC)
+MAIN = ForwardStatus("127.0.0.1:18789", "127.0.0.1:18789", True)
+QUIET = Snapshot("default", State.CONNECTING, "2026-11-22T09:12:00Z", "me@gateway.example:22", "gw", (MAIN,))
+CONNECTED = replace(QUIET, ssh=SshStatus(True, "OpenSSH_9.2p1", "aes128-gcm@openssh.com", 21.4))
+REFUSED = FailureStatus("refused", "gateway.example:22 refused the connection", "is it running?", False, 20)
+LOCKED = FailureStatus("key_locked", "the key ~/.ssh/id is locked", "ssh-add ~/.ssh/id", True, 21)
+DEAF = FailureStatus("not_listening", "nothing listens on 127.0.0.1:18789", "start the gateway", False, 30)
+
+UP = replace(
+    CONNECTED,
+    state=State.UP,
+    since="2026-11-22T06:00:01Z",
+    forwards=(replace(MAIN, clients=ClientCounts(2, 0, 17), bytes=ByteCounts(1200, 98000)),),
+    gateway=GatewayStatus(Verdict.HEALTHY, "2026.9.6", 24.0),
+)
+BACKOFF = replace(
+    QUIET,
+    state=State.BACKOFF,
+    retry=RetryStatus(3, 4.2),
+    failure=REFUSED,
+    forwards=(replace(MAIN, clients=ClientCounts(0, 1, 1)),),
+)
+
+WORDS = {
+    "up": (
+        UP,
+        """\
+default  up for 3h 12m
+  target    me@gateway.example:22 (gw)
+  local     http://127.0.0.1:18789 -> 127.0.0.1:18789
+  gateway   healthy, version 2026.9.6, 24 ms
+  clients   2 open, 17 in all; 1.2 kB sent, 98 kB received""",
+    ),
+    "connecting": (
+        QUIET,
+        """\
+default  connecting for 1s
+  target    me@gateway.example:22 (gw)
+  local     http://127.0.0.1:18789 -> 127.0.0.1:18789""",
+    ),
+    "verifying": (
+        replace(CONNECTED, state=State.VERIFYING),
+        """\
+default  verifying for 1s: SSH is connected, the gateway is asked
+  target    me@gateway.example:22 (gw)
+  local     http://127.0.0.1:18789 -> 127.0.0.1:18789
+  gateway   unknown""",
+    ),
+    "degraded": (
+        replace(
+            CONNECTED,
+            state=State.DEGRADED,
+            gateway=GatewayStatus(Verdict.NOT_LISTENING, detail=DEAF.message),
+            failure=DEAF,
+        ),
+        """\
+default  degraded for 1s: SSH is connected, the gateway is not well
+  target    me@gateway.example:22 (gw)
+  local     http://127.0.0.1:18789 -> 127.0.0.1:18789
+  gateway   not listening
+  error     nothing listens on 127.0.0.1:18789
+  hint      start the gateway""",
+    ),
+    "backoff": (
+        BACKOFF,
+        """\
+default  backoff for 1s: next try in 5s (3 failed)
+  target    me@gateway.example:22 (gw)
+  local     http://127.0.0.1:18789 -> 127.0.0.1:18789
+  clients   0 open, 1 waiting, 1 in all; 0 B sent, 0 B received
+  error     gateway.example:22 refused the connection
+  hint      is it running?""",
+    ),
+    "flapping": (
+        replace(BACKOFF, retry=RetryStatus(1, 0.0, True), forwards=(MAIN,)),
+        """\
+default  backoff for 1s: next try in 0s, flapping: it keeps losing the connection
+  target    me@gateway.example:22 (gw)
+  local     http://127.0.0.1:18789 -> 127.0.0.1:18789
+  error     gateway.example:22 refused the connection
+  hint      is it running?""",
+    ),
+    "failed": (
+        replace(QUIET, state=State.FAILED, failure=LOCKED, alias="me@gateway.example"),
+        """\
+default  failed for 1s: it needs you
+  target    me@gateway.example:22
+  local     http://127.0.0.1:18789 -> 127.0.0.1:18789
+  error     the key ~/.ssh/id is locked
+  hint      ssh-add ~/.ssh/id""",
+    ),
+    "stopping": (
+        replace(QUIET, state=State.STOPPING, forwards=(replace(MAIN, listening=False),)),
+        """\
+default  stopping for 1s
+  target    me@gateway.example:22 (gw)
+  local     http://127.0.0.1:18789 -> 127.0.0.1:18789 (not listening)""",
+    ),
+    "open to others, and more than one forward": (
+        replace(
+            QUIET,
+            forwards=(
+                replace(MAIN, listen="0.0.0.0:18789"),
+                ForwardStatus("127.0.0.1:8080", "db:80", True),
+                ForwardStatus("/run/a.sock", "/run/b.sock", True),
+            ),
+        ),
+        """\
+default  connecting for 1s
+  target    me@gateway.example:22 (gw)
+  local     http://127.0.0.1:18789 -> 127.0.0.1:18789
+  forward   127.0.0.1:8080 -> db:80
+  forward   /run/a.sock -> /run/b.sock
+  warning   other computers can reach 0.0.0.0:18789""",
+    ),
+}
+
+
+@pytest.mark.parametrize(("tunnel", "text"), WORDS.values(), ids=WORDS.keys())
+def test_words_of_each_state(tunnel: Snapshot, text: str) -> None:
+    assert view.plain(view.rows(tunnel, NOW)) == text
+
+
+def test_the_countdown_counts() -> None:
+    assert [view.rows(BACKOFF, NOW, elapsed)[0].text for elapsed in (0.0, 1.5, 4.2, 9.0)] == [
+        "backoff for 1s: next try in 5s (3 failed)",
+        "backoff for 1s: next try in 3s (3 failed)",
+        "backoff for 1s: next try in 0s (3 failed)",
+        "backoff for 1s: next try in 0s (3 failed)",
+    ]
+
+
+def test_narrow_terminals_get_wrapped_rows() -> None:
+    hint = "compare the fingerprint with the host's own, then remember the key: openclaw-tunnel trust gw"
+    failed = replace(QUIET, state=State.FAILED, failure=replace(LOCKED, hint=hint))
+    assert view.plain(view.rows(failed, NOW), 60).splitlines()[-2:] == [
+        "  hint      compare the fingerprint with the host's own,",
+        "            then remember the key: openclaw-tunnel trust gw",
+    ]
+    for tunnel, _ in WORDS.values():
+        for width in (40, 80):
+            assert all(len(line) <= width for line in view.plain(view.rows(tunnel, NOW), width).splitlines())
+
+
+def test_other_peoples_words_cannot_steer_the_terminal() -> None:
+    evil = replace(QUIET, failure=replace(REFUSED, message="bye\x1b[2J\nerror: ok\x07"))
+    assert "error     bye?[2J?error: ok?" in view.plain(view.rows(evil, NOW))
+    assert "\x1b" not in view.change(replace(evil, state=State.FAILED))
+
+
+@pytest.mark.parametrize(
+    ("tunnel", "line"),
+    [
+        (UP, "default is up: http://127.0.0.1:18789 -> me@gateway.example:22"),
+        (QUIET, "default is connecting to me@gateway.example:22"),
+        (replace(QUIET, state=State.VERIFYING), "default is verifying: SSH is connected, the gateway is asked"),
+        (BACKOFF, "default is in backoff: gateway.example:22 refused the connection; next try in 5s (3 failed)"),
+        (
+            replace(QUIET, state=State.DEGRADED, failure=DEAF),
+            "default is degraded: nothing listens on 127.0.0.1:18789",
+        ),
+        (replace(QUIET, state=State.FAILED, failure=LOCKED), "default has failed: the key ~/.ssh/id is locked"),
+        (replace(QUIET, state=State.STOPPING), "default is stopping"),
+    ],
+)
+def test_one_line_for_a_change(tunnel: Snapshot, line: str) -> None:
+    assert view.change(tunnel) == line
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-5, "0s"), (0.9, "0s"), (59, "59s"), (60, "1m"), (250, "4m 10s"), (11520, "3h 12m"), (187200, "2d 4h")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert view.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (999, "999 B"), (1200, "1.2 kB"), (98000, "98 kB"), (999_600, "1.0 MB"), (10**16, "10000 TB")],
+)
+def test_sizes(count: int, text: str) -> None:
+    assert view.size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("listen", "url", "exposed"),
+    [
+        ("127.0.0.1:1", "http://127.0.0.1:1", False),
+        ("[::1]:1", "http://[::1]:1", False),
+        ("[::]:1", "http://[::1]:1", True),
+        ("0.0.0.0:1", "http://127.0.0.1:1", True),
+        ("192.168.1.5:1", "http://192.168.1.5:1", True),
+        ("/run/a.sock", "/run/a.sock", False),
+    ],
+)
+def test_where_a_program_reaches_the_gateway(listen: str, url: str, exposed: bool) -> None:
+    forward = replace(MAIN, listen=listen)
+    assert view.url(forward) == url
+    assert view.exposed(forward) is exposed
+
+
+@pytest.mark.parametrize("since", ["", "yesterday", "2026-11-22T09:12:00"])
+def test_a_time_that_is_none_is_now(since: Any) -> None:
+    assert view.age(since, NOW) == 0.0
