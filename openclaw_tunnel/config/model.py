@@ -163,6 +163,33 @@ def check_name(name: str) -> str:
     return name
 
 
+def parse_bind(text: str) -> str:
+    """Return the address to listen on that ``--bind`` means: an IP address; ``localhost`` and ``*`` are understood.
+
+    Raises:
+        UsageError: ``text`` is no address.
+    """
+    address = {"localhost": "127.0.0.1", "*": "0.0.0.0"}.get(text, text)  # noqa: S104  refused unless allowed
+    address = address[1:-1] if address.startswith("[") and address.endswith("]") else address
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        raise UsageError(
+            f"not an address to listen on: {text!r}", hint="write an IP address of this computer, such as 127.0.0.1"
+        ) from None
+
+
+def check_port(port: int) -> int:
+    """Return ``port`` if it is one.
+
+    Raises:
+        UsageError: it is not from 1 to 65535.
+    """
+    if not 0 < port < 65536:
+        raise UsageError(f"not a port: {port}", hint="ports are 1 to 65535")
+    return port
+
+
 def parse_forward(text: str, default_bind: str = "127.0.0.1") -> Forward:
     """Parse the argument of ``-L``: ``[BIND:]PORT:HOST:HOSTPORT``, either side also an absolute socket path.
 
@@ -182,14 +209,20 @@ def parse_forward(text: str, default_bind: str = "127.0.0.1") -> Forward:
         if parts[-1].startswith("/"):
             left, to = parts[:-1], Endpoint(path=parts[-1])
         else:
-            left, to = parts[:-2], Endpoint(parts[-2], int(parts[-1]))
+            left, to = parts[:-2], Endpoint(parts[-2], _number(parts[-1]))
         if len(left) == 1 and left[0].startswith("/"):
             return Forward(Endpoint(path=left[0]), to)
         if len(left) == 1:
-            return Forward(Endpoint(default_bind, int(left[0])), to)
+            return Forward(Endpoint(default_bind, _number(left[0])), to)
         if len(left) == 2:
             bind = {"": default_bind, "*": "0.0.0.0"}.get(left[0], left[0])  # noqa: S104  refused unless allowed
-            return Forward(Endpoint(bind, int(left[1])), to)
+            return Forward(Endpoint(bind, _number(left[1])), to)
     except (ValueError, IndexError):
         pass
     raise wrong
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 5):  # int() takes "1_0", "+1" and blanks as well
+        raise ValueError(text)
+    return int(text)

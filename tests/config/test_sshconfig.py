@@ -270,8 +270,8 @@ def test_an_older_ssh_without_defaults_is_no_error(config: Config) -> None:
 def test_a_given_file_that_does_not_exist(tmp_path: Path, option: str) -> None:
     what = {"ssh_config": "ssh configuration file", "identity": "identity file"}[option]
     for path, reason in ((tmp_path / "no", "cannot be read: No such file or directory"), (tmp_path, "is a folder")):
+        given: dict[str, Any] = {option: str(path)}
         with pytest.raises(ConfigError) as caught:
-            given: dict[str, Any] = {option: str(path)}
             asyncio.run(resolve_ssh("gw", env=ENV, **given))
         assert caught.value.message == f"{what} {path} {reason}"
         assert caught.value.hint

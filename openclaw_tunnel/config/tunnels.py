@@ -1,0 +1,169 @@
+"""Our own settings, ``tunnels.json5``: tunnels by name, and the numbers of the policy.
+
+For example::
+
+    {
+      tunnels: {
+        default: { target: "me@gateway-host", hold: 20 },
+        work: { target: "work-gateway", localPort: 28789, forwards: ["8080:127.0.0.1:80"] },
+      },
+      policy: { keepaliveInterval: 30 },   // for all tunnels; each may have its own
+    }
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from openclaw_tunnel.config.destination import parse_destination
+from openclaw_tunnel.config.model import Forward, Probe, check_name, parse_bind, parse_forward
+from openclaw_tunnel.config.sshtokens import expand_home
+from openclaw_tunnel.config.text import Section, load_document
+from openclaw_tunnel.core.policy import Policy
+from openclaw_tunnel.errors import ConfigError, UsageError
+
+_HINT = "mend the file there"
+_WEEK = 7 * 86400.0
+_MOST_COUNT = 1000
+_MAY_BE_ZERO = frozenset({"hold", "dial_gap", "stable_after"})
+_LEAST_TIME = 0.01  # seconds; a deadline or a beat shorter than that is a slip of the unit
+_POLICY: Mapping[str, str] = MappingProxyType(
+    {re.sub("_(.)", lambda m: m[1].upper(), f.name): f.name for f in fields(Policy)}
+)
+_KEYS = (
+    "target",
+    "localPort",
+    "remotePort",
+    "bind",
+    "identity",
+    "sshConfig",
+    "forwards",
+    "hold",
+    "probe",
+    "allowRemoteClients",
+    "policy",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelEntry:
+    """One tunnel of the file; None or empty where it says nothing.
+
+    ``identity`` and ``ssh_config`` are absolute: relative paths start at the file's folder. ``policy`` is complete:
+    the defaults, changed by the file's ``policy``, by the tunnel's own, by ``hold``.
+    """
+
+    name: str
+    target: str = ""
+    local_port: int | None = None
+    remote_port: int | None = None
+    bind: str = ""
+    identity: str = ""
+    ssh_config: str = ""
+    forwards: tuple[Forward, ...] = ()
+    probe: Probe | None = None
+    allow_remote_clients: bool = False
+    policy: Policy = field(default_factory=Policy)
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelsFile:
+    """The whole file; ``policy`` is for tunnels that have no entry."""
+
+    path: Path
+    tunnels: Mapping[str, TunnelEntry] = field(default_factory=dict)
+    policy: Policy = field(default_factory=Policy)
+
+
+def load_tunnels(path: Path) -> TunnelsFile:
+    """Read the file; a missing one is one without tunnels.
+
+    Raises:
+        ConfigError: it cannot be used; file, line and key are named, and the known keys where one is unknown.
+    """
+    document = load_document(path, _HINT)
+    if document is None:
+        return TunnelsFile(path)
+    root = document.root.only(("tunnels", "policy"))
+    policy = _policy(root.section("policy"), Policy())
+    tunnels = root.section("tunnels")
+    entries = {name: _entry(tunnels, name, policy, path.parent) for name in tunnels.values}
+    return TunnelsFile(path, MappingProxyType(entries), policy)
+
+
+def _entry(tunnels: Section, name: str, policy: Policy, folder: Path) -> TunnelEntry:
+    try:
+        check_name(name)
+    except UsageError as error:
+        raise tunnels.error(name, "cannot be the name of a tunnel", error.hint) from None
+    section = tunnels.section(name).only(_KEYS)
+    probe = section.choice("probe", tuple(Probe))
+    hold = section.number("hold", least=0, most=_WEEK)
+    policy = _policy(section.section("policy"), policy)
+    return TunnelEntry(
+        name=name,
+        target=_checked(section, "target", parse_destination),
+        local_port=section.port("localPort"),
+        remote_port=section.port("remotePort"),
+        bind=_checked(section, "bind", parse_bind),
+        identity=_path(section, "identity", folder),
+        ssh_config=_path(section, "sshConfig", folder),
+        forwards=_forwards(section),
+        probe=Probe(probe) if probe else None,
+        allow_remote_clients=bool(section.flag("allowRemoteClients")),
+        policy=policy if hold is None else replace(policy, hold=hold),
+    )
+
+
+def _policy(section: Section, base: Policy) -> Policy:
+    """``base`` with what the section changes."""
+    section.only(tuple(_POLICY))
+    changes: dict[str, Any] = {}
+    for key, name in _POLICY.items():
+        if isinstance(getattr(base, name), int):
+            value = section.number(key, least=1, most=_MOST_COUNT, whole=True)
+        else:
+            least = 0.0 if name in _MAY_BE_ZERO else _LEAST_TIME
+            value = section.number(key, least=least, most=_WEEK)
+        if value is not None:
+            changes[name] = value
+    policy = replace(base, **changes)
+    if policy.backoff_first > policy.backoff_max:
+        key = "backoffFirst" if "backoffFirst" in section.values else "backoffMax"
+        raise section.error(key, "leaves backoffFirst larger than backoffMax")
+    return policy
+
+
+def _checked(section: Section, key: str, check: Any) -> str:
+    text = section.text(key) or ""
+    if text:
+        try:
+            check(text)
+        except UsageError as error:
+            raise section.error(key, f"cannot be used: {error.message}", error.hint) from None
+    return text
+
+
+def _path(section: Section, key: str, folder: Path) -> str:
+    text = section.text(key)
+    if not text:
+        return ""
+    try:
+        return os.path.abspath(folder / expand_home(text, key))
+    except ConfigError as error:
+        raise section.error(key, f"cannot be used: {error.message}", error.hint) from None
+
+
+def _forwards(section: Section) -> tuple[Forward, ...]:
+    forwards = []
+    for index, text in enumerate(section.texts("forwards")):
+        try:
+            forwards.append(parse_forward(text))
+        except UsageError as error:
+            keys = (*section.keys, "forwards", index)
+            raise section.document.error(keys, f"cannot be used: {error.message}", error.hint) from None
+    return tuple(forwards)
