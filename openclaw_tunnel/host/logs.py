@@ -11,6 +11,7 @@ A line is ``2026-11-22T06:00:01Z INFO dev: up -> backoff (connection lost: keepa
 the time is UTC, the word after the level names the tunnel. Lines of a traceback begin with a blank.
 """
 
+import contextlib
 import logging
 import os
 import sys
@@ -90,6 +91,11 @@ class _PrivateFile(RotatingFileHandler):
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Keep quiet: nobody can be told, and a tunnel must outlive a full disk."""
+
+    def close(self) -> None:
+        """Close, even if what could not be written before cannot be written now."""
+        with contextlib.suppress(OSError, ValueError):
+            super().close()
 
 
 class _Stderr(logging.StreamHandler[Any]):
