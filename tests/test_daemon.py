@@ -1,0 +1,267 @@
+"""The daemon behind its control socket: tunnels come, go on, are replaced and go, without SSH."""
+
+import asyncio
+import os
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openclaw_tunnel.config.model import Endpoint, Forward, Probe, TunnelSpec
+from openclaw_tunnel.config.paths import Paths
+from openclaw_tunnel.config.resolve import UpOptions
+from openclaw_tunnel.control.client import ControlClient
+from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.core.states import State
+from openclaw_tunnel.daemon import Daemon, open_daemon
+from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, RequestRefused
+from support.aio import async_test, settle
+from support.links import ScriptedConnector
+from support.waiting import accepts, free_port
+
+UNKNOWN_KEY = Failure(Code.HOST_KEY_UNKNOWN, "the host key is not known")
+REFUSED = Failure(Code.REFUSED, "refused")
+Ask = Callable[..., Any]
+
+
+def make_spec(name: str = "default", target: str = "gw", **fields: Any) -> TunnelSpec:
+    forward = Forward(Endpoint("127.0.0.1", free_port()), Endpoint("127.0.0.1", 9))
+    fields = {"address": f"me@{target}:22", "probe": Probe.NONE, "forwards": (forward,), **fields}
+    return TunnelSpec(name, target, **fields)
+
+
+class Rig:
+    """A daemon in a folder of its own whose tunnels dial by script."""
+
+    def __init__(self, daemon: Daemon, paths: Paths, connectors: dict[str, list[ScriptedConnector]]) -> None:
+        self.daemon = daemon
+        self.paths = paths
+        self.connectors = connectors
+
+    async def ask(self, method: str, **params: Any) -> dict[str, Any]:
+        client = ControlClient(self.paths.socket_path, lock_path=self.paths.lock_path)
+        return await asyncio.to_thread(client.call, method, params)
+
+    async def up(self, spec: TunnelSpec) -> dict[str, Any]:
+        return await self.ask("up", spec=spec.to_json())
+
+    async def reaches(self, name: str, state: State) -> None:
+        def there() -> bool:
+            supervisor = self.daemon.supervisor(name)
+            return supervisor is not None and supervisor.state is state
+
+        await settle(there, f"{name} is {state}")
+
+
+@asynccontextmanager
+async def running(*script: Failure | None, env: dict[str, str] | None = None) -> AsyncIterator[Rig]:
+    """The first tunnel to be made dials by ``script``."""
+    connectors: dict[str, list[ScriptedConnector]] = {}
+    first = list(script)
+
+    def make_connector(spec: TunnelSpec) -> ScriptedConnector:
+        connector = ScriptedConnector(*first)
+        first.clear()
+        connectors.setdefault(spec.name, []).append(connector)
+        return connector
+
+    with tempfile.TemporaryDirectory(prefix="oct-", dir="/tmp") as folder:
+        paths = Paths.from_env({"OPENCLAW_TUNNEL_HOME": folder})
+        async with open_daemon(paths, env or {}, make_connector=make_connector) as daemon:
+            yield Rig(daemon, paths, connectors)
+
+
+@async_test
+async def test_up_status_restart_down() -> None:
+    async with running() as rig:
+        spec = make_spec()
+        answer = await rig.up(spec)
+        assert (answer["started"], answer["note"], answer["snapshot"]["name"]) == (True, "", "default")
+        await rig.reaches("default", State.UP)
+        report = await rig.ask("status")
+        assert report["daemon"]["pid"] == os.getpid()
+        assert [t["state"] for t in report["tunnels"]] == ["up"]
+        assert (await rig.ask("status", name="other"))["tunnels"] == []
+        assert await rig.ask("restart", name="default") == {}
+        await settle(lambda: rig.connectors["default"][0].dials == 2)
+        assert await rig.ask("down", name="default") == {"closed": ["default"]}
+        assert rig.daemon.ending.result() is ExitCode.OK
+        assert not await asyncio.to_thread(accepts, spec.main.listen.port)
+
+
+@async_test
+async def test_a_second_tunnel_joins_and_the_last_one_ends_the_daemon() -> None:
+    async with running() as rig:
+        await rig.up(make_spec("a"))
+        await rig.up(make_spec("b"))
+        assert [t["name"] for t in (await rig.ask("status"))["tunnels"]] == ["a", "b"]
+        await rig.ask("down", name="a")
+        assert not rig.daemon.ending.done()
+        assert await rig.ask("down", all=True) == {"closed": ["b"]}
+        assert rig.daemon.ending.done()
+
+
+@async_test
+async def test_up_again_is_no_error() -> None:
+    async with running() as rig:
+        spec = make_spec()
+        await rig.up(spec)
+        await rig.reaches("default", State.UP)
+        again = await rig.up(spec)
+        assert (again["started"], again["note"], again["snapshot"]["state"]) == (False, "", "up")
+        other_port = await rig.up(replace(spec, forwards=make_spec().forwards))
+        assert not other_port["started"]
+        assert other_port["note"].startswith(f"it runs with other settings ({spec.main})")
+        assert len(rig.connectors["default"]) == 1
+
+
+@async_test
+async def test_up_to_another_host_under_the_same_name_is_refused_while_it_is_up() -> None:
+    async with running() as rig:
+        await rig.up(make_spec(target="gw"))
+        await rig.reaches("default", State.UP)
+        with pytest.raises(RequestRefused, match="tunnel default is up already, and leads to me@gw:22") as caught:
+            await rig.up(make_spec(target="other"))
+        assert caught.value.exit_code is ExitCode.USAGE
+        assert "openclaw-tunnel down default" in caught.value.hint
+
+
+@async_test
+async def test_up_again_after_a_failure_tries_again() -> None:
+    async with running(UNKNOWN_KEY) as rig:
+        spec = make_spec()
+        await rig.up(spec)
+        await rig.reaches("default", State.FAILED)
+        await rig.up(spec)
+        await rig.reaches("default", State.UP)
+        assert rig.connectors["default"][0].dials == 2
+
+
+@async_test
+async def test_up_with_corrected_settings_replaces_what_failed() -> None:
+    async with running(UNKNOWN_KEY) as rig:
+        wrong = make_spec(target="wrong")
+        await rig.up(wrong)
+        await rig.reaches("default", State.FAILED)
+        right = make_spec(target="right", forwards=wrong.forwards)
+        assert (await rig.up(right))["started"]
+        await rig.reaches("default", State.UP)
+        assert (await rig.ask("status"))["tunnels"][0]["alias"] == "right"
+
+
+@async_test
+async def test_a_port_that_is_taken_is_refused_and_leaves_no_tunnel() -> None:
+    async with running() as rig:
+        first = make_spec("a")
+        await rig.up(first)
+        with pytest.raises(RequestRefused, match="is in use by pid") as caught:
+            await rig.up(make_spec("b", forwards=first.forwards))
+        assert caught.value.exit_code is ExitCode.LOCAL_PORT
+        assert [t["name"] for t in (await rig.ask("status"))["tunnels"]] == ["a"]
+
+
+@async_test
+async def test_watch_tells_each_change_until_the_tunnel_is_gone() -> None:
+    async with running(REFUSED) as rig:
+        await rig.up(make_spec())
+        client = ControlClient(rig.paths.socket_path, lock_path=rig.paths.lock_path)
+
+        seen: list[str] = []
+
+        def watch() -> None:
+            for event in client.stream("watch", {"name": "default"}, 20):
+                seen.append(event["snapshot"]["state"])  # noqa: PERF401  another thread looks at it meanwhile
+
+        watching = asyncio.get_running_loop().run_in_executor(None, watch)
+        await settle(lambda: seen[-1:] == ["up"], "the watcher sees it up")
+        await rig.ask("down", name="default")
+        await watching  # the stream ends by itself
+        assert set(seen[seen.index("up") :]) <= {"up", "stopping", "stopped"}
+
+
+@pytest.mark.parametrize("method", ["down", "restart", "watch"])
+def test_no_such_tunnel(method: str) -> None:
+    @async_test
+    async def run() -> None:
+        async with running() as rig:
+            with pytest.raises(RequestRefused, match="no tunnel named nobody is running") as caught:
+                await rig.ask(method, name="nobody")
+            assert caught.value.exit_code is ExitCode.NOT_RUNNING
+
+    run()
+
+
+@async_test
+async def test_what_is_no_tunnel_and_what_is_no_method() -> None:
+    async with running() as rig:
+        with pytest.raises(RequestRefused, match="not a tunnel"):
+            await rig.ask("up", spec={"name": "x"})
+        with pytest.raises(RequestRefused, match="does not know"):
+            await rig.ask("dance")
+        open_to_all = make_spec().to_json()
+        open_to_all["forwards"][0]["listen"]["host"] = "0.0.0.0"
+        with pytest.raises(RequestRefused, match="can be reached by other computers"):
+            await rig.ask("up", spec=open_to_all)
+
+
+@async_test
+async def test_one_daemon_at_a_time_and_the_next_one_after_it() -> None:
+    async with running() as rig:
+        with pytest.raises(RequestRefused, match=f"another openclaw-tunnel daemon .*pid {os.getpid()}"):
+            async with open_daemon(rig.paths, {}):
+                raise AssertionError("two daemons")
+        assert (await rig.ask("ping"))["pid"] == os.getpid()
+    with pytest.raises(DaemonUnreachable):
+        await rig.ask("ping")
+
+
+@async_test
+async def test_signals_decide_how_it_ends() -> None:
+    async with running() as rig:
+        rig.daemon.on_signal(signal.SIGTERM)
+        rig.daemon.on_signal(signal.SIGTERM)
+        assert rig.daemon.ending.result() is ExitCode.OK
+    async with running() as rig:
+        rig.daemon.on_signal(signal.SIGINT)
+        assert rig.daemon.ending.result() is ExitCode.INTERRUPTED
+    async with running() as rig:
+        rig.daemon.orphaned()
+        assert rig.daemon.ending.result() is ExitCode.OK
+
+
+@async_test
+async def test_an_idle_daemon_ends_and_a_busy_one_does_not() -> None:
+    async with running() as rig:
+        await rig.up(make_spec())
+        rig.daemon.end_if_idle()
+        assert not rig.daemon.ending.done()
+    async with running() as rig:
+        rig.daemon.end_if_idle()
+        assert rig.daemon.ending.done()
+
+
+@async_test
+async def test_reload_starts_a_changed_tunnel_anew_and_leaves_the_others(tmp_path: Path) -> None:
+    """The settings are read again with the options the tunnel was made from."""
+    ssh_config = tmp_path / "ssh_config"
+    ssh_config.write_text("Host gw\n  HostName 127.0.0.1\n")
+    first, second = free_port(), free_port()
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "OPENCLAW_TUNNEL_SSH_CONFIG": str(ssh_config)}
+    async with running(env=env) as rig:
+        changing = make_spec("changing", forwards=(Forward(Endpoint("127.0.0.1", first), Endpoint("127.0.0.1", 9)),))
+        options = UpOptions(target="gw", name="changing", local_port=second, remote_port=9, probe="none")
+        await rig.ask("up", spec=changing.to_json(), options=options.to_json())
+        await rig.up(make_spec("fixed"))
+        await rig.ask("reload")
+        await rig.reaches("changing", State.UP)
+        assert rig.daemon.supervisor("changing").spec.main.listen.port == second  # type: ignore[union-attr]
+        assert len(rig.connectors["fixed"]) == 1
+        ssh_config.write_text("Host gw\n  HostNam 127.0.0.1\n")
+        await rig.ask("reload")
+        assert rig.daemon.supervisor("changing").spec.main.listen.port == second  # type: ignore[union-attr]
+        assert len(rig.connectors["changing"]) == 2
