@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 import openclaw_tunnel
+from openclaw_tunnel.cli.output import print_error
 from openclaw_tunnel.cli.tunnels import Deadline, client_of
 from openclaw_tunnel.config.paths import Paths, ensure_private_dir
 from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, TunnelError
@@ -36,9 +37,11 @@ def daemon() -> int:
     paths = Paths.from_env(os.environ)
     ensure_private_dir(paths.log_dir)
     setup_logging(paths.log_file)
-    with contextlib.suppress(DaemonRuns):  # two were started at the same moment: the other one it is
+    try:
         return asyncio.run(serve(paths, os.environ))
-    return ExitCode.OK
+    except DaemonRuns as other:  # two were started at the same moment: the other one it is
+        print_error(other)
+        return ExitCode.OK
 
 
 def ensure_daemon(paths: Paths) -> None:
@@ -93,10 +96,10 @@ def _wait_until_it_answers(paths: Paths, child: subprocess.Popen[bytes], last_wo
             return
         if not ended and child.poll() is not None:
             ended = True
-            deadline = Deadline(min(deadline.left, LOST_RACE))
+            deadline = Deadline(min(deadline.left, LOST_RACE) if child.returncode == 0 else 0)
         time.sleep(_STEP)
     raise TunnelError(
-        f"the background process did not start{_last_line(last_words)}",
+        f"the background process did not start{_last_words(last_words)}",
         hint=f"see what it said: {last_words}, and the log: openclaw-tunnel logs",
         exit_code=ExitCode.BUG,
     )
@@ -110,9 +113,11 @@ def _answers(paths: Paths) -> bool:
     return True
 
 
-def _last_line(last_words: Path) -> str:
+def _last_words(path: Path) -> str:
+    """The error that the daemon died of, else the last line of its traceback."""
     with contextlib.suppress(OSError):
-        said = last_words.read_bytes()[-_TAIL:].decode(errors="replace").strip().splitlines()
-        if said:
-            return f": {said[-1].strip()}"
+        said = path.read_bytes()[-_TAIL:].decode(errors="replace").strip().splitlines()
+        errors = [line.removeprefix("error: ") for line in said if line.startswith("error: ")]
+        for line in (*errors, *said[-1:]):
+            return f": {line.strip()}"
     return ""

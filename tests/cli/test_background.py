@@ -1,0 +1,41 @@
+"""Starting the daemon: its environment, and what is said when it does not come up."""
+
+from pathlib import Path
+
+from openclaw_tunnel.cli.background import child_environment
+from openclaw_tunnel.config.paths import Paths
+from openclaw_tunnel.control.lock import DaemonLock
+from support.cli import Cli, environment
+
+
+def test_an_installed_package_needs_no_help() -> None:
+    env = {"PATH": "/bin", "SSH_AUTH_SOCK": "/run/agent"}
+    assert child_environment(env, Path("/site"), ["/site"]) == env
+
+
+def test_a_checkout_is_put_on_the_path_before_what_is_there() -> None:
+    assert child_environment({}, Path("/src"), ["/site"]) == {"PYTHONPATH": "/src"}
+    assert child_environment({"PYTHONPATH": "/x"}, Path("/src"), []) == {"PYTHONPATH": "/src:/x"}
+
+
+def test_a_lock_whose_holder_does_not_answer(cli: Cli) -> None:
+    paths = Paths.from_env(environment(cli.home))
+    paths.runtime_dir.mkdir(mode=0o700)
+    with DaemonLock(paths.lock_path):
+        answer = cli("up", "-d", "me@127.0.0.1")
+    assert answer.exit_code == 70
+    assert answer.stderr.startswith(
+        "error: the background process did not start: another openclaw-tunnel daemon of this user runs (pid "
+    )
+    assert "\n\nhint: see what it said: " in answer.stderr
+
+
+def test_a_daemon_that_dies_at_once_is_quoted(cli: Cli) -> None:
+    """A folder where its log should be."""
+    paths = Paths.from_env(environment(cli.home))
+    paths.log_file.mkdir(parents=True)
+    answer = cli("up", "-d", "me@127.0.0.1")
+    assert answer.exit_code == 70
+    assert answer.stderr.startswith(
+        "error: the background process did not start: internal error: IsADirectoryError: [Errno 21] Is a directory"
+    )

@@ -1,0 +1,202 @@
+"""``up``, as a user runs it: the real program against an SSH server and a stand-in gateway in this process."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import asyncssh
+import pytest
+
+from openclaw_tunnel.gateway.standin import StandIn
+from support.cli import Cli, command, environment
+from support.sshserver import SshTestServer
+from support.waiting import accepts, free_port, wait_until
+
+
+class Remote:
+    """An SSH server and a gateway in a thread; ``config`` is an ssh_config with the alias ``gw`` for them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._started = threading.Event()
+        self._end: Callable[[], object] = lambda: None
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._live()), name="remote")
+        self.gateway = 0
+        self.config = folder / "config"
+
+    def __enter__(self) -> "Remote":
+        self._thread.start()
+        assert self._started.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+
+    async def _live(self) -> None:
+        key = asyncssh.generate_private_key("ssh-ed25519")
+        identity, known_hosts = self._folder / "id", self._folder / "known_hosts"
+        key.write_private_key(identity)
+        identity.chmod(0o600)
+        async with StandIn("test") as gateway, SshTestServer([key]) as server:
+            known_hosts.write_text(server.known_hosts_line())
+            common = f"HostName 127.0.0.1\nPort {server.port}\nUser me\nIdentityFile {identity}\nIdentitiesOnly yes\n"
+            self.config.write_text(
+                f"Host gw\n{common}UserKnownHostsFile {known_hosts}\n"
+                f"Host stranger\n{common}UserKnownHostsFile {self._folder}/none\n"
+                f"Host *\nGlobalKnownHostsFile none\n"
+            )
+            self.gateway, self.address = gateway.port, f"me@127.0.0.1:{server.port}"
+            loop, end = asyncio.get_running_loop(), asyncio.Event()
+            self._end = lambda: loop.call_soon_threadsafe(end.set)
+            self._started.set()
+            await end.wait()
+
+
+@pytest.fixture
+def remote(tmp_path: Path, cli: Cli) -> Iterator[Remote]:
+    with Remote(tmp_path) as running:
+        cli.use_ssh_config(running.config)
+        yield running
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def arguments(remote: Remote, port: int) -> list[str]:
+    """What leads from ``port`` to the gateway."""
+    return ["gw", "-p", str(port), "-r", str(remote.gateway)]
+
+
+def test_detached_it_returns_when_it_is_up(cli: Cli, remote: Remote, port: int, arguments: list[str]) -> None:
+    answer = cli("up", "-d", *arguments)
+    assert (answer.exit_code, answer.stderr) == (0, "")
+    assert answer.stdout == f"default is up: http://127.0.0.1:{port} -> {remote.address}\n"
+    again = cli("up", "-d", *arguments)
+    assert (again.exit_code, again.stderr) == (0, "")
+    assert again.stdout.startswith("default  up for ")
+    here = cli("up", *arguments)
+    assert (here.exit_code, here.stdout.splitlines()[1:]) == (0, again.stdout.splitlines()[1:])
+    assert cli("down").stdout == "closed: default\n"
+    assert not cli.processes()
+    assert not accepts(port)
+
+
+def test_two_at_the_same_moment_share_one_daemon(cli: Cli, arguments: list[str]) -> None:
+    env = environment(cli.home, cli.env)
+    racers = [
+        subprocess.Popen(
+            list(map(str, command("up", "-d", *arguments, "-n", name, "-p", str(free_port())))),
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("one", "two", "three")
+    ]
+    said = [racer.communicate(timeout=60) for racer in racers]
+    assert [racer.returncode for racer in racers] == [0, 0, 0], said
+    assert [t["name"] for t in cli("status", "--json").json()["tunnels"]] == ["one", "three", "two"]
+    wait_until(lambda: len(cli.processes()) == 1, 10, "the daemons that lost the race to end")
+
+
+def test_a_gateway_that_is_not_there(cli: Cli, port: int) -> None:
+    with Remote(cli.home) as remote:
+        cli.use_ssh_config(remote.config)
+        closed_port = free_port()
+        answer = cli("up", "-d", "gw", "-p", str(port), "-r", str(closed_port))
+        assert (answer.exit_code, answer.stdout) == (30, "")
+        error, _, hint = answer.stderr.partition("\n\n")
+        assert error.startswith(f"error: nothing listens on 127.0.0.1:{closed_port}")
+        assert hint.startswith("hint: start the gateway on gw")
+        assert hint.endswith(
+            "note: default goes on trying in the background; watch it: openclaw-tunnel status default, "
+            "stop it: openclaw-tunnel down default\n"
+        )
+        assert cli("status").exit_code == 1
+
+
+def test_what_a_person_must_do_is_said_and_waited_for(cli: Cli, remote: Remote, port: int) -> None:
+    answer = cli("up", "-d", "stranger", "-p", str(port))
+    assert answer.exit_code == 22
+    assert answer.stderr.startswith("error: ")
+    assert "\n\nhint: " in answer.stderr
+    assert answer.stderr.endswith(
+        "note: default tries again when one of its files changes (ssh config, known_hosts, key); "
+        "give it up: openclaw-tunnel down default\n"
+    )
+    assert cli("status", "--json").json()["tunnels"][0]["state"] == "failed"
+    assert cli("wait", "--timeout", "0").exit_code == 1
+
+
+def test_in_the_foreground_each_change_is_a_line(cli: Cli, remote: Remote, port: int, arguments: list[str]) -> None:
+    child = cli.start("up", *arguments)
+    wait_until(lambda: "default is up" in child.output())
+    assert cli("status").exit_code == 0
+    os.kill(child.pid, signal.SIGINT)
+    wait_until(lambda: not child.running)
+    assert child.output().splitlines() == [
+        f"default is connecting to {remote.address}",
+        "default is verifying: SSH is connected, the gateway is asked",
+        f"default is up: http://127.0.0.1:{port} -> {remote.address}",
+        "default is stopping",
+        "default is stopped",
+    ]
+    assert cli("status").exit_code == 3
+
+
+def test_in_the_foreground_a_permanent_failure_is_the_end(cli: Cli, remote: Remote, port: int) -> None:
+    answer = cli("up", "stranger", "-p", str(port))
+    assert answer.exit_code == 22
+    assert answer.stderr.startswith("error: ")
+    assert "\n\nhint: " in answer.stderr
+    assert cli("status").exit_code == 3
+
+
+def test_in_the_foreground_it_joins_a_daemon_that_runs(cli: Cli, arguments: list[str], remote: Remote) -> None:
+    assert cli("up", "-d", *arguments).exit_code == 0
+    other = str(free_port())
+    child = cli.start("up", *arguments, "-n", "two", "-p", other)
+    wait_until(lambda: "two is up" in child.output())
+    assert len(cli("status", "--json").json()["tunnels"]) == 2
+    os.kill(child.pid, signal.SIGINT)
+    wait_until(lambda: not child.running)
+    assert [t["name"] for t in cli("status", "--json").json()["tunnels"]] == ["default"]
+    failed = cli("up", "stranger", "-n", "three", "-p", other)
+    assert failed.exit_code == 22
+    assert [t["name"] for t in cli("status", "--json").json()["tunnels"]] == ["default"]
+
+
+def test_a_joined_tunnel_that_is_closed_elsewhere_ends_the_command(cli: Cli, arguments: list[str]) -> None:
+    assert cli("up", "-d", *arguments).exit_code == 0
+    child = cli.start("up", *arguments, "-n", "two", "-p", str(free_port()))
+    wait_until(lambda: "two is up" in child.output())
+    assert cli("down", "two").exit_code == 0
+    wait_until(lambda: not child.running)
+
+
+def test_what_others_can_reach_is_said_loudly(cli: Cli, port: int, arguments: list[str]) -> None:
+    refused = cli("up", "-d", *arguments, "--bind", "0.0.0.0")
+    assert refused.exit_code == 2
+    assert "--allow-remote-clients" in refused.stderr
+    answer = cli("up", "-d", *arguments, "--bind", "0.0.0.0", "--allow-remote-clients")
+    assert answer.exit_code == 0
+    assert answer.stderr == (f"warning: other computers can reach 0.0.0.0:{port}: whoever does talks to the gateway\n")
+    assert f"  warning   other computers can reach 0.0.0.0:{port}\n" in cli("status").stdout
+
+
+def test_without_a_target_both_ways_to_name_one_are_shown(cli: Cli) -> None:
+    answer = cli("up", "-d")
+    assert answer.exit_code == 2
+    assert "openclaw-tunnel up " in answer.stderr
+    assert "gateway.remote.sshTarget" in answer.stderr
+    assert not cli.processes()
