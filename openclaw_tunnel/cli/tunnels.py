@@ -9,13 +9,17 @@ from openclaw_tunnel.cli.view import change
 from openclaw_tunnel.config.paths import Paths
 from openclaw_tunnel.control.client import ControlClient, StreamTimeout
 from openclaw_tunnel.core.states import State
-from openclaw_tunnel.core.status import FailureStatus, Snapshot
+from openclaw_tunnel.core.status import FailureStatus, Snapshot, Verdict
 from openclaw_tunnel.errors import ExitCode, RequestRefused, TunnelError, UsageError
 
 SETTLED = frozenset({State.UP, State.DEGRADED, State.BACKOFF, State.FAILED})
 """States that say how an attempt ended."""
 
-_SLOW = {State.CONNECTING: ExitCode.UNREACHABLE, State.VERIFYING: ExitCode.NOT_LISTENING}
+_SLOW = {
+    State.CONNECTING: ExitCode.UNREACHABLE,
+    State.VERIFYING: ExitCode.NOT_LISTENING,
+    State.DEGRADED: ExitCode.NOT_LISTENING,
+}
 
 
 def client_of(paths: Paths | None = None) -> ControlClient:
@@ -72,7 +76,7 @@ def settle(client: ControlClient, name: str, timeout: float) -> Snapshot:
     last = None
     try:
         for last in watch(client, name, timeout):
-            if last.state in SETTLED:
+            if last.state in SETTLED and not _is_on_its_way(last):
                 return last
     except StreamTimeout:
         state = last.state if last else "silent"
@@ -82,6 +86,11 @@ def settle(client: ControlClient, name: str, timeout: float) -> Snapshot:
             exit_code=_SLOW.get(last.state, ExitCode.NO) if last else ExitCode.NO,
         ) from None
     raise closed(name)
+
+
+def _is_on_its_way(tunnel: Snapshot) -> bool:
+    """A gateway that says that it is starting is no outcome yet: it will be up in a moment."""
+    return tunnel.state is State.DEGRADED and tunnel.gateway.verdict is Verdict.STARTING
 
 
 def closed(name: str) -> TunnelError:
