@@ -11,6 +11,9 @@ _WORD = re.compile(
     r"""(?P<comment>//[^\n]*|/\*.*?\*/)|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[{}\[\],:]|[^\s{}\[\],:"'/]+""", re.DOTALL
 )
 
+_JSON5_ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|[^x])|\"", re.DOTALL)
+_PLAIN = {**{c: f"\\{c}" for c in 'bfnrtu"\\/'}, "v": "\\u000b", "0": "\\u0000", "\n": ""}
+
 
 def key_lines(text: str) -> Mapping[KeyPath, int]:
     """The line, counted from 1, of every key and array element; of one that is there twice, the last."""
@@ -69,8 +72,16 @@ def _path(stack: list[str | int | None]) -> KeyPath:
 def _plain(word: str) -> str:
     if word[0] not in "\"'":
         return word
-    body = word[1:-1] if word[0] == '"' else word[1:-1].replace("\\'", "'").replace('"', '\\"')
+    body = _JSON5_ESCAPE.sub(_as_json, word[1:-1])
     try:
         return str(json.loads(f'"{body}"', strict=False))
     except ValueError:
-        return body  # an escape that only JSON5 has
+        return body
+
+
+def _as_json(match: re.Match[str]) -> str:
+    """An escape that only JSON5 has, as JSON writes the same character."""
+    escaped = match[1] or '"'
+    if escaped[0] == "x" and len(escaped) == 3:
+        return f"\\u00{escaped[1:]}"
+    return _PLAIN.get(escaped, escaped)

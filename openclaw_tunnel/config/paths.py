@@ -91,7 +91,8 @@ def ensure_private_dir(path: str | os.PathLike[str]) -> None:
         if stat.S_IMODE(found.st_mode) != 0o700:
             os.chmod(path, 0o700)
     except OSError as error:
-        raise ConfigError(f"folder {path} cannot be used: {error.strerror}", hint=hint) from None
+        at = error.filename or path  # a parent of it, where that is to blame
+        raise ConfigError(f"folder {path} cannot be used: {at}: {error.strerror}", hint=hint) from None
 
 
 def xdg_folders(env: Mapping[str, str], is_ours: Callable[[str], bool] | None = None) -> Folders:

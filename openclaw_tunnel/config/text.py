@@ -115,10 +115,10 @@ def _parse_json5(path: str, text: str, size: int, strict: ValueError, hint: str)
     except RecursionError:
         raise _too_deep(path, hint) from None
     except Exception as error:  # ValueError as documented; the parser's own slips on odd input must not get out
-        if match := _JSON5_ERROR.fullmatch(str(error)):
-            place = f"line {match['line']}, column {match['column']}: {match['what']}"
-        elif not text.strip():
+        if not text.strip():
             place = "line 1: the file is empty; write at least {}"
+        elif match := _JSON5_ERROR.fullmatch(str(error)):
+            place = f"line {match['line']}, column {match['column']}: {match['what']}"
         else:
             place = "line 1: not JSON5"
         raise ConfigError(f"{path} {place}", hint=hint) from None
