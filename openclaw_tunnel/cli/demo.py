@@ -250,6 +250,8 @@ async def _ask(stage: _Stage) -> str:
             answer = (await reader.read()).decode(errors="replace")
         finally:
             writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()  # else the loop may end before the socket is closed
     except OSError as error:
         raise DemoFailed(f"a client was not served: {error}", hint=_REPORT) from error
     if not answer.startswith("HTTP/1.1 200 OK\r\n") or stage.gateway.greeting not in answer:
@@ -271,6 +273,7 @@ async def _check_that_nothing_is_left(stage: _Stage) -> None:
     with contextlib.suppress(OSError):
         _, writer = await asyncio.open_connection("127.0.0.1", stage.port)
         writer.close()
+        await writer.wait_closed()
         raise DemoFailed(f"something still listens on 127.0.0.1:{stage.port}", hint=_REPORT)
 
 

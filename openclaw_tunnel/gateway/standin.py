@@ -1,6 +1,7 @@
 """The gateway of ``demo``: as much HTTP as a probe, a browser and curl need, on a free port of 127.0.0.1."""
 
 import asyncio
+import contextlib
 import html
 import json
 from types import TracebackType
@@ -25,6 +26,8 @@ class StandIn:
         self.port = 0
         self.requests = 0
         self._server: asyncio.Server | None = None
+        self._clients: set[asyncio.StreamWriter] = set()
+        self._alone = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=_MOST)
@@ -36,9 +39,15 @@ class StandIn:
     ) -> None:
         assert self._server is not None  # noqa: S101  entered before
         self._server.close()
+        for client in self._clients:
+            client.close()
+        while self._clients:
+            self._alone.clear()
+            await self._alone.wait()
         await self._server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._clients.add(writer)
         try:
             async with asyncio.timeout(_PATIENCE):
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -49,6 +58,10 @@ class StandIn:
             pass  # whoever it was has gone, or speaks no HTTP
         finally:
             writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+            self._clients.discard(writer)
+            self._alone.set()
 
     def answer(self, head: bytes) -> bytes:
         """The whole answer to a request, of which ``head`` is everything up to the empty line."""
