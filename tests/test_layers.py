@@ -220,17 +220,39 @@ def test_status_imports_nothing_heavy(tmp_path: Path) -> None:
     assert {name for name in imported if name.partition(".")[0] in HEAVY} == set()
 
 
-def test_every_module_is_named_by_a_test() -> None:
-    texts = [path.read_text() for path in TESTS.rglob("*.py") if path != Path(__file__)]
-    named = {name.removeprefix(ROOT + ".") for text in texts for name in parse("test", text).imports}
+def unnamed(modules: Iterable[Path], tests: Mapping[Path, str]) -> list[str]:
+    """Modules with no test of their name, and that no test imports or mentions by their path.
 
-    def is_named(path: Path) -> bool:
-        return any(_longest(name, {dotted(path)}) for name in named) or any(
-            str(path.relative_to(PACKAGE)) in text for text in texts
+    Args:
+        modules: files of the package, relative to it.
+        tests: the text of each test file, by its path relative to the folder of the tests.
+    """
+    imported = {name.removeprefix(ROOT + ".") for text in tests.values() for name in parse("test", text).imports}
+
+    def is_named(module: Path) -> bool:
+        name = ".".join(module.with_suffix("").parts)
+        return (
+            module.with_name(f"test_{module.name}") in tests
+            or any(_longest(found, {name}) for found in imported)
+            or any(str(module) in text for text in tests.values())
         )
 
-    modules = [path for path in sources() if path.name not in ("__init__.py", "__main__.py")]
-    assert [dotted(path) for path in modules if not is_named(path)] == []
+    return [str(module) for module in modules if not is_named(module)]
+
+
+def test_every_module_is_named_by_a_test() -> None:
+    tests = {path.relative_to(TESTS): path.read_text() for path in TESTS.rglob("*.py") if path != Path(__file__)}
+    modules = [path.relative_to(PACKAGE) for path in sources() if path.name not in ("__init__.py", "__main__.py")]
+    assert unnamed(modules, tests) == []
+
+
+def test_modules_without_a_test_are_found() -> None:
+    tests = {
+        Path("core/test_a.py"): "",
+        Path("test_rest.py"): "# relay/d.py\nfrom openclaw_tunnel.core.b import B\nimport openclaw_tunnel.core.c",
+    }
+    names = ("core/a.py", "core/b.py", "core/c.py", "relay/d.py", "core/e.py", "ssh/a.py")
+    assert unnamed(map(Path, names), tests) == ["core/e.py", "ssh/a.py"]
 
 
 def test_files_and_functions_are_short() -> None:
