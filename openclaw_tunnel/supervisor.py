@@ -284,9 +284,9 @@ class Supervisor:
             self._stopped.set()
 
     def _log_change(self, before: State, state: State, failure: Failure | None) -> None:
-        reason = f" ({failure.message})" if failure else ""
+        reason = f" ({failure.message})" if failure and state is not State.CONNECTING else ""
         wait = self._next_dial_in()
-        retry = f", retry in {wait:.1f}s" if wait is not None else ""
+        retry = "" if wait is None else f", retry in {wait:.1f}s" if wait else ", retry at once"
         self._log.info("%s -> %s%s%s", before, state, reason, retry)
 
     async def _watch_files(self, attempt: int) -> None:

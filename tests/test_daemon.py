@@ -18,7 +18,8 @@ from openclaw_tunnel.config.resolve import UpOptions
 from openclaw_tunnel.control.client import ControlClient
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.states import State
-from openclaw_tunnel.daemon import Daemon, open_daemon
+from openclaw_tunnel.daemon.process import open_daemon
+from openclaw_tunnel.daemon.tunnels import Daemon
 from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, RequestRefused
 from support.aio import async_test, settle
 from support.links import ScriptedConnector

@@ -31,7 +31,7 @@ def daemon() -> int:
     import asyncio
 
     from openclaw_tunnel.control.lock import DaemonRuns
-    from openclaw_tunnel.daemon import serve
+    from openclaw_tunnel.daemon.process import serve
     from openclaw_tunnel.host.logs import setup_logging
 
     paths = Paths.from_env(os.environ)

@@ -19,7 +19,8 @@ from openclaw_tunnel.config.paths import HOME_VARIABLE, Paths, ensure_private_di
 from openclaw_tunnel.config.sshtarget import SshTarget
 from openclaw_tunnel.core.states import LINK_STATES, State
 from openclaw_tunnel.core.status import Snapshot
-from openclaw_tunnel.daemon import Daemon, open_daemon
+from openclaw_tunnel.daemon.process import open_daemon
+from openclaw_tunnel.daemon.tunnels import Daemon
 from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.gateway.standin import StandIn
 from openclaw_tunnel.host.logs import close_logging, setup_logging

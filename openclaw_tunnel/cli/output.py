@@ -116,6 +116,7 @@ class LiveView:
             redirect_stderr=False,
         )
         self._live.start(refresh=True)
+        self._live.console.show_cursor(True)  # rich hides it, and whoever is killed cannot give it back
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -13,18 +13,22 @@ from openclaw_tunnel.cli import output, view
 from openclaw_tunnel.cli.background import ensure_daemon
 from openclaw_tunnel.cli.control import show_outcome
 from openclaw_tunnel.cli.tunnels import client_of, failure_of, settle, watch
+from openclaw_tunnel.config.model import DEFAULT_NAME
 from openclaw_tunnel.config.paths import Paths, ensure_private_dir
-from openclaw_tunnel.config.resolve import Resolved, UpOptions, resolve
+from openclaw_tunnel.config.resolve import NoDestination, Resolved, UpOptions, resolve
 from openclaw_tunnel.control.client import ControlClient
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import Snapshot
-from openclaw_tunnel.errors import DaemonUnreachable, ExitCode
+from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, TunnelError, TunnelError
 
 if TYPE_CHECKING:
-    from openclaw_tunnel.daemon import Daemon
+    from openclaw_tunnel.daemon.tunnels import Daemon
 
 PATIENCE = 15.0
 """Seconds beyond the connect deadline in which ``up -d`` wants to know how the attempt ended."""
+
+AGAIN_DEADLINE = 25.0
+"""The same where the connect deadline is only the daemon's to know."""
 
 _PORT = click.IntRange(1, 65535)
 
@@ -50,7 +54,10 @@ def up(detach: bool, forwards: tuple[str, ...], **given: Any) -> int:
     """
     paths = Paths.from_env(os.environ)
     options = UpOptions(extra_forwards=forwards, **given)
-    resolved = asyncio.run(resolve(options, env=os.environ, paths=paths))
+    try:
+        resolved = asyncio.run(resolve(options, env=os.environ, paths=paths))
+    except NoDestination as nowhere:
+        return _again(client_of(paths), options.name or DEFAULT_NAME, nowhere)
     for notice in resolved.notices:
         output.note(notice)
     for forward in resolved.spec.forwards:
@@ -60,6 +67,19 @@ def up(detach: bool, forwards: tuple[str, ...], **given: Any) -> int:
         ensure_daemon(paths)
         return _detached(client_of(paths), options, resolved)
     return _foreground(paths, options, resolved)
+
+
+def _again(client: ControlClient, name: str, nowhere: NoDestination) -> int:
+    """Show the tunnel that is meant if it runs already; it needs no destination any more."""
+    try:
+        answer = client.call("up", {"name": name})
+    except TunnelError:
+        raise nowhere from None
+    tunnel = Snapshot.from_json(answer["snapshot"])
+    if tunnel.state is not State.UP:
+        return show_outcome(settle(client, name, AGAIN_DEADLINE))
+    output.print_rows([view.rows(tunnel, view.utc_now())])
+    return ExitCode.OK
 
 
 def _detached(client: ControlClient, options: UpOptions, resolved: Resolved) -> int:
@@ -89,13 +109,14 @@ def _foreground(paths: Paths, options: UpOptions, resolved: Resolved) -> int:
         code = _be_the_daemon(paths, options, resolved)
         if code is not None:
             return code
+        ensure_daemon(paths)  # the other process has the lock: wait for its socket
     return _join(client, options, resolved)
 
 
 def _be_the_daemon(paths: Paths, options: UpOptions, resolved: Resolved) -> int | None:
     """Hold the tunnel in this process; None where another process became the daemon meanwhile."""
     from openclaw_tunnel.control.lock import DaemonRuns
-    from openclaw_tunnel.daemon import serve
+    from openclaw_tunnel.daemon.process import serve
     from openclaw_tunnel.host.logs import setup_logging
 
     ensure_private_dir(paths.log_dir)
@@ -130,7 +151,8 @@ def _join(client: ControlClient, options: UpOptions, resolved: Resolved) -> int:
                     client.call("down", {"name": name})
                     raise failure_of(tunnel)
     except KeyboardInterrupt:
-        client.call("down", {"name": name})
+        with contextlib.suppress(TunnelError):  # gone already
+            client.call("down", {"name": name})
         raise
     return ExitCode.OK
 

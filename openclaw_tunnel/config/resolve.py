@@ -28,7 +28,11 @@ from openclaw_tunnel.config.sshtarget import SshTarget
 from openclaw_tunnel.config.tunnels import TunnelEntry, TunnelsFile, load_tunnels
 from openclaw_tunnel.errors import ConfigError, UsageError
 
-__all__ = ["Resolved", "UpOptions", "resolve"]
+__all__ = ["NoDestination", "Resolved", "UpOptions", "resolve"]
+
+
+class NoDestination(UsageError):
+    """Neither the command line nor any settings file names a host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,8 @@ async def resolve(options: UpOptions, *, env: Mapping[str, str], paths: Paths) -
     """Make a complete tunnel of what the user said, here and in files.
 
     Raises:
-        UsageError: there is no target, or an option cannot be meant so.
+        NoDestination: nobody says where to.
+        UsageError: an option cannot be meant so.
         ConfigError: a settings file or a key file cannot be used, or ssh does not resolve the target.
     """
     file, openclaw = await asyncio.to_thread(lambda: (load_tunnels(paths.tunnels_file), load_openclaw(env)))
@@ -141,7 +146,7 @@ def _nothing_meant(entry: TunnelEntry | None, file: TunnelsFile) -> UsageError |
             f"{file.path} has several tunnels, and none is named {DEFAULT_NAME}",
             hint=f"say which: openclaw-tunnel up NAME, where NAME is one of: {names}",
         )
-    return UsageError(
+    return NoDestination(
         "no gateway host is given, and none is configured",
         hint="name it: openclaw-tunnel up me@host, or once for all: "
         'openclaw config set gateway.remote.sshTarget "me@host"',

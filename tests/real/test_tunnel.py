@@ -104,6 +104,8 @@ def test_http_and_websocket_reach_the_gateway(cli: Cli, sshd: Sshd, gateway: Gat
     assert state["target"] == f"{sshd.user}@127.0.0.1:{sshd.port}"
     again = cli("up", "-d", "gw", "-p", str(port), "-r", str(gateway.port))
     assert (again.exit_code, "up" in again.stdout) == (0, True)
+    again = cli("up", "-d")  # it runs already: no destination is needed to be shown that
+    assert (again.exit_code, "up" in again.stdout) == (0, True)
     assert cli("wait").exit_code == 0
     assert cli("down").exit_code == 0
     assert not accepts(port)

@@ -1,26 +1,22 @@
-"""All tunnels of one user in one process: start, reload, stop, signals, and the answers to the command line."""
+"""The tunnels of the daemon: start, replace, reload, close, and the answers to the command line."""
 
 import asyncio
-import contextlib
 import logging
 import os
-import resource
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from openclaw_tunnel import __version__
 from openclaw_tunnel.config.model import TunnelSpec
-from openclaw_tunnel.config.paths import Paths, ensure_private_dir
+from openclaw_tunnel.config.paths import Paths
 from openclaw_tunnel.config.resolve import UpOptions, resolve
-from openclaw_tunnel.control.lock import DaemonLock
 from openclaw_tunnel.control.messages import unknown_method
-from openclaw_tunnel.control.server import ControlServer
 from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.failures import Failure
 from openclaw_tunnel.core.link import Connector
-from openclaw_tunnel.core.states import LINK_STATES, State
+from openclaw_tunnel.core.states import LINK_STATES
 from openclaw_tunnel.core.status import DaemonInfo, report
 from openclaw_tunnel.errors import ExitCode, RequestRefused, TunnelError
 from openclaw_tunnel.host.tasks import Tasks
@@ -29,9 +25,6 @@ from openclaw_tunnel.ssh.connection import SshConnector
 from openclaw_tunnel.supervisor import Supervisor, utc_now
 
 logger = logging.getLogger(__name__)
-
-IDLE = 15.0
-"""Seconds a daemon without a tunnel waits for its first one."""
 
 Emit = Callable[[dict[str, Any]], None]
 MakeConnector = Callable[[TunnelSpec], Connector]
@@ -179,6 +172,8 @@ class Daemon:
     # Steps
 
     async def _up(self, params: dict[str, Any]) -> dict[str, Any]:
+        if "spec" not in params:
+            return self._again(self._named(params))
         try:
             spec = TunnelSpec.from_json(params["spec"])
             options = UpOptions.from_json(params["options"]) if params.get("options") else None
@@ -187,6 +182,12 @@ class Daemon:
         started, note = await self.up(spec, options)
         snapshot = self._tunnels[spec.name].supervisor.snapshot().to_json()
         return {"started": started, "note": note, "snapshot": snapshot}
+
+    def _again(self, name: str) -> dict[str, Any]:
+        """Answer an ``up`` that named no destination, for a tunnel that runs."""
+        supervisor = self._tunnels[name].supervisor
+        supervisor.post(ev.StartRequested())
+        return {"started": False, "note": "", "snapshot": supervisor.snapshot().to_json()}
 
     async def _start(self, spec: TunnelSpec, options: UpOptions | None) -> None:
         supervisor = Supervisor(spec, self._make_connector(spec), on_change=self._note_change)
@@ -262,90 +263,3 @@ def _goes_on(running: Supervisor, wanted: TunnelSpec) -> str:
     if spec == wanted:
         return ""
     return f"it runs with other settings ({spec.main}); to change them: openclaw-tunnel down {spec.name}, then up again"
-
-
-@contextlib.asynccontextmanager
-async def open_daemon(
-    paths: Paths,
-    env: Mapping[str, str],
-    *,
-    make_connector: MakeConnector | None = None,
-    on_change: Callable[[Daemon], None] = lambda _: None,
-) -> AsyncIterator[Daemon]:
-    """Take the lock, open the control socket, and close everything in order at the end.
-
-    Raises:
-        RequestRefused: another daemon of this user runs.
-        ConfigError: a folder of ours cannot be used.
-    """
-    for folder in (paths.runtime_dir, paths.state_dir, paths.log_dir):
-        ensure_private_dir(folder)
-    _allow_many_clients()
-    lock = DaemonLock(paths.lock_path)
-    lock.acquire()
-    try:
-        daemon = Daemon(paths, env, make_connector=make_connector, on_change=on_change)
-        server = ControlServer(paths.socket_path, daemon, lock=lock)
-        await server.start()
-        logger.info("daemon %s started, version %s", os.getpid(), __version__)
-        try:
-            yield daemon
-        finally:
-            # tunnels first: whoever asked for "down" gets the answer before the socket closes
-            await daemon.close()
-            await server.close()
-            logger.info("daemon %s ended", os.getpid())
-    finally:
-        lock.release()
-
-
-async def serve(
-    paths: Paths,
-    env: Mapping[str, str],
-    first: TunnelSpec | None = None,
-    options: UpOptions | None = None,
-    *,
-    on_change: Callable[[Daemon], None] = lambda _: None,
-) -> ExitCode:
-    """Be the daemon until the last tunnel is closed or a signal ends it.
-
-    Args:
-        first: a tunnel to start with, as ``up`` in the foreground does; its permanent failure before it was
-            ever up ends the daemon. Without one the daemon waits a moment for its first request.
-
-    Returns:
-        OK after SIGTERM or the end of the last tunnel, INTERRUPTED after SIGINT.
-
-    Raises:
-        RequestRefused: ``first`` cannot be had, now or (permanently) later; or another daemon runs.
-        ConfigError: a folder of ours cannot be used.
-    """
-
-    def changed(daemon: Daemon) -> None:
-        on_change(daemon)
-        tunnel = daemon.supervisor(first.name) if first else None
-        if tunnel and tunnel.state is State.FAILED and not tunnel.was_up:
-            daemon.end(tunnel.failure.exit_code if tunnel.failure else ExitCode.BUG)
-
-    async with open_daemon(paths, env, on_change=changed) as daemon:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(number, daemon.on_signal, number)
-        if first is not None:
-            await daemon.up(first, options)
-        else:
-            loop.call_later(IDLE, daemon.end_if_idle)
-        code = await daemon.ending
-        tunnel = daemon.supervisor(first.name) if first else None
-        if tunnel and tunnel.failure and tunnel.state is State.FAILED and not tunnel.was_up:
-            raise refusal(tunnel.failure)
-        return code
-
-
-def _allow_many_clients() -> None:
-    """Each client takes a file descriptor, and the usual soft limit is 1,024 (256 on macOS)."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
-    if soft < wanted:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

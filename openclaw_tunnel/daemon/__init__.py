@@ -1,0 +1,1 @@
+"""All tunnels of one user in one process."""

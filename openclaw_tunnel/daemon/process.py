@@ -1,0 +1,111 @@
+"""The daemon as a process: lock, control socket, signals, and an end in order."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import resource
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping
+
+from openclaw_tunnel import __version__
+from openclaw_tunnel.config.model import TunnelSpec
+from openclaw_tunnel.config.paths import Paths, ensure_private_dir
+from openclaw_tunnel.config.resolve import UpOptions
+from openclaw_tunnel.control.lock import DaemonLock
+from openclaw_tunnel.control.server import ControlServer
+from openclaw_tunnel.core.states import State
+from openclaw_tunnel.daemon.tunnels import Daemon, MakeConnector, refusal
+from openclaw_tunnel.errors import ExitCode
+
+logger = logging.getLogger(__name__)
+
+IDLE = 15.0
+"""Seconds a daemon without a tunnel waits for its first one."""
+
+
+@contextlib.asynccontextmanager
+async def open_daemon(
+    paths: Paths,
+    env: Mapping[str, str],
+    *,
+    make_connector: MakeConnector | None = None,
+    on_change: Callable[[Daemon], None] = lambda _: None,
+) -> AsyncIterator[Daemon]:
+    """Take the lock, open the control socket, and close everything in order at the end.
+
+    Raises:
+        RequestRefused: another daemon of this user runs.
+        ConfigError: a folder of ours cannot be used.
+    """
+    for folder in (paths.runtime_dir, paths.state_dir, paths.log_dir):
+        ensure_private_dir(folder)
+    _allow_many_clients()
+    lock = DaemonLock(paths.lock_path)
+    lock.acquire()
+    try:
+        daemon = Daemon(paths, env, make_connector=make_connector, on_change=on_change)
+        server = ControlServer(paths.socket_path, daemon, lock=lock)
+        await server.start()
+        logger.info("daemon %s started, version %s", os.getpid(), __version__)
+        try:
+            yield daemon
+        finally:
+            # tunnels first: whoever asked for "down" gets the answer before the socket closes
+            await daemon.close()
+            await server.close()
+            logger.info("daemon %s ended", os.getpid())
+    finally:
+        lock.release()
+
+
+async def serve(
+    paths: Paths,
+    env: Mapping[str, str],
+    first: TunnelSpec | None = None,
+    options: UpOptions | None = None,
+    *,
+    on_change: Callable[[Daemon], None] = lambda _: None,
+) -> ExitCode:
+    """Be the daemon until the last tunnel is closed or a signal ends it.
+
+    Args:
+        first: a tunnel to start with, as ``up`` in the foreground does; its permanent failure before it was
+            ever up ends the daemon. Without one the daemon waits a moment for its first request.
+
+    Returns:
+        OK after SIGTERM or the end of the last tunnel, INTERRUPTED after SIGINT.
+
+    Raises:
+        RequestRefused: ``first`` cannot be had, now or (permanently) later; or another daemon runs.
+        ConfigError: a folder of ours cannot be used.
+    """
+
+    def changed(daemon: Daemon) -> None:
+        on_change(daemon)
+        tunnel = daemon.supervisor(first.name) if first else None
+        if tunnel and tunnel.state is State.FAILED and not tunnel.was_up:
+            daemon.end(tunnel.failure.exit_code if tunnel.failure else ExitCode.BUG)
+
+    async with open_daemon(paths, env, on_change=changed) as daemon:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, daemon.on_signal, number)
+        if first is not None:
+            await daemon.up(first, options)
+        else:
+            loop.call_later(IDLE, daemon.end_if_idle)
+        code = await daemon.ending
+        tunnel = daemon.supervisor(first.name) if first else None
+        if tunnel and tunnel.failure and tunnel.state is State.FAILED and not tunnel.was_up:
+            raise refusal(tunnel.failure)
+        return code
+
+
+def _allow_many_clients() -> None:
+    """Each client takes a file descriptor, and the usual soft limit is 1,024 (256 on macOS)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
+    if soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
