@@ -1,4 +1,4 @@
-"""``wait``, ``restart`` and ``down``, against a daemon that only talks."""
+"""``wait``, ``restart`` and ``down`` (cli/control.py, cli/tunnels.py), against a daemon that only talks."""
 
 import asyncio
 import subprocess

@@ -1,4 +1,4 @@
-"""``status``, against a daemon that only talks."""
+"""``status`` (cli/status.py), against a daemon that only talks."""
 
 import json
 import os
@@ -144,8 +144,7 @@ def test_watch_prints_each_change_in_a_pipe(cli: Cli) -> None:
         wait_until(lambda: "default is up" in child.output())
         daemon.tunnels[:] = [replace(UP, state=State.CONNECTING)]
         wait_until(lambda: "default is connecting" in child.output())
-        os.kill(child.pid, signal.SIGINT)
-        wait_until(lambda: not child.running)
+        assert child.end_with(signal.SIGINT) == 130
     assert child.output().splitlines() == [
         "default is up: http://127.0.0.1:18789 -> me@gateway.example:22",
         "default is connecting to me@gateway.example:22",

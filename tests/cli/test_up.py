@@ -1,7 +1,6 @@
-"""``up``, as a user runs it: the real program against an SSH server and a stand-in gateway in this process."""
+"""``up`` as a user runs it (cli/up.py): the real program, an SSH server and a stand-in gateway in this process."""
 
 import asyncio
-import os
 import signal
 import subprocess
 import threading
@@ -142,8 +141,7 @@ def test_in_the_foreground_each_change_is_a_line(cli: Cli, remote: Remote, port:
     child = cli.start("up", *arguments)
     wait_until(lambda: "default is up" in child.output())
     assert cli("status").exit_code == 0
-    os.kill(child.pid, signal.SIGINT)
-    wait_until(lambda: not child.running)
+    assert child.end_with(signal.SIGINT) == 130
     assert child.output().splitlines() == [
         f"default is connecting to {remote.address}",
         "default is verifying: SSH is connected, the gateway is asked",
@@ -168,8 +166,7 @@ def test_in_the_foreground_it_joins_a_daemon_that_runs(cli: Cli, arguments: list
     child = cli.start("up", *arguments, "-n", "two", "-p", other)
     wait_until(lambda: "two is up" in child.output())
     assert len(cli("status", "--json").json()["tunnels"]) == 2
-    os.kill(child.pid, signal.SIGINT)
-    wait_until(lambda: not child.running)
+    assert child.end_with(signal.SIGINT) == 130
     assert [t["name"] for t in cli("status", "--json").json()["tunnels"]] == ["default"]
     failed = cli("up", "stranger", "-n", "three", "-p", other)
     assert failed.exit_code == 22

@@ -15,7 +15,7 @@ import pytest
 from openclaw_tunnel.control import messages
 from openclaw_tunnel.control.client import ControlClient, StreamTimeout
 from openclaw_tunnel.control.lock import DaemonLock
-from openclaw_tunnel.control.server import Emit
+from openclaw_tunnel.control.server import Emit, _peer_is_us
 from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, RequestRefused, TunnelError
 from support.fakedaemon import FakeDaemon, serving
 from support.waiting import wait_until
@@ -248,6 +248,21 @@ def test_a_folder_of_another_user_is_not_trusted(tmp_path: Path) -> None:
     with pytest.raises(TunnelError) as raised:
         ControlClient(tmp_path / "control.sock").call("ping")
     assert raised.value.message == f"the folder of the control socket belongs to another user: {tmp_path}"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+def test_a_process_of_another_user_is_refused() -> None:
+    def peer_of(uid: int) -> bool:
+        os.seteuid(uid)
+        try:
+            ours, theirs = socket.socketpair()
+        finally:
+            os.seteuid(0)
+        with ours, theirs:
+            return _peer_is_us(ours)
+
+    assert peer_of(0)
+    assert not peer_of(12345)
 
 
 def _answers(client: ControlClient) -> bool:

@@ -1,0 +1,138 @@
+"""Where words go and how they look, on a terminal and elsewhere (cli/output.py)."""
+
+import contextlib
+import io
+import os
+import pty
+import re
+import termios
+from collections.abc import Mapping
+
+import pytest
+
+from openclaw_tunnel.cli import output, view
+from openclaw_tunnel.core.states import State
+from openclaw_tunnel.core.status import FailureStatus, ForwardStatus, Snapshot
+from openclaw_tunnel.errors import TunnelError
+from support.cli import Cli, command, environment
+from support.fakedaemon import FakeDaemon, serving
+from support.process import Child
+from support.waiting import wait_until
+
+FORWARD = ForwardStatus("127.0.0.1:18789", "127.0.0.1:18789", True)
+FAILED = Snapshot(
+    "default",
+    State.FAILED,
+    "2026-11-22T06:00:01Z",
+    "me@gateway.example:22",
+    "gw",
+    (FORWARD,),
+    failure=FailureStatus(
+        "host_key_unknown",
+        "the host key of gateway.example:22 is not known: ssh-ed25519 SHA256:abcdefghijklmnopqrstuvwxyz0123456789",
+        "compare the fingerprint with the host's own, then remember the key: openclaw-tunnel trust gw",
+        True,
+        22,
+    ),
+)
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("env", "redraws", "colours"),
+    [
+        ({"TERM": "xterm"}, True, True),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, True, False),
+        ({"TERM": "xterm", "NO_COLOR": ""}, True, True),
+        ({"TERM": "dumb"}, False, False),
+        ({}, False, False),
+    ],
+)
+def test_what_a_terminal_can_do(env: Mapping[str, str], redraws: bool, colours: bool) -> None:
+    assert output.can_redraw(Terminal(), env) is redraws
+    assert output.colourful(Terminal(), env) is colours
+    assert not output.can_redraw(io.StringIO(), env)
+    assert not output.colourful(io.StringIO(), env)
+
+
+def test_a_closed_stream_is_no_terminal() -> None:
+    closed = Terminal()
+    closed.close()
+    assert not output.is_terminal(io.TextIOWrapper(io.BytesIO()))
+    broken = io.StringIO()
+    broken.close()
+    assert not output.is_terminal(broken)
+
+
+def test_an_error_is_a_line_an_empty_line_and_a_hint() -> None:
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        output.print_error(TunnelError("no\x1b[2J", hint="do\nthis"))
+        output.print_error(TunnelError("no"))
+        output.note("by the way")
+        output.warn("careful")
+    assert said.getvalue() == ("error: no?[2J\n\nhint: do?this\nerror: no\nnote: by the way\nwarning: careful\n")
+
+
+def test_rich_says_the_same_words() -> None:
+    table = view.rows(FAILED, view.utc_now())
+    assert output.rich_text([table, table], 60).plain == "\n\n".join([view.plain(table, 60)] * 2)
+
+
+@pytest.mark.parametrize("env", [{"TERM": "xterm"}, {"TERM": "xterm", "NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_status_on_a_terminal_of_80_columns(cli: Cli, env: dict[str, str]) -> None:
+    said = _on_a_terminal(cli, env, "status")
+    assert bool(COLOUR.search(said)) is (env == {"TERM": "xterm"})
+    lines = COLOUR.sub("", said).replace("\r", "").splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[0].startswith("default  failed for ")
+    assert lines[-2:] == [
+        "  hint      compare the fingerprint with the host's own, then remember the key:",
+        "            openclaw-tunnel trust gw",
+    ]
+
+
+def test_watching_on_a_terminal_draws_in_place_and_gives_the_cursor_back(cli: Cli) -> None:
+    said = _on_a_terminal(cli, {"TERM": "xterm"}, "status", "--watch", interrupt=True)
+    assert said.count("default  ") >= 2
+    assert "\x1b[1A" in said
+    assert said.index("\x1b[?25l") < said.rindex("\x1b[?25h")
+    assert "Traceback" not in said
+
+
+def _on_a_terminal(cli: Cli, env: dict[str, str], *arguments: str, interrupt: bool = False) -> str:
+    """What a command prints on a terminal of 80 columns; ``interrupt``: Ctrl-C once it has drawn twice."""
+    cli.tunnel_home.mkdir(mode=0o700)
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    with serving(cli.tunnel_home, FakeDaemon([FAILED])):
+        try:
+            child = Child(command(*arguments), cli.home / "log", environment(cli.home, env), terminal=theirs)
+        finally:
+            os.close(theirs)
+        said = b""
+        try:
+            while chunk := _read(ours):
+                said += chunk
+                if interrupt and said.count(b"failed for") == 2:
+                    os.kill(child.pid, 2)
+                    interrupt = False
+            wait_until(lambda: not child.running)
+        finally:
+            child.kill()
+            os.close(ours)
+    return said.decode()
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:  # Linux: the other end is closed
+        return b""
