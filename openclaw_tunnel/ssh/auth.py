@@ -106,7 +106,7 @@ class KeyRing:
     async def next_key(self) -> asyncssh.SSHKeyPair | None:
         """The next key to offer; None after the last one."""
         if self._waiting is None:
-            self._waiting = list(await self._prepare())
+            self._waiting = list(await self.prepare())
         while self._waiting:
             offer = self._waiting.pop(0)
             try:
@@ -175,7 +175,8 @@ class KeyRing:
             return f"the SSH agent would not sign: {self._agent.client.refused}"
         return self._agent.problem
 
-    async def _prepare(self) -> Iterable[Offer]:
+    async def prepare(self) -> tuple[Offer, ...]:
+        """Look at the files, ask the agent, and say what will be offered."""
         target = self.target
         self._files = [f for path in target.identity_files if (f := self._look_at(path))]
         certificates = [c for path in target.certificate_files if (c := read_certificate_file(path))]

@@ -64,11 +64,14 @@ class SshLink:
         to = show_address(host, port) if port else host
         opening = Opening(receiver, self)
         task = self._tasks.start(opening.run(self._connection, host, port), name=f"open channel to {to}")
+        nudge = self._pinger.nudge_later()
         try:
             done, _ = await asyncio.wait({task}, timeout=timeout)
         except asyncio.CancelledError:
             opening.disown()
             raise
+        finally:
+            nudge.cancel()
         if not done:
             opening.disown()
             text = f"{self._place.host} did not open a channel to {to} within {timeout:g} s"

@@ -9,13 +9,15 @@ import asyncssh
 from openclaw_tunnel.host.tasks import Tasks
 
 _PATIENCE = 0.25  # seconds that a proper answer may come after the first sign of life
+_NUDGE = 0.3  # seconds without an answer after which a second packet is sent
 
 
 class Pinger:
     """Asks for a reply to ``keepalive@openssh.com``, as OpenSSH's ServerAliveInterval does.
 
     tinysshd replies to no global request; it only says that it does not understand. So as long as a server has
-    never replied, whatever arrives after the question is taken for its answer.
+    never replied, whatever arrives after the question is taken for its answer. It also leaves a packet in its buffer
+    now and then until the next one comes (one in five was measured): hence the nudges.
     """
 
     def __init__(self, connection: asyncssh.SSHClientConnection, tasks: Tasks) -> None:
@@ -33,6 +35,7 @@ class Pinger:
         """
         started = time.perf_counter()
         reply = self._tasks.start(self._ask(), name="ping")
+        nudge = self.nudge_later()
         try:
             async with asyncio.timeout(timeout):
                 if not self._replies:
@@ -41,7 +44,16 @@ class Pinger:
                     await asyncio.shield(reply)
         finally:
             reply.cancel()
+            nudge.cancel()
         return time.perf_counter() - started
+
+    def nudge_later(self) -> asyncio.TimerHandle:
+        """Unless cancelled in time, send a packet that means nothing, so that the one before is looked at."""
+        return asyncio.get_running_loop().call_later(_NUDGE, self._nudge)
+
+    def _nudge(self) -> None:
+        if not self._replies and not self._connection.is_closed():
+            self._connection.send_debug("")
 
     async def _wait_for_sign(self, reply: asyncio.Task[None]) -> None:
         sign = self._sign = self._sign or asyncio.get_running_loop().create_future()

@@ -38,7 +38,11 @@ def os_error(number: int) -> OSError:
             "cannot find the address of gateway.example: Temporary failure in name resolution",
         ),
         (UnicodeError("label too long"), Code.DNS, "not a host name: gateway.example"),
-        (asyncssh.ConnectionLost("Connection lost"), Code.NOT_SSH, "gateway.example:22 hung up before the login was done"),
+        (
+            asyncssh.ConnectionLost("Connection lost"),
+            Code.NOT_SSH,
+            "gateway.example:22 hung up before the login was done",
+        ),
         (
             asyncssh.KeyExchangeFailed("No matching encryption algorithm found, sent a and received b"),
             Code.NEGOTIATION,

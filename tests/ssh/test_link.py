@@ -108,7 +108,7 @@ async def test_the_far_end_of_file_leaves_our_direction_open(tmp_path: Path) -> 
 
 @async_test
 async def test_a_slow_receiver_holds_the_far_end_back(tmp_path: Path) -> None:
-    """Two windows may be on their way; without Inflow asyncssh took 30 times as much within a second."""
+    """Two windows may be on their way; without Inflow asyncssh takes another one for each chunk."""
     sent = 0
 
     async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -137,7 +137,9 @@ async def test_a_slow_receiver_holds_the_far_end_back(tmp_path: Path) -> None:
     async with linked(tmp_path) as (_, link), listening(flood) as port:
         receiver = OneChunkAtATime()
         channel = receiver.channel = await link.open_channel("127.0.0.1", port, receiver, timeout=5)
-        for _ in range(100):
+        for _ in range(40):
+            await link.ping(timeout=5)  # lets everything that the window allows arrive
+            await link.ping(timeout=5)
             wanted = receiver.chunks + 1
             channel.resume_reading()
             await settle(lambda wanted=wanted: receiver.chunks >= wanted)  # type: ignore[misc]
@@ -365,25 +367,11 @@ async def test_our_own_close_is_told_as_such_and_is_idempotent(tmp_path: Path) -
 async def test_a_server_that_is_silent_is_noticed_by_ping_and_keepalive(tmp_path: Path) -> None:
     policy = Policy(connect_timeout=5.0, keepalive_interval=0.1, keepalive_count=2)
     async with linked(tmp_path, policy=policy) as (server, link):
-        for connection in server.connections:
-            connection._transport.pause_reading()  # type: ignore[union-attr]
+        server.fall_silent()
         with pytest.raises(TimeoutError):
             await link.ping(timeout=0.05)
         failure = await link.wait_lost()
         assert failure.code is Code.KEEPALIVE_TIMEOUT
-
-
-@async_test
-async def test_whatever_a_silent_server_says_counts_as_an_answer(tmp_path: Path) -> None:
-    """tinysshd answers no global request; it says that it does not understand."""
-    async with linked(tmp_path) as (server, link):
-        for connection in server.connections:
-            connection._process_global_request = lambda *_: connection.send_debug("?")  # type: ignore[method-assign]
-            connection._packet_handlers = {  # type: ignore[misc]
-                **connection._packet_handlers,
-                asyncssh.constants.MSG_GLOBAL_REQUEST: lambda *_: connection.send_debug("?") or True,
-            }
-        assert 0.2 < await link.ping(timeout=5) < 2
 
 
 @async_test

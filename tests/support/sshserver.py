@@ -68,6 +68,11 @@ class SshTestServer:
         for connection in tuple(self.connections):
             connection.abort()
 
+    def fall_silent(self) -> None:
+        """Read nothing more from the connections there are; they stay open."""
+        for connection in self.connections:
+            connection._transport.pause_reading()  # type: ignore[union-attr]
+
     def known_hosts_line(self, name: str = "") -> str:
         """The line of known_hosts for the first host key."""
         public = self.host_keys[0].export_public_key().decode().strip()

@@ -1,0 +1,96 @@
+"""Any answer counts, and a server that never answers properly is still alive."""
+
+import asyncio
+from typing import Any, cast
+
+import asyncssh
+import pytest
+
+from openclaw_tunnel.host.tasks import Tasks
+from openclaw_tunnel.ssh.ping import Pinger
+from support.aio import async_test, settle
+
+
+class FakeConnection:
+    """As much of asyncssh's connection as a ping needs.
+
+    Attributes:
+        reply: set to answer all requests, present and future.
+        debugs: how many meaningless packets were sent.
+    """
+
+    def __init__(self) -> None:
+        self.reply = asyncio.Event()
+        self.requests: list[bytes] = []
+        self.debugs = 0
+        self.received: list[bytes] = []
+
+    async def _make_global_request(self, request: bytes) -> None:
+        self.requests.append(request)
+        await self.reply.wait()
+
+    def data_received(self, data: bytes, datatype: Any = None) -> None:
+        self.received.append(data)
+
+    def send_debug(self, message: str) -> None:
+        self.debugs += 1
+
+    def is_closed(self) -> bool:
+        return False
+
+
+def make() -> tuple[FakeConnection, Pinger]:
+    connection = FakeConnection()
+    return connection, Pinger(cast(asyncssh.SSHClientConnection, connection), Tasks())
+
+
+@async_test
+async def test_a_reply() -> None:
+    connection, pinger = make()
+    connection.reply.set()
+    assert await pinger.ping(timeout=5) < 1
+    assert connection.requests == [b"keepalive@openssh.com"]
+    connection.data_received(b"x")
+    assert connection.received == [b"x"], "asyncssh's own method is back"
+
+
+@async_test
+async def test_no_answer_at_all() -> None:
+    connection, pinger = make()
+    with pytest.raises(TimeoutError):
+        await pinger.ping(timeout=0.05)
+    assert connection.debugs == 0
+
+
+@async_test
+async def test_a_server_that_only_says_that_it_does_not_understand() -> None:
+    connection, pinger = make()
+    async with asyncio.TaskGroup() as group:
+        ping = group.create_task(pinger.ping(timeout=5))
+        await settle(lambda: connection.requests)
+        connection.data_received(b"unimplemented")
+    assert 0.2 < ping.result() < 2
+    assert connection.received == [b"unimplemented"]
+
+
+@async_test
+async def test_a_server_that_has_replied_before_must_reply_again() -> None:
+    connection, pinger = make()
+    connection.reply.set()
+    await pinger.ping(timeout=5)
+    connection.reply.clear()
+    with pytest.raises(TimeoutError):
+        await pinger.ping(timeout=0.05)
+    nudge = pinger.nudge_later()
+    await settle(lambda: asyncio.get_running_loop().time() > nudge.when() + 0.01)
+    assert connection.debugs == 0, "it needs no nudge"
+
+
+@async_test
+async def test_a_packet_that_was_left_lying_is_nudged() -> None:
+    connection, pinger = make()
+    async with asyncio.TaskGroup() as group:
+        ping = group.create_task(pinger.ping(timeout=5))
+        await settle(lambda: connection.debugs == 1)
+        connection.reply.set()
+    assert ping.result() > 0.2
