@@ -19,7 +19,7 @@ from openclaw_tunnel.config.resolve import NoDestination, Resolved, UpOptions, r
 from openclaw_tunnel.control.client import ControlClient
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import Snapshot
-from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, TunnelError, TunnelError
+from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, TunnelError
 
 if TYPE_CHECKING:
     from openclaw_tunnel.daemon.tunnels import Daemon
@@ -95,7 +95,7 @@ def _detached(client: ControlClient, options: UpOptions, resolved: Resolved) -> 
 
 
 def _ask_up(client: ControlClient, options: UpOptions, resolved: Resolved) -> dict[str, Any]:
-    answer = client.call("up", {"spec": resolved.spec.to_json(), "options": options.to_json()})
+    answer = client.call("up", {"spec": resolved.spec.to_json(), "options": options.absolute().to_json()})
     if answer.get("note"):
         output.note(answer["note"])
     return answer
