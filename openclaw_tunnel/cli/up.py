@@ -95,7 +95,7 @@ def _detached(client: ControlClient, options: UpOptions, resolved: Resolved) -> 
 
 
 def _ask_up(client: ControlClient, options: UpOptions, resolved: Resolved) -> dict[str, Any]:
-    answer = client.call("up", {"spec": resolved.spec.to_json(), "options": options.absolute().to_json()})
+    answer = client.call("up", {"spec": resolved.spec.to_json(), "options": options.to_json()})
     if answer.get("note"):
         output.note(answer["note"])
     return answer
