@@ -40,9 +40,13 @@ class Account:
     hostname: str
 
     @classmethod
-    def of_process(cls) -> "Account":
-        """The account of this process, with the computer's name as gethostname(2) has it."""
-        uid = os.getuid()
+    def of_process(cls, uid: int | None = None) -> "Account":
+        """The account of this process (or of ``uid``), with the computer's name as gethostname(2) has it.
+
+        Raises:
+            ConfigError: the password database does not know it.
+        """
+        uid = os.getuid() if uid is None else uid
         try:
             entry = pwd.getpwuid(uid)
         except KeyError:

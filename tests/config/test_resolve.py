@@ -12,7 +12,7 @@ import pytest
 from openclaw_tunnel.config.model import Probe
 from openclaw_tunnel.config.options import absolute, absolute_config
 from openclaw_tunnel.config.paths import Paths
-from openclaw_tunnel.config.resolve import Resolved, UpOptions, resolve
+from openclaw_tunnel.config.resolve import NoDestination, Resolved, UpOptions, resolve
 from openclaw_tunnel.config.sshtokens import home_of
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.errors import ConfigError, TunnelError, UsageError
@@ -97,7 +97,7 @@ def test_all_options(user: User) -> None:
 
 
 def test_nothing_said_and_nothing_configured(user: User) -> None:
-    assert user.error(UsageError) == (
+    assert user.error(NoDestination) == (
         "no gateway host is given, and none is configured",
         'name it: openclaw-tunnel up me@host, or once for all: openclaw config set gateway.remote.sshTarget "me@host"',
     )

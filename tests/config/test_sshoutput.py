@@ -210,3 +210,10 @@ def test_home_is_that_of_the_password_database() -> None:
     assert expand_home("~/x", "IdentityFile") == account.home + "/x"
     assert expand_home(f"~{account.name}", "IdentityFile") == account.home
     assert home_of() == account.home
+
+
+def test_an_account_that_does_not_exist() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Account.of_process(4_000_000_000)
+    assert caught.value.message == "user id 4000000000 is not in the password database"
+    assert caught.value.hint == "ssh cannot run for such a user either"

@@ -233,6 +233,7 @@ def test_line_of_what_is_not_there() -> None:
     assert line_of(TEXT, ("gateway", "remote", "gone", "deeper")) == 9
     assert line_of(TEXT, ("nothing",)) == 1
     assert line_of("} ] , : x", ("x",)) == 1
+    assert line_of('{\n"\\u12": 1}', ("\\u12",)) == 2
 
 
 def test_keys_with_dots() -> None:
