@@ -137,7 +137,5 @@ def _short_enough(runtime: Path) -> Path:
         return runtime
     import hashlib  # slow to import, rarely needed: status has to answer at once
 
-    import hashlib  # with OpenSSL behind it; hardly ever needed
-
     mark = hashlib.sha256(long).hexdigest()[:8]
     return Path(_SHORT_FOLDERS) / f"{APP}-{os.getuid()}-{mark}"
