@@ -20,7 +20,7 @@ def home(user: str) -> str:
 
 
 def around(env: Mapping[str, str], exists: Callable[[str], bool] = lambda path: False) -> Surroundings:
-    return Surroundings(ACCOUNT, env, "/work", exists, home)
+    return Surroundings(ACCOUNT, env, "/here", exists, home)
 
 
 def built(text: str, defaults: str = "", asked: str = "gw", **env: str) -> SshTarget:
@@ -70,7 +70,7 @@ SCALARS: dict[str, tuple[str, object]] = {
     "identityagent none": ("identity_agent", ""),
     "identityagent SSH_AUTH_SOCK": ("identity_agent", None),
     "identityagent /run/agent": ("identity_agent", "/run/agent"),
-    "identityagent agent.sock": ("identity_agent", "/work/agent.sock"),
+    "identityagent agent.sock": ("identity_agent", "/here/agent.sock"),
     "identityagent $SOCK": ("identity_agent", "/tmp/sock"),
     "identityagent $UNSET": ("identity_agent", ""),
     "proxycommand nc %h %p %% %n %r $X": ("proxy_command", "nc real.example 2222 % gw me $X"),
@@ -84,7 +84,7 @@ SCALARS: dict[str, tuple[str, object]] = {
     "globalknownhostsfile /a %h": ("global_known_hosts_files", ("/a %h",)),
     "certificatefile ~bob/%r-cert.pub": ("certificate_files", ("/home/bob/me-cert.pub",)),
     "identityfile none": ("identity_files", ()),
-    "identityfile rel/key": ("identity_files", ("/work/rel/key",)),
+    "identityfile rel/key": ("identity_files", ("/here/rel/key",)),
     "identityfile ~/%h-%r-%d-%u-%i-%L-%l-%n-%p-%k": (
         "identity_files",
         ("/home/me/real.example-me-/home/me-me-501-laptop-laptop.example.org-gw-2222-gw",),
@@ -166,7 +166,7 @@ def test_gateway_ports_opens_a_port_without_address_to_all() -> None:
 PATHS: list[tuple[str, set[str], tuple[str, ...]]] = [
     ("/a /b", set(), ("/a", "/b")),
     ("/a b /c", set(), ("/a b", "/c")),
-    ("/a b", {"/a", "/work/b"}, ("/a", "b")),
+    ("/a b", {"/a", "/here/b"}, ("/a", "b")),
     ("/a b c", {"/a", "/a b"}, ("/a b", "c")),
     ("/a /b", {"/a /b"}, ("/a /b",)),
     ("~/k h ~bob/x", {"/home/me/k h"}, ("~/k h", "~bob/x")),
