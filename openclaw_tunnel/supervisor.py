@@ -40,6 +40,8 @@ _TIMER_EVENTS: dict[do.Timer, Callable[[int], ev.Event]] = {
     do.Timer.STABLE: ev.StabilityReached,
 }
 
+_ABOUT_A_FAILURE = (State.BACKOFF, State.DEGRADED, State.FAILED)
+
 Prober = Callable[..., Awaitable[ProbeResult]]
 
 
@@ -284,7 +286,7 @@ class Supervisor:
             self._stopped.set()
 
     def _log_change(self, before: State, state: State, failure: Failure | None) -> None:
-        reason = f" ({failure.message})" if failure and state is not State.CONNECTING else ""
+        reason = f" ({failure.message})" if failure and state in _ABOUT_A_FAILURE else ""
         wait = self._next_dial_in()
         retry = "" if wait is None else f", retry in {wait:.1f}s" if wait else ", retry at once"
         self._log.info("%s -> %s%s%s", before, state, reason, retry)

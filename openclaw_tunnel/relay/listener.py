@@ -23,6 +23,12 @@ from openclaw_tunnel.relay.waiting import Gate, NobodyComes
 
 logger = logging.getLogger(__name__)
 
+ACCEPT_BATCH = 64
+"""Clients taken in one round of the event loop, so that those already here get their turn."""
+
+ACCEPT_PAUSE = 1.0
+"""Seconds to wait when the process has no file descriptor left for another client."""
+
 BACKLOG = 1024
 """Clients the kernel keeps for us between two rounds of the event loop (capped by net.core.somaxconn)."""
 
@@ -51,11 +57,14 @@ class Listener:
         self._policy = policy
         self._on_refused = on_refused
         self._tally = Tally()
+        self._socket: socket.socket | None = None
+        self._fresh: set[socket.socket] = set()
         self._clients: set[Client] = set()
         self._joined: set[Client] = set()
+        self._nobody_left = asyncio.Event()
         self._total = 0
         self._tasks = Tasks()
-        self._server: asyncio.Server | None = None
+        self._pause: asyncio.TimerHandle | None = None
 
     async def bind(self) -> None:
         """Take the local port and begin to accept.
@@ -63,48 +72,73 @@ class Listener:
         Raises:
             BindFailed: in use (says by whom where the system tells), not permitted, or no address of this computer.
         """
-        sock = _bound_socket(self._forward.listen)
-        loop = asyncio.get_running_loop()
-        if sock.family == socket.AF_UNIX:
-            self._server = await loop.create_unix_server(self._new_client, sock=sock, backlog=BACKLOG)
-        else:
-            self._server = await loop.create_server(self._new_client, sock=sock, backlog=BACKLOG)
+        self._socket = await asyncio.to_thread(_bound_socket, self._forward.listen)  # may look through all processes
+        self._socket.listen(BACKLOG)
+        self._accept_on()
 
     async def close(self) -> None:
         """Give the port back and drop every client; idempotent."""
-        server, self._server = self._server, None
-        if server is not None:
-            server.close()
+        sock, self._socket = self._socket, None
+        if sock is not None:
+            asyncio.get_running_loop().remove_reader(sock)
+            sock.close()
             if self._forward.listen.path:
                 _unlink_socket(self._forward.listen.path)
+        if self._pause is not None:
+            self._pause.cancel()
         await self._tasks.cancel_all()
+        for conn in self._fresh:
+            conn.close()
+        self._fresh.clear()
         for client in tuple(self._clients):
             client.drop()
-        # a dropped client says goodbye in the next round of the loop; two rounds leave no open transport
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        if self._clients:
+            self._nobody_left.clear()
+            await self._nobody_left.wait()
 
     def status(self) -> ForwardStatus:
         """The counts of this moment."""
         return ForwardStatus(
             listen=str(self._forward.listen),
             to=str(self._forward.to),
-            listening=self._server is not None,
+            listening=self._socket is not None,
             clients=ClientCounts(len(self._joined), len(self._clients) - len(self._joined), self._total),
             bytes=ByteCounts(self._tally.sent, self._tally.received),
         )
 
-    def _new_client(self) -> Client:
-        return Client(self._tally, self._accepted, self._lost)
+    def _accept_on(self) -> None:
+        if self._socket is not None:
+            asyncio.get_running_loop().add_reader(self._socket, self._accept, self._socket)
 
-    def _accepted(self, client: Client) -> None:
-        self._total += 1
-        self._clients.add(client)
-        self._tasks.start(self._serve(client), name=f"client of {self._forward.listen}")
+    def _accept(self, sock: socket.socket) -> None:
+        """Take the clients that are there. Without asyncio's server, whose half-accepted clients outlive its close."""
+        loop = asyncio.get_running_loop()
+        for _ in range(ACCEPT_BATCH):
+            try:
+                conn, _ = sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                logger.warning("%s: cannot accept clients for a moment: %s", self._forward.listen, error.strerror)
+                loop.remove_reader(sock)
+                self._pause = loop.call_later(ACCEPT_PAUSE, self._accept_on)
+                return
+            conn.setblocking(False)
+            self._total += 1
+            self._fresh.add(conn)
+            self._tasks.start(self._welcome(conn), name=f"client of {self._forward.listen}")
+
+    async def _welcome(self, conn: socket.socket) -> None:
+        client = Client(self._tally, self._clients.add, self._lost)
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: client, conn)
+        self._fresh.discard(conn)
+        await self._serve(client)
 
     def _lost(self, client: Client) -> None:
         self._clients.discard(client)
         self._joined.discard(client)
+        if not self._clients:
+            self._nobody_left.set()
 
     async def _serve(self, client: Client) -> None:
         """Join the client to a channel; reset it where that does not work."""

@@ -56,7 +56,8 @@ class Client(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by asyncio when the client is accepted."""
         self.transport = cast(asyncio.Transport, transport)
-        self.transport.pause_reading()
+        # Not at once: before Python 3.11.4 the loop begins to read after this call, whatever was paused in it.
+        asyncio.get_running_loop().call_soon(self.transport.pause_reading)
         self._on_made(self)
 
     def far_end(self) -> "FarEnd":

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
+import resource
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from openclaw_tunnel.config.model import Endpoint, Forward
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.relay.listener import BindFailed, Listener
+from openclaw_tunnel.relay.pipe import reset
 from openclaw_tunnel.relay.waiting import Gate
 from support.aio import async_test, settle
 from support.links import DirectLink
@@ -324,6 +326,54 @@ async def test_a_refused_channel_resets_the_client_and_is_reported() -> None:
 
 
 @async_test
+async def test_a_client_that_still_sends_reads_the_last_answer_to_its_end() -> None:
+    """Closing at once would let the kernel reset the client and destroy what it has not read yet."""
+
+    async def answer_and_leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(10)
+        writer.write(b"enough" * 1000)
+        await writer.drain()
+        writer.close()
+
+    async with rig(answer_and_leave) as r:
+        r.gate.open(DirectLink())
+        reader, writer = await r.connect()
+        writer.write(b"x" * 10)
+        await settle(lambda: r.listener.status().bytes.received == 6000)
+        for _ in range(64):
+            writer.write(b"y" * 65536)
+            await settle(lambda: True)
+        assert await reader.read() == b"enough" * 1000
+        await finish(writer)
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX])
+def test_reset_is_a_reset_for_tcp_and_an_end_for_unix_sockets(family: socket.AddressFamily) -> None:
+    @async_test
+    async def run() -> None:
+        ours, theirs = socket.socketpair() if family == socket.AF_UNIX else _tcp_pair()
+        with theirs:
+            ours.setblocking(False)
+            transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=ours)
+            reset(transport)
+            await settle(lambda: ours.fileno() < 0)
+            if family == socket.AF_UNIX:
+                assert theirs.recv(1) == b""
+            else:
+                with pytest.raises(ConnectionResetError):
+                    theirs.recv(1)
+
+    run()
+
+
+def _tcp_pair() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        theirs, _ = listener.accept()
+    return ours, theirs
+
+
+@async_test
 async def test_a_server_that_closes_while_the_client_still_sends() -> None:
     """The answer is not destroyed by bytes the server never read."""
 
@@ -375,6 +425,33 @@ async def test_close_drops_the_clients_and_frees_the_port() -> None:
         with socket.socket() as again:
             again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             again.bind(("127.0.0.1", r.port))
+
+
+@async_test
+async def test_out_of_file_descriptors_is_a_pause_not_an_end() -> None:
+    async with rig(echo) as r:
+        r.gate.open(DirectLink())
+        hoard: list[socket.socket] = []
+        waiting = socket.socket()
+        waiting.setblocking(False)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/dev/fd")) + 3, hard))
+        try:
+            with contextlib.suppress(OSError):
+                while True:
+                    hoard.append(socket.socket())
+            waiting.connect_ex(("127.0.0.1", r.port))
+            waiting.setblocking(False)
+            await asyncio.get_running_loop().sock_sendall(waiting, b"patience")
+            for _ in range(20):
+                await settle(lambda: True)
+            assert r.clients == (0, 0, 0)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            for sock in hoard:
+                sock.close()
+        assert await asyncio.get_running_loop().sock_recv(waiting, 100) == b"patience"
+        waiting.close()
 
 
 @async_test
