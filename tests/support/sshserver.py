@@ -176,7 +176,8 @@ class _Peer(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
-        transport.pause_reading()  # until the channel is there to write to
+        # until the channel is there to write to; not at once: before Python 3.11.4 the loop would read all the same
+        asyncio.get_running_loop().call_soon(transport.pause_reading)
 
     def data_received(self, data: bytes) -> None:
         if not self._bridge.channel.is_closing():
