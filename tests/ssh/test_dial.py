@@ -1,4 +1,4 @@
-"""Dialling: one deadline for everything, and a reason for every failure."""
+"""ssh/dial.py and ssh/login.py: one deadline for everything, and a reason for every failure."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""A live link to an SSH server within the test: channels, their ends, and the end of the link."""
+"""ssh/link.py and ssh/channel.py: channels, their ends, and the end of the link; the server is in the test."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine

@@ -1,4 +1,4 @@
-"""OpenSSH is the referee: whatever known_hosts says, its client and ours must let the same servers pass."""
+"""ssh/hostkeys.py and ssh/revoked.py: whatever known_hosts says, OpenSSH and we must let the same servers pass."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The trust command against a real sshd, as a user runs it."""
+"""cli/trust.py against a real sshd, as a user runs it."""
 
 import os
 import pty
