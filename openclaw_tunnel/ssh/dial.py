@@ -83,7 +83,13 @@ class Dial:
             target = await self._resolve(typed, ssh_config=self._ssh_config, identity=identity, env=self._env)
         except TunnelError as exc:
             raise DialFailed(self._place.failure(Code.CONFIG, exc.message, hint=exc.hint)) from exc
-        return target, Place(typed, show_address(target.hostname, target.port), self._ssh_config)
+        place = Place(typed, show_address(target.hostname, target.port), self._ssh_config)
+        if target.known_hosts_command:
+            # it may name revoked keys: not to ask it would be less strict than ssh
+            text = f"ssh_config has a KnownHostsCommand for {typed}, which this program does not run"
+            hint = f"let it write to a file that UserKnownHostsFile names, or switch it off for {typed}: KnownHostsCommand none"
+            raise DialFailed(place.failure(Code.CONFIG, text, hint=hint))
+        return target, place
 
     async def open_way(self, target: SshTarget, place: Place, seen: tuple[str, ...] = ()) -> Way:
         """Get to where the server's SSH protocol can begin.

@@ -161,8 +161,6 @@ class HostKeys:
             return self._place.failure(Code.HOST_KEY_CHANGED, text, trust=trust)
         others = sorted({short_type(e.key) for e in verdict.entries})
         note = f" (known keys of this host are of another type: {', '.join(others)})" if others else ""
-        if self._target.known_hosts_command:
-            note += " (KnownHostsCommand is not asked by this program)"
         trust = self._place.trust_command()
         return self._place.failure(Code.HOST_KEY_UNKNOWN, f"host key of {host} is unknown: {shown}{note}", trust=trust)
 

@@ -290,6 +290,14 @@ async def test_fdpass_is_refused() -> None:
 
 
 @async_test
+async def test_a_known_hosts_command_is_refused_because_it_may_revoke_keys() -> None:
+    failure = await failure_of(make_connector(make_target(known_hosts_command="/bin/keys %H")))
+    assert failure.code is Code.CONFIG
+    assert failure.message == "ssh_config has a KnownHostsCommand for gw, which this program does not run"
+    assert "KnownHostsCommand none" in failure.hint
+
+
+@async_test
 async def test_closing_a_proxy_process_twice() -> None:
     process = await ProxyProcess.start("cat", {"PATH": "/usr/bin:/bin"})
     await process.close()
