@@ -87,7 +87,7 @@ class Dial:
         if target.known_hosts_command:
             # it may name revoked keys: not to ask it would be less strict than ssh
             text = f"ssh_config has a KnownHostsCommand for {typed}, which this program does not run"
-            hint = f"let it write to a file that UserKnownHostsFile names, or switch it off for {typed}: KnownHostsCommand none"
+            hint = "let it write to a file that UserKnownHostsFile names, or switch it off: KnownHostsCommand none"
             raise DialFailed(place.failure(Code.CONFIG, text, hint=hint))
         return target, place
 
