@@ -39,6 +39,16 @@ class Code(StrEnum):
     NOT_A_GATEWAY = "not_a_gateway"
     GATEWAY_STARTING = "gateway_starting"
     GATEWAY_UNREACHABLE = "gateway_unreachable"
+    GATEWAY_HOST = "gateway_host"
+    GATEWAY_IDENTITY = "gateway_identity"
+    PROTOCOL_MISMATCH = "protocol_mismatch"
+    AUTH_FAILED = "auth_failed"
+    AUTH_MISSING = "auth_missing"
+    RATE_LIMITED = "rate_limited"
+    DEVICE_REFUSED = "device_refused"
+    PAIRING_REQUIRED = "pairing_required"
+    LIMITED_SCOPE = "limited_scope"
+    CALL_REFUSED = "call_refused"
     BUG = "bug"
 
 
@@ -150,6 +160,50 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         ),
         Code.GATEWAY_UNREACHABLE: _transient(
             ExitCode.NOT_LISTENING, "the gateway on {target} does not answer: look at its log there: openclaw logs"
+        ),
+        Code.GATEWAY_HOST: _transient(
+            ExitCode.UNREACHABLE,
+            "check the host in the gateway's URL, and that this computer is online (VPN, firewall)",
+        ),
+        # As with an SSH host key: nothing is sent to a server that is not the one expected.
+        Code.GATEWAY_IDENTITY: _transient(
+            ExitCode.HOST_KEY,
+            "compare with the gateway's own certificate (on its host: openssl x509 -noout -fingerprint -sha256 -in "
+            "CERTIFICATE); if it was renewed, set gateway.remote.tlsFingerprint to the new one",
+        ),
+        Code.PROTOCOL_MISMATCH: _transient(
+            ExitCode.NOT_A_GATEWAY,
+            "update OpenClaw on {target} or openclaw-tunnel here, whichever is older: openclaw update, "
+            "pip install -U openclaw-tunnel",
+        ),
+        # What the gateway refuses does not end a tunnel: its clients bring credentials of their own.
+        Code.AUTH_FAILED: _transient(
+            ExitCode.GATEWAY_REFUSED,
+            "set the {credential} that the gateway on {target} has in gateway.auth.{credential}: "
+            "openclaw config set gateway.remote.{credential} VALUE, or --{credential}-file FILE",
+        ),
+        Code.AUTH_MISSING: _transient(
+            ExitCode.GATEWAY_REFUSED,
+            "give the {credential} that the gateway on {target} has in gateway.auth.{credential}: "
+            "openclaw config set gateway.remote.{credential} VALUE, or --{credential}-file FILE",
+        ),
+        Code.RATE_LIMITED: _transient(
+            ExitCode.GATEWAY_REFUSED,
+            "wait {wait}, and find out which client keeps sending the gateway on {target} a wrong token or password",
+        ),
+        Code.DEVICE_REFUSED: _transient(
+            ExitCode.GATEWAY_REFUSED,
+            "check that the clocks of both computers agree to the minute, and on {target}: openclaw devices list",
+        ),
+        Code.PAIRING_REQUIRED: _transient(
+            ExitCode.GATEWAY_REFUSED, "on the gateway's host run: openclaw devices approve {request}"
+        ),
+        Code.LIMITED_SCOPE: _transient(
+            ExitCode.GATEWAY_REFUSED,
+            "ask the gateway's owner for {scope}: on {target}, openclaw devices list shows who may do what",
+        ),
+        Code.CALL_REFUSED: _transient(
+            ExitCode.NO, "check the method's name and --params against the documentation of OpenClaw {version}"
         ),
         Code.BUG: _permanent(
             ExitCode.BUG, "this is a bug of openclaw-tunnel: the log has the details (openclaw-tunnel logs)"

@@ -1,13 +1,12 @@
-"""One GET over an SSH channel: what the gateway's plain HTTP answers need, and no more.
+"""One GET: what the gateway's plain HTTP answers need, and no more.
 
 The request asks the server to close; the answer counts as complete when its length says so, too.
 """
 
 import asyncio
 
-from openclaw_tunnel.config.model import Endpoint
-from openclaw_tunnel.core.link import Link
 from openclaw_tunnel.gateway.answer import MAX_ANSWER, Answer, parse
+from openclaw_tunnel.gateway.route import Route
 
 
 class _Collector(asyncio.Protocol):
@@ -30,8 +29,8 @@ class _Collector(asyncio.Protocol):
         self.done.set()
 
 
-async def get(link: Link, to: Endpoint, path: str, *, timeout: float) -> Answer | None:
-    """Send ``GET path`` to ``to`` over a channel of ``link``.
+async def get(route: Route, path: str, *, timeout: float) -> Answer | None:
+    """Send ``GET path`` over ``route``.
 
     Args:
         timeout: seconds for all of it, opening the channel included.
@@ -40,15 +39,15 @@ async def get(link: Link, to: Endpoint, path: str, *, timeout: float) -> Answer 
         The answer; None where the channel opened and nothing came back in time.
 
     Raises:
-        ChannelFailed, LinkLost: as ``Link.open_channel``.
+        ChannelFailed, LinkLost: as ``Route.open``.
     """
     collector = _Collector()
     loop = asyncio.get_running_loop()
     began = loop.time()
-    channel = await link.open_channel(to.path or to.host, to.port, collector, timeout=timeout)
+    channel = await route.open(collector, timeout=timeout)
     try:
         channel.write(
-            f"GET {path} HTTP/1.1\r\nHost: {to if not to.path else 'localhost'}\r\n"
+            f"GET {path} HTTP/1.1\r\nHost: {route.host}\r\n"
             "Accept: application/json\r\nConnection: close\r\n\r\n".encode()
         )
         async with asyncio.timeout(timeout - (loop.time() - began)):
@@ -57,7 +56,7 @@ async def get(link: Link, to: Endpoint, path: str, *, timeout: float) -> Answer 
         if not collector.data:
             return None
     finally:
-        channel.close()
+        channel.abort()  # everything that was wanted is here; closing in order would take TLS another round trip
     return parse(bytes(collector.data[:MAX_ANSWER]))
 
 

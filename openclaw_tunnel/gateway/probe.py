@@ -8,15 +8,17 @@ from openclaw_tunnel.core.failures import Failure
 from openclaw_tunnel.core.link import ChannelFailed, Link
 from openclaw_tunnel.core.status import GatewayStatus, Verdict
 from openclaw_tunnel.gateway.http import get
-from openclaw_tunnel.gateway.verdict import Judgement, judge, judge_channel
+from openclaw_tunnel.gateway.route import LinkRoute, Route
+from openclaw_tunnel.gateway.verdict import Judgement, judge, judge_channel, knows_startupz
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """What a probe found; ``failure`` is None where the tunnel may count as up."""
+    """What a probe found; ``failure`` is None where the tunnel may count as up; ``uptime`` in seconds, where told."""
 
     gateway: GatewayStatus
     failure: Failure | None
+    uptime: float | None = None
 
 
 async def probe(link: Link, kind: Probe, to: Endpoint, *, timeout: float) -> ProbeResult:
@@ -40,18 +42,36 @@ async def probe(link: Link, kind: Probe, to: Endpoint, *, timeout: float) -> Pro
     failure = judgement.failure
     latency_ms = None if failure else round((loop.time() - began) * 1000, 1)
     detail = failure.message if failure else None
-    return ProbeResult(GatewayStatus(judgement.verdict, judgement.version, latency_ms, detail), failure)
+    return ProbeResult(
+        GatewayStatus(judgement.verdict, judgement.version, latency_ms, detail), failure, judgement.uptime
+    )
+
+
+async def ask(route: Route, *, timeout: float) -> Judgement:
+    """Ask ``/healthz``, then ``/startupz`` or, of a gateway that has none, ``/readyz``.
+
+    Args:
+        timeout: seconds for each question.
+
+    Raises:
+        ChannelFailed, LinkLost: as ``Route.open``, on the first question.
+    """
+    healthz = await get(route, "/healthz", timeout=timeout)
+    first = judge(healthz, None, to=route.name)
+    if first.failure:
+        return first
+    try:
+        startupz = await get(route, "/startupz", timeout=timeout)
+        if startupz is None or knows_startupz(startupz):
+            return judge(healthz, startupz, to=route.name)
+        readyz = await get(route, "/readyz", timeout=timeout)
+    except ChannelFailed:  # a gateway that stops between two questions: the next probe sees it
+        return first
+    return judge(healthz, startupz, readyz=readyz, to=route.name)
 
 
 async def _ask_gateway(link: Link, to: Endpoint, timeout: float) -> Judgement:
-    healthz = await get(link, to, "/healthz", timeout=timeout)
-    if judge(healthz, None, to=str(to)).failure:
-        return judge(healthz, None, to=str(to))
-    try:
-        startupz = await get(link, to, "/startupz", timeout=timeout)
-    except ChannelFailed:  # a gateway that stops between the two questions: the next probe sees it
-        startupz = None
-    return judge(healthz, startupz, to=str(to))
+    return await ask(LinkRoute(link, to), timeout=timeout)
 
 
 async def _ask_tcp(link: Link, to: Endpoint, timeout: float) -> Judgement:

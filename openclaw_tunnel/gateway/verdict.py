@@ -2,60 +2,133 @@
 
 The facts about the gateway's answers are those of OpenClaw 2026.3 to 2026.9: ``/healthz`` answers
 ``{"ok":true,"status":"live"}`` as JSON as soon as HTTP listens; ``/startupz`` (2026.9) answers 200
-``started``, or 503 ``starting`` or ``draining``, with the version; older gateways, like all of them for
-unknown paths, answer with the web page of the Control UI and status 200, which is no health at all.
+``started``, or 503 ``starting`` or ``draining``, with the version; ``/readyz`` (all) answers 503 and names
+``startup-sidecars`` or ``gateway-draining``, but also channels that do not work, which is no fault of the tunnel.
+For unknown paths a gateway answers with the web page of the Control UI and status 200, which is no health at all.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.status import Verdict
 from openclaw_tunnel.gateway.answer import Answer
+from openclaw_tunnel.gateway.frames import number, words
+from openclaw_tunnel.gateway.hello import MAX_PROTOCOL, MIN_PROTOCOL, Hello
 
 _LONGEST_VERSION = 64
+_DOING = {"starting": "is starting", "draining": "is shutting down"}
+_FAILING = {"startup-sidecars": "starting", "gateway-draining": "draining"}
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict, the gateway's version where it told, and the failure where the verdict is not good."""
+    """What is known of the gateway.
+
+    Attributes:
+        version: the gateway's, where it told.
+        failure: why the verdict is not good; None where it is.
+        expected_in: seconds until the gateway expects to be back, where it told.
+        uptime: seconds since it started, where it told.
+    """
 
     verdict: Verdict
     version: str | None = None
     failure: Failure | None = None
+    expected_in: float | None = None
+    uptime: float | None = None
 
 
-def judge(healthz: Answer | None, startupz: Answer | None, *, to: str) -> Judgement:
-    """Judge the answers to ``GET /healthz`` and ``GET /startupz``.
+def judge(healthz: Answer | None, startupz: Answer | None, *, to: str, readyz: Answer | None = None) -> Judgement:
+    """Judge the answers to ``GET /healthz`` and ``GET /startupz`` or, from an older gateway, ``GET /readyz``.
 
     Args:
         healthz: None where nothing came back in time.
         startupz: None where it was not asked or did not answer.
         to: the far end as ``host:port``, for the message.
+        readyz: likewise.
     """
     if healthz is None:
-        return Judgement(
-            Verdict.UNREACHABLE,
-            failure=Failure(Code.GATEWAY_UNREACHABLE, f"{to} accepts connections but does not answer"),
-        )
+        return unreachable(f"{to} accepts connections but does not answer")
     if not _is_live(healthz):
-        return Judgement(Verdict.NOT_A_GATEWAY, failure=Failure(Code.NOT_A_GATEWAY, _what_answered(healthz, to)))
-    told = _object(startupz)
+        return not_a_gateway(_what_answered(healthz, to))
+    told, ready = _object(startupz), _object(readyz)
     version = told.get("version")
     version = version[:_LONGEST_VERSION] if isinstance(version, str) and version.isprintable() else None
-    if startupz is not None and startupz.status == 503 and told.get("status") in ("starting", "draining"):
-        doing = "starting" if told["status"] == "starting" else "shutting down"
-        return Judgement(Verdict.STARTING, version, Failure(Code.GATEWAY_STARTING, f"the gateway on {to} is {doing}"))
-    return Judgement(Verdict.HEALTHY, version)
+    uptime = number(told.get("uptimeMs", ready.get("uptimeMs")), 0, 1e15)
+    uptime = None if uptime is None else uptime / 1000
+    doing = _starting(startupz, told.get("status")) or _unready(readyz, ready.get("failing"))
+    if doing:
+        return starting(f"the gateway on {to} {doing}", version=version, uptime=uptime)
+    return Judgement(Verdict.HEALTHY, version, uptime=uptime)
+
+
+def knows_startupz(startupz: Answer | None) -> bool:
+    """Whether the answer to ``GET /startupz`` is one: older gateways answer with a web page."""
+    return "status" in _object(startupz)
 
 
 def judge_channel(failure: Failure) -> Judgement:
-    """Judge a channel that would not open."""
-    verdict = Verdict.NOT_LISTENING if failure.code is Code.NOT_LISTENING else Verdict.UNREACHABLE
+    """Judge a channel, or a connection of our own, that would not open."""
+    if failure.code is Code.NOT_LISTENING:
+        return Judgement(Verdict.NOT_LISTENING, failure=failure)
+    if failure.code is Code.NOT_A_GATEWAY:
+        return Judgement(Verdict.NOT_A_GATEWAY, failure=failure)
     if failure.code is Code.TIMEOUT:
         failure = Failure(Code.GATEWAY_UNREACHABLE, failure.message, failure.facts)
-    return Judgement(verdict, failure=failure)
+    return Judgement(Verdict.UNREACHABLE, failure=failure)
+
+
+def judge_hello(hello: Hello, wanted: Sequence[str], *, to: str) -> Judgement:
+    """Judge what the gateway granted to a client that asked for the scopes ``wanted``."""
+    if not MIN_PROTOCOL <= hello.protocol <= MAX_PROTOCOL:
+        message = f"the gateway on {to} speaks protocol {hello.protocol}, which was not offered to it"
+        return Judgement(Verdict.PROTOCOL_MISMATCH, hello.version, Failure(Code.PROTOCOL_MISMATCH, message))
+    missing = [] if hello.scopes is None else [scope for scope in wanted if scope not in hello.scopes]
+    if missing:
+        return limited(missing[0], to=to, version=hello.version, uptime=hello.uptime)
+    return Judgement(Verdict.HEALTHY, hello.version, uptime=hello.uptime)
+
+
+def limited(scope: str, *, to: str, version: str | None = None, uptime: float | None = None) -> Judgement:
+    """The gateway lets these credentials in, but not do what takes ``scope``."""
+    message = f"the gateway on {to} accepts the credentials, but does not grant {scope}"
+    failure = Failure(Code.LIMITED_SCOPE, message, {"scope": scope})
+    return Judgement(Verdict.LIMITED_SCOPE, version, failure, uptime=uptime)
+
+
+def starting(
+    message: str, *, version: str | None = None, expected_in: float | None = None, uptime: float | None = None
+) -> Judgement:
+    """The gateway says that it will be ready soon."""
+    if expected_in is not None:
+        message += f", expected back in {expected_in:.1f} s"
+    return Judgement(Verdict.STARTING, version, Failure(Code.GATEWAY_STARTING, message), expected_in, uptime)
+
+
+def unreachable(message: str) -> Judgement:
+    """Something accepts connections there, and then nothing useful happens."""
+    return Judgement(Verdict.UNREACHABLE, failure=Failure(Code.GATEWAY_UNREACHABLE, message))
+
+
+def not_a_gateway(message: str) -> Judgement:
+    """Something else answers there."""
+    return Judgement(Verdict.NOT_A_GATEWAY, failure=Failure(Code.NOT_A_GATEWAY, message))
+
+
+def _starting(answer: Answer | None, status: object) -> str:
+    if answer is None or answer.status != 503 or not isinstance(status, str):
+        return ""
+    return _DOING.get(status, "")
+
+
+def _unready(answer: Answer | None, failing: object) -> str:
+    if answer is None or answer.status != 503 or not isinstance(failing, list):
+        return ""
+    reasons = [_FAILING[reason] for reason in failing[:16] if isinstance(reason, str) and reason in _FAILING]
+    return _DOING[reasons[0]] if reasons else ""
 
 
 def _is_live(answer: Answer) -> bool:
@@ -75,4 +148,8 @@ def _object(answer: Answer | None) -> dict[str, Any]:
 def _what_answered(answer: Answer, to: str) -> str:
     if answer.status == 0:
         return f"what answers on {to} does not speak HTTP"
+    told = _object(answer).get("error")
+    if answer.status == 403 and isinstance(told, dict) and told.get("type") == "proxy_attribution_required":
+        # the gateway refuses whatever a proxy on the way has marked with X-Forwarded-For and the like
+        return f"an HTTP proxy stands between here and the gateway on {to}: {words(told.get('message'))}"
     return f"a web server answers on {to}, but not as an OpenClaw gateway (GET /healthz: status {answer.status})"

@@ -13,6 +13,7 @@ from openclaw_tunnel.core.status import Verdict
 from openclaw_tunnel.gateway.answer import MAX_ANSWER
 from openclaw_tunnel.gateway.http import get
 from openclaw_tunnel.gateway.probe import probe
+from openclaw_tunnel.gateway.route import LinkRoute
 from support.aio import async_test
 from support.links import DirectLink
 
@@ -61,7 +62,7 @@ async def drip(path: bytes, writer: asyncio.StreamWriter) -> None:
 async def test_an_answer_is_complete_when_its_length_says_so() -> None:
     """The server keeps the connection open; nobody waits for its end."""
     async with server(live) as to:
-        answer = await get(DirectLink(), to, "/healthz", timeout=20)
+        answer = await get(LinkRoute(DirectLink(), to), "/healthz", timeout=20)
         assert answer is not None
         assert answer.body == b'{"ok":true,"status":"live"}'
 
@@ -69,13 +70,13 @@ async def test_an_answer_is_complete_when_its_length_says_so() -> None:
 @async_test
 async def test_silence_is_no_answer() -> None:
     async with server(silent) as to:
-        assert await get(DirectLink(), to, "/healthz", timeout=0.05) is None
+        assert await get(LinkRoute(DirectLink(), to), "/healthz", timeout=0.05) is None
 
 
 @async_test
 async def test_half_an_answer_is_what_it_is() -> None:
     async with server(drip) as to:
-        answer = await get(DirectLink(), to, "/healthz", timeout=0.05)
+        answer = await get(LinkRoute(DirectLink(), to), "/healthz", timeout=0.05)
         assert answer is not None
         assert (answer.status, answer.body) == (200, b"{")
 
@@ -83,7 +84,7 @@ async def test_half_an_answer_is_what_it_is() -> None:
 @async_test
 async def test_more_than_a_gateway_would_say_is_cut() -> None:
     async with server(endless) as to:
-        answer = await get(DirectLink(), to, "/healthz", timeout=20)
+        answer = await get(LinkRoute(DirectLink(), to), "/healthz", timeout=20)
         assert answer is not None
         assert len(answer.body) <= MAX_ANSWER
 

@@ -1,0 +1,211 @@
+"""Where the way to a gateway ends: its layers from the bottom up, each asked in turn, until one fails."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from openclaw_tunnel.core.failures import Failure
+from openclaw_tunnel.core.link import ChannelFailed
+from openclaw_tunnel.core.status import Verdict
+from openclaw_tunnel.gateway.client import CallRefused, Session, SessionFailed, connect
+from openclaw_tunnel.gateway.device import Device
+from openclaw_tunnel.gateway.hello import READ, Credentials, Hello
+from openclaw_tunnel.gateway.probe import ask
+from openclaw_tunnel.gateway.route import Route
+from openclaw_tunnel.gateway.verdict import Judgement, judge_channel, judge_hello
+
+LAYERS = ("channel", "http", "handshake", "credentials", "scopes")
+"""From the bottom up; the first is called ``tcp`` or ``tls`` where there is no SSH channel."""
+
+_READ_METHOD = "system-presence"
+"""A cheap method that takes ``operator.read``: asked where the gateway does not say which scopes it granted."""
+
+
+class Outcome(StrEnum):
+    """What became of a layer."""
+
+    OK = "ok"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer: its name, what became of it, milliseconds (None where it was skipped), and a sentence."""
+
+    name: str
+    outcome: Outcome
+    ms: float | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What an examination found.
+
+    Attributes:
+        layers: all of them, from the bottom up.
+        verdict: what it comes to.
+        version: the gateway's, where it told.
+        failure: what is wrong and what to do; None where all is well.
+        expected_in: seconds until the gateway expects to be back, or until trying again makes sense.
+        protocol: the version of the Gateway protocol that is spoken; None where it did not come to that.
+        scopes: what the credentials may do; None where that is not known.
+        boot_id: changes with every restart of the gateway; None where it is not known.
+    """
+
+    layers: tuple[Layer, ...]
+    verdict: Verdict
+    version: str | None = None
+    failure: Failure | None = None
+    expected_in: float | None = None
+    protocol: int | None = None
+    scopes: tuple[str, ...] | None = None
+    boot_id: str | None = None
+
+    @property
+    def ms(self) -> float:
+        """How long all of it took, in milliseconds."""
+        return round(sum(layer.ms or 0.0 for layer in self.layers), 1)
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that ``probe --json`` shows of the gateway; holds no secret."""
+        return {
+            "verdict": str(self.verdict),
+            "version": self.version,
+            "protocol": self.protocol,
+            "scopes": None if self.scopes is None else list(self.scopes),
+            "expected_in_s": self.expected_in,
+            "ms": self.ms,
+            "layers": [
+                {"name": layer.name, "outcome": str(layer.outcome), "ms": layer.ms, "text": layer.text}
+                for layer in self.layers
+            ],
+            "failure": self.failure.to_json() if self.failure else None,
+        }
+
+
+async def examine(
+    route: Route,
+    credentials: Credentials = Credentials(),  # noqa: B008  frozen
+    *,
+    scopes: tuple[str, ...] = (READ,),
+    device: Device | None = None,
+    timeout: float = 10.0,
+) -> Examination:
+    """Ask every layer between here and the gateway, from the bottom up; stop at the first that fails.
+
+    The credentials are tried once.
+
+    Args:
+        scopes: what is asked for, and has to be granted.
+        timeout: seconds for each layer.
+
+    Raises:
+        LinkLost: the SSH connection went away: that says nothing about the gateway.
+    """
+    book = _Book(route)
+    judgement = await _reach(route, book, timeout)
+    if judgement.failure is not None:
+        return book.close(judgement)
+    known = judgement
+    try:
+        async with connect(route, credentials, scopes=scopes, device=device, timeout=timeout) as session:
+            hello = session.hello
+            book.passed("handshake", f"protocol {hello.protocol}, OpenClaw {hello.version or 'of unknown version'}")
+            book.passed("credentials", _accepted(credentials, device))
+            judgement, granted = await _scopes(session, scopes, route.name, timeout)
+    except SessionFailed as failed:
+        if failed.stage == "credentials":
+            book.passed("handshake", "the gateway speaks the Gateway protocol")
+        return book.close(_with_version(failed.judgement, known.version))
+    if judgement.failure is None:
+        book.passed("scopes", ", ".join(granted) if granted is not None else "as asked for")
+    return book.close(_with_version(judgement, known.version), hello, granted)
+
+
+async def _reach(route: Route, book: "_Book", timeout: float) -> Judgement:
+    try:
+        channel = await route.open(asyncio.Protocol(), timeout=timeout)
+        channel.abort()
+    except ChannelFailed as error:
+        return judge_channel(error.failure)
+    book.passed(route.layer, f"{route.name} accepts connections")
+    try:
+        judgement = await ask(route, timeout=timeout)
+    except ChannelFailed as error:
+        return judge_channel(error.failure)
+    if judgement.failure is None:
+        book.passed("http", "it says that it is live and has started")
+    return judgement
+
+
+async def _scopes(
+    session: Session, wanted: tuple[str, ...], to: str, timeout: float
+) -> tuple[Judgement, tuple[str, ...] | None]:
+    """What the session may do, and what that means."""
+    hello = session.hello
+    judgement = judge_hello(hello, wanted, to=to)
+    if hello.scopes is not None or READ not in wanted:
+        return judgement, hello.scopes
+    try:
+        await session.call(_READ_METHOD, timeout=timeout)
+    except CallRefused as refused:
+        if refused.judgement.verdict is Verdict.LIMITED_SCOPE:
+            return refused.judgement, ()
+    except SessionFailed as failed:
+        return failed.judgement, None
+    return judgement, None
+
+
+class _Book:
+    """Keeps what was found of each layer, and how long it took."""
+
+    def __init__(self, route: Route) -> None:
+        self._names = (route.layer, *LAYERS[1:])
+        self._layers: list[Layer] = []
+        self._began = asyncio.get_running_loop().time()
+
+    def passed(self, name: str, text: str) -> None:
+        self._layers.append(Layer(name, Outcome.OK, self._lap(), text))
+
+    def close(
+        self, judgement: Judgement, hello: Hello | None = None, granted: tuple[str, ...] | None = None
+    ) -> Examination:
+        layers = [*self._layers]
+        failure = judgement.failure
+        if failure is not None:
+            layers.append(Layer(self._names[len(layers)], Outcome.FAILED, self._lap(), failure.message))
+            layers.extend(_skipped(self._names[len(layers) :]))
+        return Examination(
+            tuple(layers),
+            judgement.verdict,
+            judgement.version,
+            failure,
+            judgement.expected_in,
+            hello.protocol if hello else None,
+            granted,
+            hello.boot_id if hello else None,
+        )
+
+    def _lap(self) -> float:
+        now = asyncio.get_running_loop().time()
+        lap, self._began = now - self._began, now
+        return round(lap * 1000, 1)
+
+
+def _skipped(names: Iterable[str]) -> list[Layer]:
+    return [Layer(name, Outcome.SKIPPED, None, "not asked") for name in names]
+
+
+def _accepted(credentials: Credentials, device: Device | None) -> str:
+    sent = f"the {credentials.kind} is accepted" if credentials else "none were given, and none are wanted"
+    return f"{sent}; this device is known" if device else sent
+
+
+def _with_version(judgement: Judgement, version: str | None) -> Judgement:
+    if judgement.version is not None:
+        return judgement
+    return Judgement(judgement.verdict, version, judgement.failure, judgement.expected_in, judgement.uptime)
