@@ -3,19 +3,20 @@
 The rules of file selection and the schema are those of OpenClaw 2026.9.6.
 """
 
-import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from openclaw_tunnel.config.destination import parse_destination
-from openclaw_tunnel.config.sshtokens import home_of
+from openclaw_tunnel.config.openclawpaths import config_file, openclaw_home
 from openclaw_tunnel.config.text import Document, Section, load_document
 from openclaw_tunnel.errors import ConfigError, UsageError
 
+__all__ = ["OpenClawSettings", "config_file", "load_openclaw", "load_raw", "openclaw_home", "pick_settings"]
+
 _HINT = "check the file with: openclaw config validate"
-_UNSET = ("", "undefined", "null")
 _SCHEMES = ("ws", "wss", "http", "https")
 
 
@@ -43,49 +44,14 @@ class OpenClawSettings:
     remote_port: int | None = None
     transport: str = ""
     mode: str = ""
+    last_touched: str = ""
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def remote_url_port(self) -> int | None:
         """The port that stands in ``gateway.remote.url``; None where the scheme decides."""
         return urlsplit(self.remote_url).port if self.remote_url else None
-
-
-def config_file(env: Mapping[str, str], exists: Callable[[Path], bool] = Path.exists) -> Path:
-    """The file OpenClaw reads in this environment.
-
-    ``OPENCLAW_CONFIG_PATH``, else ``openclaw.json`` of ``OPENCLAW_STATE_DIR``, else of ``.openclaw`` in the home;
-    ``.clawdbot`` and ``clawdbot.json`` of earlier releases where the new names do not exist.
-    ``OPENCLAW_PROFILE`` alone moves nothing.
-    """
-    home = openclaw_home(env)
-    if path := _variable(env, "OPENCLAW_CONFIG_PATH"):
-        return _full(path, home)
-    if folder := _variable(env, "OPENCLAW_STATE_DIR"):
-        state = _full(folder, home)
-    else:
-        state, legacy = home / ".openclaw", home / ".clawdbot"
-        if not exists(state) and exists(legacy):
-            state = legacy
-    current, old = state / "openclaw.json", state / "clawdbot.json"
-    return old if not exists(current) and exists(old) else current
-
-
-def openclaw_home(env: Mapping[str, str]) -> Path:
-    """``OPENCLAW_HOME``, else ``HOME``, else the home of the password database; absolute."""
-    system = Path(_variable(env, "HOME") or home_of())
-    own = _variable(env, "OPENCLAW_HOME")
-    return _full(own, system) if own else Path(os.path.abspath(system))
-
-
-def _variable(env: Mapping[str, str], name: str) -> str:
-    value = env.get(name, "").strip()
-    return "" if value in _UNSET else value
-
-
-def _full(path: str, home: Path) -> Path:
-    if path == "~" or path.startswith("~/"):
-        path = str(home / path[2:])
-    return Path(os.path.abspath(path))
 
 
 def load_openclaw(env: Mapping[str, str]) -> OpenClawSettings:
@@ -96,7 +62,8 @@ def load_openclaw(env: Mapping[str, str]) -> OpenClawSettings:
     """
     path = config_file(env)
     document = load_raw(path)
-    return pick_settings(document, path) if document else OpenClawSettings(path)
+    settings = pick_settings(document, path) if document else OpenClawSettings(path)
+    return replace(settings, env=dict(env))
 
 
 def load_raw(path: Path) -> Document | None:
@@ -126,7 +93,15 @@ def pick_settings(document: Document, path: Path) -> OpenClawSettings:
         remote_port=remote.port("remotePort"),
         transport=remote.choice("transport", ("ssh", "direct")) or "",
         mode=gateway.choice("mode", ("local", "remote")) or "",
+        last_touched=_last_touched(document),
+        config=document.value,
     )
+
+
+def _last_touched(document: Document) -> str:
+    meta = document.value.get("meta")
+    version = meta.get("lastTouchedVersion") if isinstance(meta, dict) else None
+    return version if isinstance(version, str) else ""
 
 
 def _url(remote: Section) -> str:
