@@ -6,7 +6,7 @@
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -75,10 +75,11 @@ class Session:
         hello: what the gateway said.
     """
 
-    def __init__(self, route: Route, credential: str) -> None:
+    def __init__(self, route: Route, credential: str, on_challenge: Callable[[], None]) -> None:
         """Make one that is not connected; ``credential``: which kind is sent, for hints."""
         self.hello = Hello(0)
         self._to = route.name
+        self._on_challenge = on_challenge
         self._credential = credential
         self._websocket = WebSocket(route, self._message, self._ended, budget=HELLO_BUDGET)
         # Results of None: the connection has ended first.
@@ -220,6 +221,7 @@ class Session:
                 challenge = read_challenge(payload)
                 self._began = True
                 self._challenge.set_result(challenge)
+                self._on_challenge()
             case Event("shutdown", payload):
                 self._farewell = read_shutdown(payload)
             case Response(number):
@@ -275,6 +277,7 @@ async def connect(
     device: Device | None = None,
     timeout: float = 10.0,
     patient: bool = False,
+    on_challenge: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Session]:
     """Open a session and close it at the end of the block.
 
@@ -283,6 +286,7 @@ async def connect(
         device: identify as this device; None: as nobody in particular, which is enough with a token or password.
         timeout: seconds until the session is there.
         patient: wait, within ``timeout``, for a gateway that says that it is starting.
+        on_challenge: called when the far end has begun to speak the Gateway protocol.
 
     Raises:
         SessionFailed: there is none.
@@ -291,7 +295,7 @@ async def connect(
     loop = asyncio.get_running_loop()
     end = loop.time() + timeout
     while True:
-        session = Session(route, credentials.kind)
+        session = Session(route, credentials.kind, on_challenge)
         try:
             await session.open(credentials, scopes, device, end)
             break

@@ -63,7 +63,7 @@ class Device:
         return {
             "id": self.id,
             "publicKey": _base64url(self.public_key),
-            "signature": _base64url(self.key.sign(text.encode())),
+            "signature": _base64url(self.key.sign(text.encode(errors="surrogatepass"))),
             "signedAt": signed_at,
             "nonce": challenge.nonce,
         }

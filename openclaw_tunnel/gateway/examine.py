@@ -110,9 +110,11 @@ async def examine(
     judgement = await _reach(route, book, timeout)
     if judgement.failure is not None:
         return book.close(judgement)
-    known = judgement
+    version, hello, granted = judgement.version, None, None
     try:
-        async with connect(route, credentials, scopes=scopes, device=device, timeout=timeout) as session:
+        async with connect(
+            route, credentials, scopes=scopes, device=device, timeout=timeout, on_challenge=book.mark
+        ) as session:
             hello = session.hello
             book.passed("handshake", f"protocol {hello.protocol}, OpenClaw {hello.version or 'of unknown version'}")
             book.passed("credentials", _accepted(credentials, device))
@@ -120,21 +122,40 @@ async def examine(
     except SessionFailed as failed:
         if failed.stage == "credentials":
             book.passed("handshake", "the gateway speaks the Gateway protocol")
-        return book.close(_with_version(failed.judgement, known.version))
+        judgement = failed.judgement
     if judgement.failure is None:
         book.passed("scopes", ", ".join(granted) if granted is not None else "as asked for")
-    return book.close(_with_version(judgement, known.version), hello, granted)
+    return book.close(_with_version(judgement, version), hello, granted)
+
+
+async def try_credentials(
+    route: Route,
+    credentials: Credentials,
+    *,
+    scopes: tuple[str, ...] = (READ,),
+    device: Device | None = None,
+    timeout: float = 10.0,
+) -> Judgement:
+    """Try the credentials once: what :func:`examine` finds above HTTP, as one judgement.
+
+    Raises:
+        LinkLost: the SSH connection went away.
+    """
+    try:
+        async with connect(route, credentials, scopes=scopes, device=device, timeout=timeout) as session:
+            judgement, _ = await _scopes(session, scopes, route.name, timeout)
+            return judgement
+    except SessionFailed as failed:
+        return failed.judgement
 
 
 async def _reach(route: Route, book: "_Book", timeout: float) -> Judgement:
+    def opened() -> None:
+        if book.is_empty:
+            book.passed(route.layer, f"{route.name} accepts connections")
+
     try:
-        channel = await route.open(asyncio.Protocol(), timeout=timeout)
-        channel.abort()
-    except ChannelFailed as error:
-        return judge_channel(error.failure)
-    book.passed(route.layer, f"{route.name} accepts connections")
-    try:
-        judgement = await ask(route, timeout=timeout)
+        judgement = await ask(route, timeout=timeout, on_open=opened)
     except ChannelFailed as error:
         return judge_channel(error.failure)
     if judgement.failure is None:
@@ -167,9 +188,19 @@ class _Book:
         self._names = (route.layer, *LAYERS[1:])
         self._layers: list[Layer] = []
         self._began = asyncio.get_running_loop().time()
+        self._marked: float | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._layers
+
+    def mark(self) -> None:
+        """What has been going on ends here, though only what follows tells whether it went well."""
+        self._marked = self._lap()
 
     def passed(self, name: str, text: str) -> None:
-        self._layers.append(Layer(name, Outcome.OK, self._lap(), text))
+        ms, self._marked = self._marked, None
+        self._layers.append(Layer(name, Outcome.OK, self._lap() if ms is None else ms, text))
 
     def close(
         self, judgement: Judgement, hello: Hello | None = None, granted: tuple[str, ...] | None = None
@@ -177,7 +208,8 @@ class _Book:
         layers = [*self._layers]
         failure = judgement.failure
         if failure is not None:
-            layers.append(Layer(self._names[len(layers)], Outcome.FAILED, self._lap(), failure.message))
+            ms = round(self._lap() + (self._marked or 0.0), 1)
+            layers.append(Layer(self._names[len(layers)], Outcome.FAILED, ms, failure.message))
             layers.extend(_skipped(self._names[len(layers) :]))
         return Examination(
             tuple(layers),

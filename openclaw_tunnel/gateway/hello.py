@@ -85,7 +85,7 @@ class Hello:
     version: str | None = None
     boot_id: str | None = None
     scopes: tuple[str, ...] | None = None
-    methods: tuple[str, ...] = ()
+    methods: tuple[str, ...] = field(default=(), repr=False)
     max_payload: int = MAX_PAYLOAD
     tick: float = 30.0
     uptime: float | None = None

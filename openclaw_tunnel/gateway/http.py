@@ -4,6 +4,7 @@ The request asks the server to close; the answer counts as complete when its len
 """
 
 import asyncio
+from collections.abc import Callable
 
 from openclaw_tunnel.gateway.answer import MAX_ANSWER, Answer, parse
 from openclaw_tunnel.gateway.route import Route
@@ -29,11 +30,12 @@ class _Collector(asyncio.Protocol):
         self.done.set()
 
 
-async def get(route: Route, path: str, *, timeout: float) -> Answer | None:
+async def get(route: Route, path: str, *, timeout: float, on_open: Callable[[], None] = lambda: None) -> Answer | None:
     """Send ``GET path`` over ``route``.
 
     Args:
         timeout: seconds for all of it, opening the channel included.
+        on_open: called when the route is open.
 
     Returns:
         The answer; None where the channel opened and nothing came back in time.
@@ -45,6 +47,7 @@ async def get(route: Route, path: str, *, timeout: float) -> Answer | None:
     loop = asyncio.get_running_loop()
     began = loop.time()
     channel = await route.open(collector, timeout=timeout)
+    on_open()
     try:
         channel.write(
             f"GET {path} HTTP/1.1\r\nHost: {route.host}\r\n"

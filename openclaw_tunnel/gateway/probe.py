@@ -1,6 +1,7 @@
 """Asks the gateway how it is, over a channel of its own: no local port is needed."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from openclaw_tunnel.config.model import Endpoint, Probe
@@ -47,16 +48,17 @@ async def probe(link: Link, kind: Probe, to: Endpoint, *, timeout: float) -> Pro
     )
 
 
-async def ask(route: Route, *, timeout: float) -> Judgement:
+async def ask(route: Route, *, timeout: float, on_open: Callable[[], None] = lambda: None) -> Judgement:
     """Ask ``/healthz``, then ``/startupz`` or, of a gateway that has none, ``/readyz``.
 
     Args:
         timeout: seconds for each question.
+        on_open: called when the way to the gateway is open, before the first question is asked.
 
     Raises:
         ChannelFailed, LinkLost: as ``Route.open``, on the first question.
     """
-    healthz = await get(route, "/healthz", timeout=timeout)
+    healthz = await get(route, "/healthz", timeout=timeout, on_open=on_open)
     first = judge(healthz, None, to=route.name)
     if first.failure:
         return first
