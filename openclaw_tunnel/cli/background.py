@@ -14,12 +14,21 @@ import click
 import openclaw_tunnel
 from openclaw_tunnel.cli.output import print_error
 from openclaw_tunnel.cli.tunnels import Deadline, client_of
-from openclaw_tunnel.config.paths import Paths, ensure_private_dir
+from openclaw_tunnel.config.paths import Paths, absolute_path, ensure_private_dir
 from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, TunnelError
 
 START_DEADLINE = 15.0
 LOST_RACE = 2.0
 """Seconds that another daemon, to which ours lost the race for the lock, gets to open its socket."""
+
+_PATHS = (
+    "OPENCLAW_TUNNEL_HOME",
+    "OPENCLAW_TUNNEL_SSH_CONFIG",
+    "OPENCLAW_HOME",
+    "OPENCLAW_STATE_DIR",
+    "OPENCLAW_CONFIG_PATH",
+)
+"""Variables that name a file or a folder, maybe relative to the folder we were started in."""
 
 _STEP = 0.02
 _TAIL = 2000
@@ -59,11 +68,17 @@ def ensure_daemon(paths: Paths) -> None:
 def child_environment(env: Mapping[str, str], package: Path, known: list[str]) -> dict[str, str]:
     """The environment of the daemon: ours, and the way to this package where Python would not find it alone.
 
+    The daemon works in ``/``, so paths relative to the current folder become absolute.
+
     Args:
         package: the folder that holds the package.
         known: folders in which Python looks by itself, whatever the working directory is.
     """
     changed = dict(env)
+    for name in _PATHS:
+        value = env.get(name, "")
+        if value and value != "none" and not value.startswith("~"):  # -F none: no ssh_config; ~: expanded by the reader
+            changed[name] = absolute_path(value, name)
     if str(package) not in known:
         changed["PYTHONPATH"] = os.pathsep.join(filter(None, [str(package), env.get("PYTHONPATH", "")]))
     return changed

@@ -1,9 +1,9 @@
 """The options of ``up``, as they travel from the command line to the daemon."""
 
-import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from openclaw_tunnel.config.paths import absolute_path
 from openclaw_tunnel.config.sshtokens import expand_home
 
 _NO_FILE = "none"  # -F none: no ssh_config at all
@@ -54,9 +54,9 @@ def absolute(path: str | None, option: str) -> str | None:
     """``path`` with ``~`` expanded and made absolute from the current folder; ``option`` is for the error.
 
     Raises:
-        ConfigError: it begins with ``~user`` and there is no such user.
+        ConfigError: it begins with ``~user`` and there is no such user; or it is relative to a folder that was removed.
     """
-    return os.path.abspath(expand_home(path, option)) if path else None
+    return absolute_path(expand_home(path, option), option) if path else None
 
 
 def absolute_config(path: str | None, option: str) -> str | None:

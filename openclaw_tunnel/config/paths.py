@@ -50,7 +50,7 @@ class Paths:
         path; the same for every process, and refused by ``ensure_private_dir`` if somebody else made it.
         """
         if home := env.get(HOME_VARIABLE, ""):
-            one = Path(os.path.abspath(home))
+            one = Path(absolute_path(home, HOME_VARIABLE))
             folders = Folders(one, one, one, one)
         else:
             folders = _mac_folders() if platform == "darwin" else xdg_folders(env)
@@ -64,6 +64,21 @@ class Paths:
             log_dir=folders.log,
             log_file=folders.log / f"{APP}.log",
         )
+
+
+def absolute_path(path: str, source: str) -> str:
+    """``path``, made absolute from the current folder; ``source`` (an option, a variable) is for the error.
+
+    Raises:
+        ConfigError: it is relative, and the current folder was removed.
+    """
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{source}: {path} is relative to the current folder, which no longer exists",
+            hint="change to a folder that exists, or give the path from / on",
+        ) from None
 
 
 def ensure_private_dir(path: str | os.PathLike[str]) -> None:

@@ -1,11 +1,13 @@
 """Starting the daemon: its environment, and what is said when it does not come up."""
 
+import os
 from pathlib import Path
 
 from openclaw_tunnel.cli.background import child_environment
 from openclaw_tunnel.config.paths import Paths
 from openclaw_tunnel.control.lock import DaemonLock
 from support.cli import Cli, environment
+from support.waiting import free_port
 
 
 def test_an_installed_package_needs_no_help() -> None:
@@ -16,6 +18,19 @@ def test_an_installed_package_needs_no_help() -> None:
 def test_a_checkout_is_put_on_the_path_before_what_is_there() -> None:
     assert child_environment({}, Path("/src"), ["/site"]) == {"PYTHONPATH": "/src"}
     assert child_environment({"PYTHONPATH": "/x"}, Path("/src"), []) == {"PYTHONPATH": "/src:/x"}
+
+
+def test_paths_mean_the_same_in_the_folder_of_the_daemon() -> None:
+    env = {"OPENCLAW_TUNNEL_HOME": "mine", "OPENCLAW_STATE_DIR": "~/s", "OPENCLAW_TUNNEL_SSH_CONFIG": "none"}
+    changed = child_environment(env, Path("/site"), ["/site"])
+    assert changed == {**env, "OPENCLAW_TUNNEL_HOME": os.path.abspath("mine")}
+
+
+def test_a_relative_home_is_one_and_the_same_for_command_and_daemon(cli: Cli) -> None:
+    relative = {"OPENCLAW_TUNNEL_HOME": "rel"}  # commands of these tests run in cli.home
+    assert cli("up", "-d", "me@127.0.0.1:1", "-p", str(free_port()), env=relative).exit_code == 20
+    assert cli("status", env=relative).exit_code == 1
+    assert cli("down", env=relative).exit_code == 0
 
 
 def test_a_lock_whose_holder_does_not_answer(cli: Cli) -> None:

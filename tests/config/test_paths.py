@@ -36,6 +36,17 @@ def test_a_relative_folder_starts_here(tmp_path: Path, in_folder: Callable[[Path
     assert Paths.from_env({"OPENCLAW_TUNNEL_HOME": "x/../y"}).state_dir == tmp_path / "y"
 
 
+def test_a_relative_folder_needs_a_current_one(tmp_path: Path, in_folder: Callable[[Path], None]) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    in_folder(gone)
+    gone.rmdir()
+    with pytest.raises(ConfigError) as error:
+        Paths.from_env({"OPENCLAW_TUNNEL_HOME": "x"})
+    assert error.value.message == ("OPENCLAW_TUNNEL_HOME: x is relative to the current folder, which no longer exists")
+    assert Paths.from_env({"OPENCLAW_TUNNEL_HOME": "/x"}).state_dir == Path("/x")
+
+
 def test_longest_socket_path_that_is_taken_as_it_is() -> None:
     fits = "/" + "x" * (100 - len("//control.sock"))
     assert len(os.fsencode(Paths.from_env({"OPENCLAW_TUNNEL_HOME": fits}).socket_path)) == 100
