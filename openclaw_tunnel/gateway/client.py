@@ -128,7 +128,7 @@ class Session:
         return self._judge_end()
 
     async def close(self) -> None:
-        """End the session; at most about a second. Idempotent."""
+        """End the session; under a second, whatever the far end does. Idempotent."""
         if self._watchdog is not None:
             self._watchdog.cancel()
         await self._websocket.close()

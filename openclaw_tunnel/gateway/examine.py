@@ -119,6 +119,7 @@ async def examine(
             book.passed("handshake", f"protocol {hello.protocol}, OpenClaw {hello.version or 'of unknown version'}")
             book.passed("credentials", _accepted(credentials, device))
             judgement, granted = await _scopes(session, scopes, route.name, timeout)
+            book.mark()  # saying goodbye is no layer
     except SessionFailed as failed:
         if failed.stage == "credentials":
             book.passed("handshake", "the gateway speaks the Gateway protocol")

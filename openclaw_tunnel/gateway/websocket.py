@@ -22,7 +22,7 @@ from openclaw_tunnel.gateway.route import Route
 MAX_MESSAGE = 26 << 20
 """Bytes of the biggest message: the gateway's own limit for payloads, and some for what is around them."""
 
-_GOODBYE = 0.5
+_GOODBYE = 0.25
 """Seconds for the far end to answer our close, and then to end the connection."""
 
 # The library logs whole frames at DEBUG, tokens included: it gets a logger that is never on.
@@ -125,7 +125,7 @@ class WebSocket(asyncio.Protocol):
         self._end(Closed(code, reason, ours=True))
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """End the connection: in order, where the far end goes along within half a second. Idempotent."""
+        """End the connection: in order, where the far end goes along quickly. Idempotent."""
         if self._channel is None:
             return
         try:

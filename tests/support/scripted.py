@@ -1,4 +1,4 @@
-"""A gateway that follows a script: HTTP answers, the challenge, an answer to connect, an end. For tests of the client."""
+"""A gateway that follows a script: HTTP answers, challenge, answer to connect, end. For tests of the client."""
 
 import asyncio
 import json
