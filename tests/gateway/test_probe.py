@@ -1,6 +1,7 @@
 """One GET over a link, against servers that behave and servers that do not."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -26,9 +27,10 @@ async def server(say: Say) -> AsyncIterator[Endpoint]:
     """A server that calls ``say`` with the request's path and stays open until the client leaves."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        await say(head.split()[1], writer)
-        await reader.read()
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):  # a client may leave at any time
+            head = await reader.readuntil(b"\r\n\r\n")
+            await say(head.split()[1], writer)
+            await reader.read()
         writer.close()
 
     running = await asyncio.start_server(serve, "127.0.0.1", 0)
