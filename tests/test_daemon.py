@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -160,10 +161,43 @@ async def test_a_port_that_is_taken_is_refused_and_leaves_no_tunnel() -> None:
     async with running() as rig:
         first = make_spec("a")
         await rig.up(first)
-        with pytest.raises(RequestRefused, match="is in use by pid") as caught:
-            await rig.up(make_spec("b", forwards=first.forwards))
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            taken = Forward(Endpoint("127.0.0.1", other.getsockname()[1]), Endpoint("127.0.0.1", 9))
+            with pytest.raises(RequestRefused, match="is in use by pid") as caught:
+                await rig.up(make_spec("b", forwards=(taken,)))
         assert caught.value.exit_code is ExitCode.LOCAL_PORT
+        with pytest.raises(RequestRefused, match=f"{first.main.listen} is in use by tunnel a") as ours:
+            await rig.up(make_spec("b", forwards=first.forwards))
+        assert ours.value.exit_code is ExitCode.LOCAL_PORT
+        assert ours.value.hint.startswith("close it: openclaw-tunnel down a, or ")
         assert [t["name"] for t in (await rig.ask("status"))["tunnels"]] == ["a"]
+
+
+@async_test
+async def test_two_close_the_same_tunnel_at_the_same_time() -> None:
+    async with running() as rig:
+        await rig.up(make_spec("a"))
+        await rig.up(make_spec("b"))
+        answers = await asyncio.gather(*(rig.daemon.handle("down", {"name": "a"}, print) for _ in range(3)))
+        assert answers == [{"closed": ["a"]}] * 3
+        assert not rig.daemon.ending.done()
+
+
+@async_test
+async def test_a_daemon_that_closes_takes_no_more_tunnels() -> None:
+    """Else they would be closed a moment after their user was told that they are up."""
+    async with running() as rig:
+        await rig.up(make_spec("a"))
+        closing = asyncio.gather(
+            rig.daemon.handle("down", {"name": "a"}, print),
+            rig.daemon.handle("up", {"spec": make_spec("b").to_json()}, print),
+            return_exceptions=True,
+        )
+        closed, refused = await closing
+        assert closed == {"closed": ["a"]}
+        assert isinstance(refused, RequestRefused)
+        assert refused.exit_code is ExitCode.NOT_RUNNING
+        assert rig.daemon.supervisor("b") is None
 
 
 @async_test
@@ -202,6 +236,8 @@ async def test_what_is_no_tunnel_and_what_is_no_method() -> None:
     async with running() as rig:
         with pytest.raises(RequestRefused, match="not a tunnel"):
             await rig.ask("up", spec={"name": "x"})
+        with pytest.raises(RequestRefused, match="no tunnel named"):
+            await rig.ask("down", name=["x"])
         with pytest.raises(RequestRefused, match="does not know"):
             await rig.ask("dance")
         open_to_all = make_spec().to_json()

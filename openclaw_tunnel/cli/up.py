@@ -12,7 +12,7 @@ import click
 from openclaw_tunnel.cli import output, view
 from openclaw_tunnel.cli.background import ensure_daemon
 from openclaw_tunnel.cli.control import show_outcome
-from openclaw_tunnel.cli.tunnels import client_of, failure_of, settle, watch
+from openclaw_tunnel.cli.tunnels import Deadline, client_of, failure_of, settle, watch
 from openclaw_tunnel.config.model import DEFAULT_NAME
 from openclaw_tunnel.config.paths import Paths, ensure_private_dir
 from openclaw_tunnel.config.resolve import NoDestination, Resolved, UpOptions, resolve
@@ -29,6 +29,8 @@ PATIENCE = 15.0
 
 AGAIN_DEADLINE = 25.0
 """The same where the connect deadline is only the daemon's to know."""
+
+_STEP = 0.05
 
 _PORT = click.IntRange(1, 65535)
 
@@ -63,10 +65,7 @@ def up(detach: bool, forwards: tuple[str, ...], **given: Any) -> int:
     for forward in resolved.spec.forwards:
         if not forward.listen.is_local_only:
             output.warn(f"other computers can reach {forward.listen}: whoever does talks to the gateway")
-    if detach:
-        ensure_daemon(paths)
-        return _detached(client_of(paths), options, resolved)
-    return _foreground(paths, options, resolved)
+    return _detached(paths, options, resolved) if detach else _foreground(paths, options, resolved)
 
 
 def _again(client: ControlClient, name: str, nowhere: NoDestination) -> int:
@@ -82,8 +81,11 @@ def _again(client: ControlClient, name: str, nowhere: NoDestination) -> int:
     return ExitCode.OK
 
 
-def _detached(client: ControlClient, options: UpOptions, resolved: Resolved) -> int:
-    answer = _ask_up(client, options, resolved)
+def _detached(paths: Paths, options: UpOptions, resolved: Resolved) -> int:
+    return _show_detached(client_of(paths), _ask_up(paths, options, resolved), resolved)
+
+
+def _show_detached(client: ControlClient, answer: dict[str, Any], resolved: Resolved) -> int:
     tunnel = Snapshot.from_json(answer["snapshot"])
     if tunnel.state is not State.UP:
         policy = resolved.spec.policy
@@ -94,23 +96,31 @@ def _detached(client: ControlClient, options: UpOptions, resolved: Resolved) -> 
     return ExitCode.OK
 
 
-def _ask_up(client: ControlClient, options: UpOptions, resolved: Resolved) -> dict[str, Any]:
-    answer = client.call("up", {"spec": resolved.spec.to_json(), "options": options.to_json()})
-    if answer.get("note"):
-        output.note(answer["note"])
-    return answer
+def _ask_up(paths: Paths, options: UpOptions, resolved: Resolved) -> dict[str, Any]:
+    """Ask the daemon for the tunnel; one that is just closing is waited for, and the next one asked."""
+    deadline = Deadline(PATIENCE)
+    while True:
+        ensure_daemon(paths)
+        try:
+            answer = client_of(paths).call("up", {"spec": resolved.spec.to_json(), "options": options.to_json()})
+        except TunnelError as error:
+            if error.exit_code is not ExitCode.NOT_RUNNING or not deadline.left:
+                raise
+            time.sleep(_STEP)
+            continue
+        if answer.get("note"):
+            output.note(answer["note"])
+        return answer
 
 
 def _foreground(paths: Paths, options: UpOptions, resolved: Resolved) -> int:
-    client = client_of(paths)
     try:
-        client.call("ping")
+        client_of(paths).call("ping")
     except DaemonUnreachable:
         code = _be_the_daemon(paths, options, resolved)
         if code is not None:
             return code
-        ensure_daemon(paths)  # the other process has the lock: wait for its socket
-    return _join(client, options, resolved)
+    return _join(paths, options, resolved)
 
 
 def _be_the_daemon(paths: Paths, options: UpOptions, resolved: Resolved) -> int | None:
@@ -135,11 +145,12 @@ def _be_the_daemon(paths: Paths, options: UpOptions, resolved: Resolved) -> int 
             return None
 
 
-def _join(client: ControlClient, options: UpOptions, resolved: Resolved) -> int:
+def _join(paths: Paths, options: UpOptions, resolved: Resolved) -> int:
     """Let the daemon that runs hold the tunnel, show it, and close it on Ctrl-C."""
-    answer = _ask_up(client, options, resolved)
+    client = client_of(paths)
+    answer = _ask_up(paths, options, resolved)
     if not answer["started"]:
-        return _detached(client, options, resolved)
+        return _show_detached(client, answer, resolved)
     name = resolved.spec.name
     try:
         with Progress() as progress:

@@ -15,7 +15,7 @@ from openclaw_tunnel.config.resolve import UpOptions
 from openclaw_tunnel.control.lock import DaemonLock
 from openclaw_tunnel.control.server import ControlServer
 from openclaw_tunnel.core.states import State
-from openclaw_tunnel.daemon.tunnels import Daemon, MakeConnector, refusal
+from openclaw_tunnel.daemon.tunnels import Daemon, DaemonCloses, MakeConnector, refusal
 from openclaw_tunnel.errors import ExitCode
 
 logger = logging.getLogger(__name__)
@@ -92,7 +92,8 @@ async def serve(
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, daemon.on_signal, number)
         if first is not None:
-            await daemon.up(first, options)
+            with contextlib.suppress(DaemonCloses):  # interrupted that early
+                await daemon.up(first, options)
         else:
             loop.call_later(IDLE, daemon.end_if_idle)
         code = await daemon.ending

@@ -14,7 +14,7 @@ from openclaw_tunnel.config.paths import Paths
 from openclaw_tunnel.config.resolve import UpOptions, resolve
 from openclaw_tunnel.control.messages import unknown_method
 from openclaw_tunnel.core import events as ev
-from openclaw_tunnel.core.failures import Failure
+from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import Connector
 from openclaw_tunnel.core.states import LINK_STATES
 from openclaw_tunnel.core.status import DaemonInfo, report
@@ -28,6 +28,13 @@ logger = logging.getLogger(__name__)
 
 Emit = Callable[[dict[str, Any]], None]
 MakeConnector = Callable[[TunnelSpec], Connector]
+
+
+class DaemonCloses(RequestRefused):
+    """The daemon has begun to end and takes no more tunnels: the command line starts the next one."""
+
+    def __init__(self) -> None:
+        super().__init__("the daemon is just closing", hint="give the command again", exit_code=ExitCode.NOT_RUNNING)
 
 
 @dataclass(slots=True)
@@ -85,7 +92,7 @@ class Daemon:
             case "watch":
                 return await self._watch(self._named(params), emit)
             case "down":
-                return {"closed": await self.down(list(self._tunnels) if params.get("all") else [self._named(params)])}
+                return {"closed": await self.down(None if params.get("all") else [self._named(params)])}
             case "restart":
                 self._tunnels[self._named(params)].supervisor.post(ev.RestartRequested())
                 return {}
@@ -112,8 +119,11 @@ class Daemon:
 
         Raises:
             RequestRefused: a tunnel of that name leads elsewhere, or a local port cannot be had.
+            DaemonCloses: this daemon is at its end; the next one can have the tunnel.
         """
         async with self._turn:
+            if self.ending.done():
+                raise DaemonCloses
             old = self._tunnels.get(spec.name)
             if old is not None:
                 same = old.supervisor.spec == spec
@@ -123,10 +133,14 @@ class Daemon:
             await self._start(spec, options)
             return True, ""
 
-    async def down(self, names: list[str]) -> list[str]:
-        """Close tunnels; the daemon ends with its last one."""
+    async def down(self, names: list[str] | None) -> list[str]:
+        """Close tunnels (None: all of them); those that are closed already are no error. Returns the names.
+
+        The daemon ends with its last tunnel.
+        """
         async with self._turn:
-            await self._close(names)
+            names = list(self._tunnels) if names is None else names
+            await self._close([name for name in names if name in self._tunnels])
             if not self._tunnels:
                 self.end(ExitCode.OK)
         return names
@@ -194,9 +208,22 @@ class Daemon:
         try:
             await supervisor.start()
         except BindFailed as error:
-            raise refusal(error.failure) from error
+            raise self._in_our_way(spec, error.failure) or refusal(error.failure) from error
         self._tunnels[spec.name] = _Tunnel(supervisor, options)
         self._note_change()
+
+    def _in_our_way(self, spec: TunnelSpec, failure: Failure) -> RequestRefused | None:
+        """The refusal where another tunnel of this daemon has the port."""
+        wanted = {forward.listen for forward in spec.forwards}
+        for name, other in self._tunnels.items():
+            for forward in other.supervisor.spec.forwards:
+                if failure.code is Code.PORT_IN_USE and forward.listen in wanted:
+                    return RequestRefused(
+                        f"local port {forward.listen} is in use by tunnel {name}",
+                        hint=f"close it: openclaw-tunnel down {name}, or choose another local port: -p PORT",
+                        exit_code=failure.exit_code,
+                    )
+        return None
 
     async def _close(self, names: list[str]) -> None:
         closing = [self._tunnels[name].supervisor for name in names]
@@ -224,13 +251,13 @@ class Daemon:
 
     def _named(self, params: dict[str, Any]) -> str:
         name = params.get("name")
-        if name not in self._tunnels:
+        if not isinstance(name, str) or name not in self._tunnels:
             raise RequestRefused(
                 f"no tunnel named {name} is running",
                 hint=f"running: {', '.join(sorted(self._tunnels)) or 'none'}",
                 exit_code=ExitCode.NOT_RUNNING,
             )
-        return str(name)
+        return name
 
     async def _watch(self, name: str, emit: Emit) -> dict[str, Any]:
         while (tunnel := self._tunnels.get(name)) is not None:
