@@ -142,6 +142,11 @@ class Supervisor:
         """What the present state is about."""
         return self._machine.failure
 
+    @property
+    def link(self) -> Link | None:
+        """The live SSH connection; None where there is none at this moment."""
+        return self._link if self._machine.state in LINK_STATES else None
+
     def snapshot(self) -> Snapshot:
         """Everything there is to show, at this moment."""
         machine, spec = self._machine, self.spec

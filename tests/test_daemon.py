@@ -145,6 +145,18 @@ async def test_up_again_after_a_failure_tries_again() -> None:
 
 
 @async_test
+async def test_retry_wakes_what_failed_and_leaves_the_rest_alone() -> None:
+    async with running(UNKNOWN_KEY) as rig:
+        await rig.up(make_spec("failed"))
+        await rig.up(make_spec("well"))
+        await rig.reaches("failed", State.FAILED)
+        await rig.reaches("well", State.UP)
+        assert await rig.ask("retry") == {}
+        await rig.reaches("failed", State.UP)
+        assert rig.connectors["well"][0].dials == 1
+
+
+@async_test
 async def test_up_with_corrected_settings_replaces_what_failed() -> None:
     async with running(UNKNOWN_KEY) as rig:
         wrong = make_spec(target="wrong")

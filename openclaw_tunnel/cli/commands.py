@@ -32,6 +32,11 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "down": Entry("control", "down", "[NAME]", "close (--all)"),
         "logs": Entry("logs", "logs", "[NAME]", "what happened (-f follows)"),
     },
+    "The gateway, through the tunnel": {
+        "health": Entry("gateway", "health", "", "the gateway's own health (--json)"),
+        "probe": Entry("gateway", "probe", "", "which layer fails? what may these credentials do? (--json)"),
+        "call": Entry("gateway", "call", "METHOD", "any gateway method (--params JSON)"),
+    },
     "Set up": {
         "trust": Entry("trust", "trust", "HOST", "show a host's key and remember it"),
         "demo": Entry("demo", "demo", "", "see it work without any remote host, outage and recovery included"),

@@ -23,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code of the command line contract. Nothing but SystemExit is ever raised.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _open_closed_streams()
     try:
         return _run(arguments)
     except TunnelError as error:
@@ -83,6 +84,16 @@ def _log_entry(traceback: str) -> str:
 
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     return f"{stamp} ERROR a command failed\n" + "".join(f"  {line}\n" for line in traceback.splitlines())
+
+
+def _open_closed_streams() -> None:
+    """Give the null device to a stream that was closed (``status >&-``): the exit code is an answer, too.
+
+    Also, a file or socket opened later would take the free number, and get what is written to that stream.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  as long as the process
 
 
 def _silence_stdout() -> None:

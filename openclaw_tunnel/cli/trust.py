@@ -1,6 +1,7 @@
 """``trust``: show a host's key and remember it."""
 
 import asyncio
+import contextlib
 import os
 import re
 import sys
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from openclaw_tunnel.cli import output
+from openclaw_tunnel.cli.tunnels import client_of
 from openclaw_tunnel.errors import ExitCode, TunnelError, UsageError
 
 if TYPE_CHECKING:
@@ -48,7 +50,14 @@ def trust(target: str, ssh_config: str, port: int | None, fingerprint: str, repl
         raise TunnelError("the key is not remembered", exit_code=ExitCode.NO)
     remember(found, replace=replace)
     output.say("remembered")
+    _let_tunnels_try_again()
     return ExitCode.OK
+
+
+def _let_tunnels_try_again() -> None:
+    """A tunnel that failed for want of this key need not wait for its next look at the file."""
+    with contextlib.suppress(TunnelError):  # mostly there is no daemon; one that hangs looks at the file later
+        client_of().call("retry", timeout=2.0)
 
 
 def _check(found: "Found", fingerprint: str, replace: bool) -> bool:

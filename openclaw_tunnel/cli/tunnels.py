@@ -113,8 +113,8 @@ def goes_on(tunnel: Snapshot) -> str:
     """What the tunnel does by itself after a command that wanted it up gave up."""
     if tunnel.state is State.FAILED:
         return (
-            f"{tunnel.name} tries again when one of its files changes (ssh config, known_hosts, key); "
-            f"give it up: openclaw-tunnel down {tunnel.name}"
+            f"{tunnel.name} tries again when one of its files changes (ssh config, known_hosts, key), and on: "
+            f"openclaw-tunnel restart {tunnel.name}; give it up: openclaw-tunnel down {tunnel.name}"
         )
     return (
         f"{tunnel.name} goes on trying in the background; watch it: openclaw-tunnel status {tunnel.name}, "

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from openclaw_tunnel.config.contracts import AUTO, CONTRACT_CHOICES
 from openclaw_tunnel.config.destination import parse_destination
 from openclaw_tunnel.config.model import Forward, Probe, check_name, parse_bind, parse_forward
 from openclaw_tunnel.config.sshtokens import expand_home
@@ -72,11 +73,12 @@ class TunnelEntry:
 
 @dataclass(frozen=True, slots=True)
 class TunnelsFile:
-    """The whole file; ``policy`` is for tunnels that have no entry."""
+    """The whole file; ``policy`` is for tunnels that have no entry, ``contract`` as ``choose_contract`` takes it."""
 
     path: Path
     tunnels: Mapping[str, TunnelEntry] = field(default_factory=dict)
     policy: Policy = field(default_factory=Policy)
+    contract: str = AUTO
 
 
 def load_tunnels(path: Path) -> TunnelsFile:
@@ -88,11 +90,12 @@ def load_tunnels(path: Path) -> TunnelsFile:
     document = load_document(path, _HINT)
     if document is None:
         return TunnelsFile(path)
-    root = document.root.only(("tunnels", "policy"))
+    root = document.root.only(("tunnels", "policy", "openclawContract"))
     policy = _policy(root.section("policy"), Policy())
     tunnels = root.section("tunnels")
     entries = {name: _entry(tunnels, name, policy, path.parent) for name in tunnels.values}
-    return TunnelsFile(path, MappingProxyType(entries), policy)
+    contract = document.root.choice("openclawContract", CONTRACT_CHOICES) or AUTO
+    return TunnelsFile(path, MappingProxyType(entries), policy, contract)
 
 
 def _entry(tunnels: Section, name: str, policy: Policy, folder: Path) -> TunnelEntry:

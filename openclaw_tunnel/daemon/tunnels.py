@@ -18,6 +18,7 @@ from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import Connector
 from openclaw_tunnel.core.states import LINK_STATES
 from openclaw_tunnel.core.status import DaemonInfo, report
+from openclaw_tunnel.daemon.asking import ask
 from openclaw_tunnel.errors import ExitCode, RequestRefused, TunnelError
 from openclaw_tunnel.host.tasks import Tasks
 from openclaw_tunnel.relay.listener import BindFailed
@@ -95,6 +96,12 @@ class Daemon:
                 return {"closed": await self.down(None if params.get("all") else [self._named(params)])}
             case "restart":
                 self._tunnels[self._named(params)].supervisor.post(ev.RestartRequested())
+                return {}
+            case "ask":
+                return await ask(self._tunnels[self._named(params)].supervisor, params["question"], self._paths)
+            case "retry":
+                for tunnel in self._tunnels.values():
+                    tunnel.supervisor.post(ev.FilesChanged())
                 return {}
             case "reload":
                 await self.reload()

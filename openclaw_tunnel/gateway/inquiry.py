@@ -82,6 +82,7 @@ async def inquire(
     contract: str,
     state_dir: Path,
     through_tunnel: bool,
+    target: str,
     below: Sequence[Layer] = (),
 ) -> dict[str, Any]:
     """Ask over ``route``; the answer as the object that ``--json`` shows. It holds no secret.
@@ -91,6 +92,7 @@ async def inquire(
         contract: ``openclawContract`` of tunnels.json5.
         state_dir: our own, for the device key.
         through_tunnel: the route leads through SSH to the configured remote gateway.
+        target: how the user calls the gateway's host, for hints.
         below: layers beneath the route, for ``probe``.
 
     Raises:
@@ -109,10 +111,12 @@ async def inquire(
     device = await asyncio.to_thread(load_or_create, state_dir) if question.device else None
     if question.kind is Kind.PROBE:
         examination = await examine(route, credentials, device=device, timeout=question.timeout)
-        answer = _examined(examination, below)
+        facts, failure = _examined(examination, below), examination.failure
     else:
-        answer = await _call(question, route, credentials, device)
-    return {**answer, "gateway": route.name, "credentials": shown(choice)}
+        facts, failure = await _call(question, route, credentials, device)
+    if failure:
+        failure = failure.with_facts(target=target, to=route.name)
+    return {**_answer(facts, failure), "gateway": route.name, "credentials": shown(choice)}
 
 
 def revealed(choice: CredentialChoice) -> Credentials:
@@ -134,10 +138,17 @@ def shown(choice: CredentialChoice) -> dict[str, Any]:
 def unreached(failure: Failure, below: Sequence[Layer]) -> dict[str, Any]:
     """The answer where not even the way to the gateway is there; ``below`` ends with the layer that failed."""
     skipped = tuple(Layer(name, Outcome.SKIPPED, None, "not asked") for name in LAYERS)
-    return _examined(Examination(skipped, Verdict.UNREACHABLE, failure=failure), below)
+    facts = _examined(Examination(skipped, Verdict.UNREACHABLE, failure=failure), below)
+    return {**_answer(facts, failure), "gateway": None, "credentials": None}
 
 
-async def _call(question: Question, route: Route, credentials: Credentials, device: Device | None) -> dict[str, Any]:
+def _answer(facts: dict[str, Any], failure: Failure | None) -> dict[str, Any]:
+    return {"ok": failure is None, **facts, "failure": failure.to_json() if failure else None}
+
+
+async def _call(
+    question: Question, route: Route, credentials: Credentials, device: Device | None
+) -> tuple[dict[str, Any], Failure | None]:
     """Ask for as little as reading; a method that takes more says so, and then that is asked for, too."""
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -149,38 +160,34 @@ async def _call(question: Question, route: Route, credentials: Credentials, devi
             async with connect(route, credentials, scopes=scopes, device=device, timeout=left, patient=True) as session:
                 left = max(0.0, question.timeout - (loop.time() - began))
                 payload = await session.call(question.method, question.params, timeout=left)
-                return _answered(question, payload, session.hello, loop.time() - began)
+                return _answered(question, payload, session.hello, loop.time() - began), None
         except SessionFailed as failed:
             judgement = failed.judgement
         except CallRefused as refused:
             judgement = refused.judgement
             missing = judgement.failure.facts.get("scope", "") if judgement.failure else ""
         if judgement.verdict is not Verdict.LIMITED_SCOPE or missing in ("", *scopes) or len(scopes) == _MOST_SCOPES:
-            return _failed(judgement, loop.time() - began)
+            return _failed(judgement, loop.time() - began), judgement.failure
         scopes = (*scopes, missing)
 
 
 def _answered(question: Question, payload: Any, hello: Hello, seconds: float) -> dict[str, Any]:
     return {
-        "ok": True,
         "verdict": str(Verdict.HEALTHY),
         "version": hello.version,
         "protocol": hello.protocol,
         "ms": round(seconds * 1000, 1),
-        "failure": None,
         "health" if question.kind is Kind.HEALTH else "result": payload,
     }
 
 
 def _failed(judgement: Judgement, seconds: float) -> dict[str, Any]:
     return {
-        "ok": False,
         "verdict": str(judgement.verdict),
         "version": judgement.version,
         "protocol": None,
         "ms": round(seconds * 1000, 1),
         "expected_in_s": judgement.expected_in,
-        "failure": judgement.failure.to_json() if judgement.failure else None,
     }
 
 
@@ -189,4 +196,4 @@ def _examined(examination: Examination, below: Sequence[Layer]) -> dict[str, Any
         {"name": layer.name, "outcome": str(layer.outcome), "ms": layer.ms, "text": layer.text}
         for layer in (*below, *examination.layers)
     ]
-    return {**examination.to_json(), "ok": examination.failure is None, "layers": layers}
+    return {**examination.to_json(), "layers": layers}

@@ -89,7 +89,7 @@ KNOWN = "target, localPort, remotePort, bind, identity, sshConfig, forwards, hol
 MEND = "mend the file there"
 MISTAKES: list[tuple[str, str, str]] = [
     ("[]", "line 1: must be an object, not an array", MEND),
-    ("{ tunnel: {} }", "line 1: tunnel is not a known key", "did you mean tunnels? known keys: tunnels, policy"),
+    ("{ tunnel: {} }", "line 1: tunnel is not a known key", "did you mean tunnels? known keys: tunnels, policy, openclawContract"),
     ("{ tunnels: [] }", "line 1: tunnels must be an object, not an array", MEND),
     ("{ tunnels: {\n t: 1 } }", "line 2: tunnels.t must be an object, not a number", MEND),
     (
@@ -167,3 +167,17 @@ def test_an_unknown_number_of_the_policy(tmp_path: Path) -> None:
     message, hint = error(tmp_path, "{ policy: { keepAliveInterval: 1 } }")
     assert message == "line 1: policy.keepAliveInterval is not a known key"
     assert hint.startswith("did you mean keepaliveInterval? known keys: connectTimeout, ")
+
+
+@pytest.mark.parametrize(("text", "contract"), [("{}", "auto"), ('{openclawContract: "2026.5"}', "2026.5")])
+def test_the_contract_is_a_choice(tmp_path: Path, text: str, contract: str) -> None:
+    path = tmp_path / "tunnels.json5"
+    path.write_text(text)
+    assert load_tunnels(path).contract == contract
+
+
+def test_a_contract_nobody_knows(tmp_path: Path) -> None:
+    path = tmp_path / "tunnels.json5"
+    path.write_text('{openclawContract: "2027"}')
+    with pytest.raises(ConfigError, match="line 1: openclawContract must be one of"):
+        load_tunnels(path)
