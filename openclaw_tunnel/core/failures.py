@@ -25,6 +25,7 @@ class Code(StrEnum):
     NEGOTIATION = "negotiation"
     AUTH_DENIED = "auth_denied"
     KEY_LOCKED = "key_locked"
+    KEY_EXPOSED = "key_exposed"
     AGENT_UNREACHABLE = "agent_unreachable"
     HOST_KEY_UNKNOWN = "host_key_unknown"
     HOST_KEY_CHANGED = "host_key_changed"
@@ -113,6 +114,10 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
             ExitCode.LOGIN,
             "load the key into the SSH agent, then bring the tunnel up again: ssh-add {key}",
         ),
+        Code.KEY_EXPOSED: _permanent(
+            ExitCode.LOGIN,
+            "let nobody else read the key, then the tunnel tries again: chmod 600 {key}",
+        ),
         Code.AGENT_UNREACHABLE: _transient(
             ExitCode.LOGIN,
             "start or restart the SSH agent (ssh-add -l must answer), or name a key file with -i FILE",
@@ -140,7 +145,7 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         ),
         Code.PORT_NOT_ALLOWED: _permanent(
             ExitCode.LOCAL_PORT,
-            "choose a local port of 1024 or above on an address of this computer: -p PORT",
+            "choose a local port of 1024 or above (-p PORT) on an address of this computer (--bind ADDR)",
         ),
         Code.CONFIG: _permanent(ExitCode.CONFIG, "{hint}"),
         Code.LOST: _transient(ExitCode.UNREACHABLE, "nothing to do: the tunnel reconnects by itself"),

@@ -1,5 +1,6 @@
 """Which keys are offered, in OpenSSH's order, and what to say when none of them opens the door."""
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -141,13 +142,15 @@ class KeyRing:
         tried = f"offered: {', '.join(self.offered)}" if self.offered else "no key was offered"
         text = f"{place.host} refused the login of {self.target.user} ({tried})"
         notes = [clean(said)] if said else []
-        notes += self._problems + [f"{f.path} {f.problem}" for f in self._files if f.state is KeyState.UNUSABLE]
+        notes += self._problems + [f"{f.path} {f.problem}" for f in self._files if f.problem]
         if self.methods:
             notes.append(f"the server also takes: {', '.join(self.methods)}")
         if problem := self._agent_problem():
             return place.failure(Code.AGENT_UNREACHABLE, _sentence(f"{text}: {problem}", notes))
         if locked := self._locked():
             return self._explain_locked(locked, text, notes, place)
+        if exposed := [f.path for f in self._files if f.state is KeyState.EXPOSED]:
+            return place.failure(Code.KEY_EXPOSED, _sentence(text, notes), key=shlex.join(exposed))
         return place.failure(Code.AUTH_DENIED, _sentence(text, notes))
 
     def explain_silent_agent(self, place: Place) -> Failure:
@@ -162,7 +165,7 @@ class KeyRing:
             KeyState.TOUCH: "is on a security key that must be touched, which only the SSH agent can ask for",
         }
         why = ", ".join(f"{f.path} {reasons[f.state]}" for f in locked)
-        return place.failure(Code.KEY_LOCKED, _sentence(f"{text}: {why}", notes), key=locked[0].path)
+        return place.failure(Code.KEY_LOCKED, _sentence(f"{text}: {why}", notes), key=shlex.quote(locked[0].path))
 
     def _locked(self) -> list[KeyFile]:
         """Keys that were passed over because nobody can give a passphrase or a touch."""

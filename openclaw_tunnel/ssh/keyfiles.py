@@ -22,6 +22,7 @@ class KeyState(StrEnum):
     PUBLIC = "public"  # only the public half is here: usable if the agent holds the key
     LOCKED = "locked"  # encrypted
     TOUCH = "touch"  # lives on a security key
+    EXPOSED = "exposed"  # others can read it: ssh does not use such a key either
     UNUSABLE = "unusable"
 
 
@@ -34,7 +35,7 @@ class KeyFile:
         state: what can be done with it.
         public: the public key in wire format; empty where it cannot be told.
         certificate: the user certificate beside it (``path-cert.pub``) or in it; empty for none.
-        problem: what is wrong with an UNUSABLE one, for the message.
+        problem: what is wrong with an EXPOSED or UNUSABLE one, for the message.
     """
 
     path: str
@@ -58,8 +59,8 @@ def read_key_file(path: str) -> KeyFile | None:
     if b"PRIVATE KEY-----" not in content:
         return _public_file(path, content)
     if mode.st_uid == os.getuid() and stat.S_IMODE(mode.st_mode) & 0o077:
-        problem = f"can be read by others (mode {stat.S_IMODE(mode.st_mode):04o}): chmod 600 {path}"
-        return KeyFile(path, KeyState.UNUSABLE, public, certificate, problem)
+        problem = f"can be read by others (mode {stat.S_IMODE(mode.st_mode):04o})"
+        return KeyFile(path, KeyState.EXPOSED, public, certificate, problem)
     state, embedded, problem = _examine(content)
     return KeyFile(path, state, embedded or public, certificate, problem)
 

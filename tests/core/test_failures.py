@@ -31,6 +31,7 @@ def test_every_hint_is_a_step(code: Code) -> None:
         (Code.NO_ROUTE, False, ExitCode.UNREACHABLE),
         (Code.AUTH_DENIED, True, ExitCode.LOGIN),
         (Code.KEY_LOCKED, True, ExitCode.LOGIN),
+        (Code.KEY_EXPOSED, True, ExitCode.LOGIN),
         (Code.AGENT_UNREACHABLE, False, ExitCode.LOGIN),
         (Code.HOST_KEY_UNKNOWN, True, ExitCode.HOST_KEY),
         (Code.HOST_KEY_CHANGED, True, ExitCode.HOST_KEY),

@@ -129,10 +129,12 @@ async def test_an_unusable_key_is_named(server: Sshd, tmp_path: Path) -> None:
     junk = tmp_path / "junk"
     junk.write_text("no key")
     failure = await refusal(config_of(server, tmp_path, identities=(open_key, junk)))
-    assert failure.code is Code.AUTH_DENIED
+    assert failure.code is Code.KEY_EXPOSED
     assert "no key was offered" in failure.message
-    assert f"{open_key} can be read by others (mode 0644): chmod 600 {open_key}" in failure.message
+    assert f"{open_key} can be read by others (mode 0644)" in failure.message
     assert f"{junk} is no private key" in failure.message
+    assert failure.hint.endswith(f"chmod 600 {open_key}")
+    assert (await refusal(config_of(server, tmp_path, identities=(junk,)))).code is Code.AUTH_DENIED
 
 
 @async_test
