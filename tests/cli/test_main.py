@@ -114,6 +114,19 @@ def test_a_reader_that_goes_away_is_no_error(cli: Cli) -> None:
         assert logs.wait(10) == 1
 
 
+@pytest.mark.parametrize("arguments", [["status"], ["status", "--json"], ["wait"], ["--help"], ["logs"]])
+def test_closed_streams_change_no_exit_code(cli: Cli, arguments: list[str]) -> None:
+    """``status >&- 2>&-`` in a script: only the exit code is wanted."""
+    words = [sys.executable, "-m", "openclaw_tunnel", *arguments]
+    env = {"OPENCLAW_TUNNEL_HOME": str(cli.tunnel_home), "PYTHONPATH": ":".join(sys.path)}
+    codes = {
+        subprocess.run(["/bin/sh", "-c", f'"$@" {closing}', "sh", *words], env=env, timeout=30).returncode
+        for closing in ("</dev/null >/dev/null 2>&1", ">&- 2>/dev/null", "<&- >&- 2>&-")
+    }
+    assert codes == {0 if arguments[0] in ("--help", "logs") else 3}
+    assert not (cli.tunnel_home / "openclaw-tunnel.log").exists()  # where tracebacks go
+
+
 @pytest.mark.parametrize(
     ("arguments", "meant"),
     [
