@@ -79,7 +79,8 @@ class DaemonLock:
                 if _same_file(descriptor, self.path):
                     os.fchmod(descriptor, 0o600)
                     os.ftruncate(descriptor, 0)
-                    os.write(descriptor, f"{os.getpid()}\n".encode())
+                    with contextlib.suppress(OSError):  # a full disk: the lock holds without the number
+                        os.write(descriptor, f"{os.getpid()}\n".encode())
                     self._descriptor = descriptor
                     return True
             except BlockingIOError:

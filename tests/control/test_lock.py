@@ -37,6 +37,22 @@ def test_the_second_is_refused_and_told_who_holds_it(tmp_path: Path) -> None:
     assert (tmp_path / "daemon.lock").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_full_disk_does_not_keep_a_daemon_from_starting(tmp_path: Path) -> None:
+    """No byte can be written to any file: the number of the process is missing, the lock is not."""
+    path = tmp_path / "daemon.lock"
+    nothing_fits = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", nothing_fits + HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(RequestRefused) as refused:
+            DaemonLock(path).acquire()
+        assert refused.value.message == "another openclaw-tunnel daemon of this user runs"
+        assert holder.stdin is not None
+        holder.stdin.close()
+
+
 def test_kill_9_leaves_nothing_that_blocks(tmp_path: Path) -> None:
     path = tmp_path / "daemon.lock"
     with subprocess.Popen(
