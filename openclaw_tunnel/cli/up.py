@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -146,12 +147,13 @@ def _be_the_daemon(paths: Paths, options: UpOptions, resolved: Resolved) -> int 
 
 
 def _join(paths: Paths, options: UpOptions, resolved: Resolved) -> int:
-    """Let the daemon that runs hold the tunnel, show it, and close it on Ctrl-C."""
+    """Let the daemon that runs hold the tunnel, show it, and close it on Ctrl-C or SIGTERM."""
     client = client_of(paths)
     answer = _ask_up(paths, options, resolved)
     if not answer["started"]:
         return _show_detached(client, answer, resolved)
     name = resolved.spec.name
+    signal.signal(signal.SIGTERM, _exit_in_order)
     try:
         with Progress() as progress:
             was_up = False
@@ -161,11 +163,16 @@ def _join(paths: Paths, options: UpOptions, resolved: Resolved) -> int:
                 if tunnel.state is State.FAILED and not was_up:
                     client.call("down", {"name": name})
                     raise failure_of(tunnel)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         with contextlib.suppress(TunnelError):  # gone already
             client.call("down", {"name": name})
         raise
     return ExitCode.OK
+
+
+def _exit_in_order(number: int, frame: object) -> None:
+    """What SIGTERM does in the foreground of a daemon that runs elsewhere; it ends the daemon itself the same way."""
+    raise SystemExit(ExitCode.OK)
 
 
 class Progress:

@@ -130,8 +130,8 @@ def test_what_a_person_must_do_is_said_and_waited_for(cli: Cli, remote: Remote, 
     assert answer.stderr.startswith("error: ")
     assert "\n\nhint: " in answer.stderr
     assert answer.stderr.endswith(
-        "note: default tries again when one of its files changes (ssh config, known_hosts, key); "
-        "give it up: openclaw-tunnel down default\n"
+        "note: default tries again when one of its files changes (ssh config, known_hosts, key), and on: "
+        "openclaw-tunnel restart default; give it up: openclaw-tunnel down default\n"
     )
     assert cli("status", "--json").json()["tunnels"][0]["state"] == "failed"
     assert cli("wait", "--timeout", "0").exit_code == 1
@@ -167,6 +167,10 @@ def test_in_the_foreground_it_joins_a_daemon_that_runs(cli: Cli, arguments: list
     wait_until(lambda: "two is up" in child.output())
     assert len(cli("status", "--json").json()["tunnels"]) == 2
     assert child.end_with(signal.SIGINT) == 130
+    assert [t["name"] for t in cli("status", "--json").json()["tunnels"]] == ["default"]
+    child = cli.start("up", *arguments, "-n", "two", "-p", other)
+    wait_until(lambda: "two is up" in child.output())
+    assert child.end_with(signal.SIGTERM) == 0
     assert [t["name"] for t in cli("status", "--json").json()["tunnels"]] == ["default"]
     failed = cli("up", "stranger", "-n", "three", "-p", other)
     assert failed.exit_code == 22
