@@ -7,7 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from openclaw_tunnel.errors import ConfigError
 
 MAX_BYTES = 2 * 1024 * 1024
 """A larger file is refused; OpenClaw has the same limit."""
+
+MAX_ITEMS = 150_000
+"""Commas and opening brackets in a file: a value takes up to 200 bytes of memory, and a settings file has hundreds."""
 
 MAX_JSON5_BYTES = 256 * 1024
 """The json5 package needs about 30 microseconds for a byte: larger files must be strict JSON."""
@@ -32,12 +35,14 @@ class Document:
         text: as it was written.
         value: what it says; an object.
         hint: the next step where something is wrong with it.
+        origins: for what was included from other files: the document and the keys there, by the keys here.
     """
 
     path: str
     text: str
     value: Mapping[str, Any]
     hint: str
+    origins: "Mapping[KeyPath, tuple[Document, KeyPath]]" = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def root(self) -> "Section":
@@ -46,8 +51,15 @@ class Document:
 
     def error(self, keys: KeyPath, what: str, hint: str = "") -> ConfigError:
         """The error that says ``what`` of a key, with file and line."""
-        line = line_of(self.text, keys)
-        return ConfigError(f"{self.path} line {line}: {dotted(keys)} {what}", hint=hint or self.hint)
+        return ConfigError(f"{self.place(keys)}: {dotted(keys)} {what}", hint=hint or self.hint)
+
+    def place(self, keys: KeyPath) -> str:
+        """File and line of a key, or of the nearest that holds it."""
+        for count in range(len(keys), 0, -1):
+            if keys[:count] in self.origins:
+                document, own = self.origins[keys[:count]]
+                return f"{document.path} line {line_of(document.text, (*own, *keys[count:]))}"
+        return f"{self.path} line {line_of(self.text, keys)}"
 
 
 def load_document(path: Path, hint: str) -> Document | None:
@@ -56,17 +68,32 @@ def load_document(path: Path, hint: str) -> Document | None:
     Raises:
         ConfigError: it cannot be read, is no regular file, is larger than 2 MiB, or is not a JSON5 object.
     """
+    data = read_bytes(path, hint)
+    return None if data is None else parse_document(str(path), data, hint)
+
+
+def read_bytes(path: Path, hint: str, *, one_name: bool = False) -> bytes | None:
+    """The bytes of a settings file, at most one more than ``MAX_BYTES``; None where there is none.
+
+    Args:
+        one_name: refuse a file that has another name (a hard link).
+
+    Raises:
+        ConfigError: it cannot be read, or is no regular file.
+    """
     try:
         with open(path, "rb", opener=_open_at_once) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
                 raise ConfigError(f"{path} is not a regular file", hint=hint)
-            data = file.read(MAX_BYTES + 1)
+            if one_name and found.st_nlink > 1:
+                raise ConfigError(f"{path} has another name (a hard link), which is not allowed here", hint=hint)
+            return file.read(MAX_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise ConfigError(f"{path} cannot be read: {reason}", hint="check the file and who may read it") from None
-    return parse_document(str(path), data, hint)
 
 
 def _open_at_once(path: str, flags: int) -> int:
@@ -83,22 +110,33 @@ def parse_document(path: str, data: bytes, hint: str) -> Document:
     Raises:
         ConfigError: as ``load_document``. No other exception comes out, whatever the bytes.
     """
+    text, value = parse_any(path, data, hint)
+    if not isinstance(value, dict):
+        raise ConfigError(f"{path} line 1: must be an object, not {kind_of(value)}", hint=hint)
+    return Document(path, text, value, hint)
+
+
+def parse_any(path: str, data: bytes, hint: str) -> tuple[str, Any]:
+    """The text of a settings file and what it says, which need not be an object.
+
+    Raises:
+        ConfigError: as ``parse_document``.
+    """
     if len(data) > MAX_BYTES:
         raise ConfigError(f"{path} is larger than {MAX_BYTES // 1024 // 1024} MiB", hint="is that the right file?")
+    if sum(data.count(mark) for mark in (b",", b"{", b"[")) > MAX_ITEMS:
+        raise ConfigError(f"{path} holds more than {MAX_ITEMS} values", hint="is that the right file?")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{path} line {line}: not UTF-8 text", hint="save the file as UTF-8") from None
     try:
-        value = json.loads(text)
+        return text, json.loads(text)
     except RecursionError:
-        raise _too_deep(path, hint) from None
+        raise too_deep(path, hint) from None
     except ValueError as error:
-        value = _parse_json5(path, text, len(data), error, hint)
-    if not isinstance(value, dict):
-        raise ConfigError(f"{path} line 1: must be an object, not {_kind(value)}", hint=hint)
-    return Document(path, text, value, hint)
+        return text, _parse_json5(path, text, len(data), error, hint)
 
 
 def _parse_json5(path: str, text: str, size: int, strict: ValueError, hint: str) -> Any:
@@ -113,7 +151,7 @@ def _parse_json5(path: str, text: str, size: int, strict: ValueError, hint: str)
     try:
         return json5.loads(text)
     except RecursionError:
-        raise _too_deep(path, hint) from None
+        raise too_deep(path, hint) from None
     except Exception as error:  # ValueError as documented; the parser's own slips on odd input must not get out
         if not text.strip():
             place = "line 1: the file is empty; write at least {}"
@@ -124,7 +162,8 @@ def _parse_json5(path: str, text: str, size: int, strict: ValueError, hint: str)
         raise ConfigError(f"{path} {place}", hint=hint) from None
 
 
-def _too_deep(path: str, hint: str) -> ConfigError:
+def too_deep(path: str, hint: str) -> ConfigError:
+    """The error of a file whose brackets are nested beyond all reason."""
     return ConfigError(f"{path} is nested too deeply", hint=hint)
 
 
@@ -148,7 +187,7 @@ class Section:
         """The object at ``key``."""
         value = self.values.get(key, {})
         if not isinstance(value, dict):
-            raise self.error(key, f"must be an object, not {_kind(value)}")
+            raise self.error(key, f"must be an object, not {kind_of(value)}")
         return Section(self.document, (*self.keys, key), value)
 
     def text(self, key: str) -> str | None:
@@ -157,6 +196,11 @@ class Section:
         if value is not None and "\0" in value:
             raise self.error(key, "must not hold a NUL character")
         return (value.strip() or None) if value is not None else None
+
+    def raw_text(self, key: str) -> str:
+        """A string as it was written; empty where the key is absent."""
+        value: str | None = self._typed(key, str, "a string")
+        return value or ""
 
     def flag(self, key: str) -> bool | None:
         """true or false."""
@@ -168,7 +212,7 @@ class Section:
         values = self._typed(key, list, "an array of strings") or []
         for index, value in enumerate(values):
             if not isinstance(value, str):
-                raise self.document.error((*self.keys, key, index), f"must be a string, not {_kind(value)}")
+                raise self.document.error((*self.keys, key, index), f"must be a string, not {kind_of(value)}")
         return tuple(values)
 
     def choice(self, key: str, choices: Collection[str]) -> str | None:
@@ -217,11 +261,12 @@ class Section:
     def _typed(self, key: str, kind: type, name: str) -> Any:
         value = self.values.get(key)
         if key in self.values and not isinstance(value, kind):
-            raise self.error(key, f"must be {name}, not {_kind(value)}")
+            raise self.error(key, f"must be {name}, not {kind_of(value)}")
         return value
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
+    """What sort of JSON value this is, for messages."""
     names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
     return names.get(type(value), "a number")
 
@@ -229,7 +274,7 @@ def _kind(value: Any) -> str:
 def _shown(value: Any) -> str:
     """A scalar as it may stand in a message: short, on one line, printable on any terminal."""
     if isinstance(value, dict | list):
-        return _kind(value)
+        return kind_of(value)
     try:
         text = json.dumps(value)
     except ValueError:

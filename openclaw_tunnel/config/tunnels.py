@@ -8,6 +8,7 @@ For example::
         work: { target: "work-gateway", localPort: 28789, forwards: ["8080:127.0.0.1:80"] },
       },
       policy: { keepaliveInterval: 30 },   // for all tunnels; each may have its own
+      openclawContract: "auto",            // or the order of credentials of a release: "2026.5", "2026.9"
     }
 """
 
@@ -20,6 +21,7 @@ from types import MappingProxyType
 from typing import Any
 
 from openclaw_tunnel.config.contracts import AUTO, CONTRACT_CHOICES
+from openclaw_tunnel.config.contracts import CONTRACT_CHOICES
 from openclaw_tunnel.config.destination import parse_destination
 from openclaw_tunnel.config.model import Forward, Probe, check_name, parse_bind, parse_forward
 from openclaw_tunnel.config.sshtokens import expand_home

@@ -71,7 +71,7 @@ def test_all_settings(tmp_path: Path) -> None:
         """{ // everything a tunnel needs
           gateway: { mode: "remote", port: 19001, auth: { token: "t" }, remote: {
             url: "ws://127.0.0.1:28789/path", sshTarget: " ssh me@gw:2222 ", sshIdentity: "~/.ssh/k",
-            remotePort: 18790, transport: "ssh", token: { source: "env" } } },
+            remotePort: 18790, transport: "ssh", token: { source: "env", provider: "default", id: "T" } } },
           agents: [],
         }"""
     )
@@ -135,7 +135,7 @@ MISTAKES: list[tuple[str, str]] = [
     (remote(transport="tls"), 'line 4: gateway.remote.transport must be one of "ssh", "direct", not "tls"'),
     (remote(url=[]), "line 4: gateway.remote.url must be a string, not an array"),
     (remote(sshTarget=None), "line 4: gateway.remote.sshTarget must be a string, not null"),
-    (remote(a=1, sshIdentity={}), "line 5: gateway.remote.sshIdentity must be a string, not an object"),
+    (remote(url="ws://a", sshIdentity={}), "line 5: gateway.remote.sshIdentity must be a string, not an object"),
 ]
 
 
