@@ -21,6 +21,7 @@ from types import MappingProxyType
 from typing import Any
 
 from openclaw_tunnel.config.contracts import AUTO, CONTRACT_CHOICES
+from openclaw_tunnel.config.destination import parse_destination
 from openclaw_tunnel.config.model import Forward, Probe, check_name, parse_bind, parse_forward
 from openclaw_tunnel.config.sshtokens import expand_home
 from openclaw_tunnel.config.text import Section, load_document
