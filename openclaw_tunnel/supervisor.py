@@ -5,7 +5,7 @@ and the gate in front of the local ports is set to what the state allows.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from openclaw_tunnel.config.model import TunnelSpec
@@ -19,12 +19,12 @@ from openclaw_tunnel.core.states import LINK_STATES, State
 from openclaw_tunnel.core.status import (
     Counters,
     FailureStatus,
-    GatewayStatus,
     RetryStatus,
     Snapshot,
     SshStatus,
 )
-from openclaw_tunnel.gateway.probe import ProbeResult, probe
+from openclaw_tunnel.gateway.probe import probe
+from openclaw_tunnel.gateway.watch import CredentialSource, GatewayWatch, Prober, no_credentials
 from openclaw_tunnel.host.logs import tunnel_logger
 from openclaw_tunnel.host.tasks import Tasks
 from openclaw_tunnel.host.watch import fingerprint
@@ -41,8 +41,6 @@ _TIMER_EVENTS: dict[do.Timer, Callable[[int], ev.Event]] = {
 }
 
 _ABOUT_A_FAILURE = (State.BACKOFF, State.DEGRADED, State.FAILED)
-
-Prober = Callable[..., Awaitable[ProbeResult]]
 
 
 def utc_now() -> str:
@@ -65,6 +63,7 @@ class Supervisor:
         *,
         backoff: Delays | None = None,
         prober: Prober = probe,
+        credentials: CredentialSource = no_credentials,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         """Make a tunnel that is stopped and not bound.
@@ -72,12 +71,12 @@ class Supervisor:
         Args:
             connector: dials the SSH server.
             backoff: seconds before the next dial, by failed tries in a row; by default the policy's.
+            credentials: what the gateway is asked with, beyond its plain health.
             on_change: called after every change that a view may want to show.
         """
         self.spec = spec
         self.was_up = False
         self._connector = connector
-        self._prober = prober
         self._on_change = on_change
         self._log = tunnel_logger(spec.name)
         self._machine = Machine(spec.policy, backoff or delays(spec.policy))
@@ -92,7 +91,9 @@ class Supervisor:
         self._since = utc_now()
         self._failed_at: str | None = None
         self._rtt_ms: float | None = None
-        self._gateway = GatewayStatus()
+        self._watch = GatewayWatch(
+            spec, prober=prober, credentials=credentials, on_news=self._gateway_news, logger=self._log
+        )
         self._stopped = asyncio.Event()
 
     # For the daemon
@@ -166,7 +167,7 @@ class Supervisor:
                 cipher=server.cipher if server else None,
                 rtt_ms=self._rtt_ms if connected else None,
             ),
-            gateway=self._gateway,
+            gateway=self._watch.status(),
             retry=RetryStatus(
                 attempt=0 if connected else machine.tries,
                 next_in_s=self._next_dial_in(),
@@ -222,11 +223,11 @@ class Supervisor:
             return
         self._link = link
         self._rtt_ms = None
-        self._gateway = GatewayStatus()
+        self._watch.connected()
         self.post(ev.Connected(attempt))
-        self._tasks.start(self._watch(attempt, link), name=f"watch {attempt}")
+        self._tasks.start(self._wait_lost(attempt, link), name=f"watch {attempt}")
 
-    async def _watch(self, attempt: int, link: Link) -> None:
+    async def _wait_lost(self, attempt: int, link: Link) -> None:
         failure = await link.wait_lost()
         if self._link is link:
             self._link = None
@@ -241,18 +242,12 @@ class Supervisor:
         self.post(ev.ConnectionClosed(attempt))
 
     async def _probe(self, attempt: int, link: Link) -> None:
-        timeout = self.spec.policy.probe_timeout
         try:
-            result = await self._prober(link, self.spec.probe, self.spec.main.to, timeout=timeout)
+            failure = await self._watch.probe(link)
         except LinkLost:
-            return  # the watcher says so, with the reason
-        if self._machine.attempt == attempt:
-            self._gateway = result.gateway
-        if result.failure is None:
-            self.post(ev.ProbePassed(attempt))
-        else:
-            self.post(ev.ProbeFailed(attempt, self._with_facts(result.failure)))
-        await self._measure(attempt, link, timeout)
+            return  # whoever waits for the loss says so, with the reason
+        self.post(ev.ProbePassed(attempt) if failure is None else ev.ProbeFailed(attempt, failure))
+        await self._measure(attempt, link, self.spec.policy.probe_timeout)
 
     async def _measure(self, attempt: int, link: Link, timeout: float) -> None:
         """Note the round-trip time; a server that does not answer pings has none."""
@@ -263,9 +258,6 @@ class Supervisor:
         if self._machine.attempt == attempt:
             self._rtt_ms = rtt_ms
             self._on_change()
-
-    def _with_facts(self, failure: Failure) -> Failure:
-        return failure.with_facts(target=self.spec.target, to=str(self.spec.main.to), host=self.spec.address)
 
     # What follows from a change of state
 
@@ -280,12 +272,11 @@ class Supervisor:
             self._gate.hold()
         else:
             self._gate.refuse()
-        if state is State.BACKOFF:
-            self._gateway = GatewayStatus()
-            if self._gate.waiting:
-                self._client_waiting()
+        if before in LINK_STATES and state not in LINK_STATES:
+            self._tasks.start(self._watch.disconnected(), name="end the session with the gateway")
+        if state is State.BACKOFF and self._gate.waiting:
+            self._client_waiting()
         elif state is State.FAILED:
-            self._gateway = GatewayStatus()
             self._tasks.start(self._watch_files(self._machine.attempt), name="watch files")
         elif state is State.STOPPED:
             self._stopped.set()
@@ -313,7 +304,13 @@ class Supervisor:
 
     def _channel_refused(self, failure: Failure) -> None:
         self._log.debug("a client's channel was refused: %s", failure.message)
-        self.post(ev.ChannelRefused(self._machine.attempt))
+        self.post(ev.GatewayInDoubt(self._machine.attempt))
+
+    def _gateway_news(self, in_doubt: bool) -> None:
+        if in_doubt:
+            self.post(ev.GatewayInDoubt(self._machine.attempt))
+        else:
+            self._on_change()
 
     async def _close_listeners(self) -> None:
         for listener in self._listeners:

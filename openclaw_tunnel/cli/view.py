@@ -166,7 +166,9 @@ def _wrap(text: str, room: int) -> list[str]:
 
 
 def _state(tunnel: Snapshot, now: datetime, elapsed: float) -> str:
-    words = f"{tunnel.state} for {duration(age(tunnel.since, now))}{_WORDS.get(tunnel.state, '')}"
+    starting = tunnel.state is State.DEGRADED and tunnel.gateway.verdict is Verdict.STARTING
+    what = ": the gateway is starting" if starting else _WORDS.get(tunnel.state, "")
+    words = f"{tunnel.state} for {duration(age(tunnel.since, now))}{what}"
     if tunnel.state is State.BACKOFF:
         words += _next_try(tunnel, elapsed, ": ")
     if tunnel.retry.flapping:
@@ -203,6 +205,8 @@ def _gateway(tunnel: Snapshot) -> str:
         words.append(f"version {gateway.version}")
     if gateway.latency_ms is not None:
         words.append(f"{gateway.latency_ms:.0f} ms")
+    if gateway.expected_in_s:
+        words.append(f"expected back in {duration(gateway.expected_in_s + 0.9)}")
     told_below = tunnel.failure is not None and tunnel.failure.message == gateway.detail
     return ", ".join(words) + (f": {gateway.detail}" if gateway.detail and not told_below else "")
 

@@ -67,8 +67,8 @@ class ProbeFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class ChannelRefused:
-    """A client's channel was refused by the far end: worth a look at the gateway."""
+class GatewayInDoubt:
+    """A client's channel was refused, or the gateway ended our session: worth a look at the gateway."""
 
     attempt: int
 
@@ -124,7 +124,7 @@ Event = (
     | ConnectionClosed
     | ProbePassed
     | ProbeFailed
-    | ChannelRefused
+    | GatewayInDoubt
     | RetryDue
     | ProbeDue
     | StabilityReached

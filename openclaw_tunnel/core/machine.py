@@ -51,6 +51,7 @@ class Machine:
         self._recent_losses: deque[float] = deque()
         self._misses = 0
         self._probing = False
+        self._doubt = False
         self._last_dial = float("-inf")
         self.state = State.STOPPED
         self.attempt = 0
@@ -132,7 +133,9 @@ class Machine:
             return NOTHING
         self._misses = 0
         self.failure = None
-        again = do.StartTimer(do.Timer.PROBE, self._policy.probe_interval, self.attempt)
+        delay = self._policy.probe_retry if self._doubt else self._policy.probe_interval
+        self._doubt = False
+        again = do.StartTimer(do.Timer.PROBE, delay, self.attempt)
         if self.state is State.UP:
             return (again,)
         self._move(Trigger.PROBE_PASSED)
@@ -153,8 +156,11 @@ class Machine:
         delay = self._policy.probe_degraded if degraded else self._policy.probe_retry
         return (do.StartTimer(do.Timer.PROBE, delay, self.attempt),)
 
-    def _channel_refused(self, _: ev.ChannelRefused, now: float) -> Commands:
-        return self._probe() if self.state is State.UP else NOTHING
+    def _gateway_in_doubt(self, _: ev.GatewayInDoubt, now: float) -> Commands:
+        if self.state is not State.UP:
+            return NOTHING
+        self._doubt = self._probing  # the probe that runs may have looked before whatever it was happened
+        return self._probe()
 
     # What the clocks and the world say
 
@@ -233,7 +239,7 @@ _HANDLERS: dict[type, Callable[[Machine, Any, float], Commands]] = {
     ev.ConnectionClosed: Machine._closed,
     ev.ProbePassed: Machine._probe_passed,
     ev.ProbeFailed: Machine._probe_failed,
-    ev.ChannelRefused: Machine._channel_refused,
+    ev.GatewayInDoubt: Machine._gateway_in_doubt,
     ev.ProbeDue: Machine._probe_due,
     ev.StabilityReached: Machine._stability_reached,
     ev.RetryDue: Machine._retry_due,

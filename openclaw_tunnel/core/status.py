@@ -66,12 +66,19 @@ class SshStatus:
 
 @dataclass(frozen=True, slots=True)
 class GatewayStatus:
-    """The gateway; ``latency_ms`` of the last probe, ``detail`` a sentence where all is not well."""
+    """The gateway.
+
+    Attributes:
+        latency_ms: of the last probe.
+        detail: a sentence where all is not well.
+        expected_in_s: seconds until a gateway that restarts expects to be back, where it told.
+    """
 
     verdict: Verdict = Verdict.UNKNOWN
     version: str | None = None
     latency_ms: float | None = None
     detail: str | None = None
+    expected_in_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

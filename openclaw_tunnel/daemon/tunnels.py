@@ -19,6 +19,7 @@ from openclaw_tunnel.core.link import Connector
 from openclaw_tunnel.core.states import LINK_STATES
 from openclaw_tunnel.core.status import DaemonInfo, report
 from openclaw_tunnel.daemon.asking import ask
+from openclaw_tunnel.daemon.credentials import SettingsCredentials
 from openclaw_tunnel.errors import ExitCode, RequestRefused, TunnelError
 from openclaw_tunnel.host.tasks import Tasks
 from openclaw_tunnel.relay.listener import BindFailed
@@ -60,13 +61,13 @@ class Daemon:
         """Make a daemon without tunnels.
 
         Args:
-            env: where ``reload`` and ``ssh -G`` look for settings.
+            env: where ``reload`` and ``ssh -G`` look for settings; the last ``up`` replaces SSH_AUTH_SOCK.
             make_connector: how a tunnel dials; by default over SSH.
             on_change: called after every change a view may want to show.
         """
         self._paths = paths
-        self._env = env
-        self._make_connector = make_connector or (lambda spec: SshConnector(spec, env=env))
+        self._env = dict(env)
+        self._make_connector = make_connector or (lambda spec: SshConnector(spec, env=self._env))
         self._view = on_change
         self._tunnels: dict[str, _Tunnel] = {}
         self._info = DaemonInfo(os.getpid(), utc_now(), __version__)
@@ -95,6 +96,7 @@ class Daemon:
             case "down":
                 return {"closed": await self.down(None if params.get("all") else [self._named(params)])}
             case "restart":
+                self._adopt_agent(params)
                 self._tunnels[self._named(params)].supervisor.post(ev.RestartRequested())
                 return {}
             case "ask":
@@ -193,6 +195,7 @@ class Daemon:
     # Steps
 
     async def _up(self, params: dict[str, Any]) -> dict[str, Any]:
+        self._adopt_agent(params)
         if "spec" not in params:
             return self._again(self._named(params))
         try:
@@ -211,7 +214,12 @@ class Daemon:
         return {"started": False, "note": "", "snapshot": supervisor.snapshot().to_json()}
 
     async def _start(self, spec: TunnelSpec, options: UpOptions | None) -> None:
-        supervisor = Supervisor(spec, self._make_connector(spec), on_change=self._note_change)
+        supervisor = Supervisor(
+            spec,
+            self._make_connector(spec),
+            credentials=SettingsCredentials(self._env, self._paths.tunnels_file),
+            on_change=self._note_change,
+        )
         try:
             await supervisor.start()
         except BindFailed as error:
@@ -255,6 +263,12 @@ class Daemon:
             logger.warning("%s: reload: %s", name, error.message)
             if name not in self._tunnels:  # the new settings cannot be had: what ran before goes on
                 await self._start(tunnel.supervisor.spec, tunnel.options)
+
+    def _adopt_agent(self, params: dict[str, Any]) -> None:
+        """A new login has a new agent: the one this daemon was started with may be gone for days."""
+        agent = params.get("agent")
+        if isinstance(agent, str):
+            self._env["SSH_AUTH_SOCK"] = agent
 
     def _named(self, params: dict[str, Any]) -> str:
         name = params.get("name")

@@ -188,12 +188,22 @@ def test_waking_looks_at_a_link_that_seems_to_live() -> None:
 
 def test_a_refused_channel_looks_at_the_gateway_once() -> None:
     book = up()
-    book >> ev.ChannelRefused(1) << RunProbe(1)
-    book >> ev.ChannelRefused(1)
+    book >> ev.GatewayInDoubt(1) << RunProbe(1)
+    book >> ev.GatewayInDoubt(1)
     book.done()
     book = degraded()
-    book >> ev.ChannelRefused(1)
+    book >> ev.GatewayInDoubt(1)
     book.at(State.DEGRADED)
+
+
+def test_a_doubt_during_a_probe_is_looked_at_after_it() -> None:
+    """The probe that runs may have asked before the gateway went away."""
+    book = up()
+    book >> ev.ProbeDue(1) << RunProbe(1)
+    book >> ev.GatewayInDoubt(1)
+    book >> ev.ProbePassed(1) << StartTimer(Timer.PROBE, 0.5, 1)
+    book >> ev.ProbeDue(1) << RunProbe(1)
+    book >> ev.ProbePassed(1) << StartTimer(Timer.PROBE, 15.0, 1)
 
 
 @pytest.mark.parametrize("make", [verifying, up, degraded])

@@ -64,7 +64,7 @@ def _events(attempt: int) -> list[ev.Event]:
             ev.Connected(n),
             ev.ConnectionClosed(n),
             ev.ProbePassed(n),
-            ev.ChannelRefused(n),
+            ev.GatewayInDoubt(n),
             ev.RetryDue(n),
             ev.ProbeDue(n),
             ev.StabilityReached(n),

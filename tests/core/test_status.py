@@ -56,7 +56,13 @@ CONTRACT: dict[str, Any] = {
                 }
             ],
             "ssh": {"connected": True, "server": "OpenSSH_9.2p1", "cipher": "aes128-gcm@openssh.com", "rtt_ms": 21.4},
-            "gateway": {"verdict": "healthy", "version": "2026.9.6", "latency_ms": 24.0, "detail": None},
+            "gateway": {
+                "verdict": "healthy",
+                "version": "2026.9.6",
+                "latency_ms": 24.0,
+                "detail": None,
+                "expected_in_s": None,
+            },
             "retry": {"attempt": 0, "next_in_s": None, "flapping": False},
             "counters": {"connects": 3, "losses": 2, "held_clients": 5},
             "failure": None,

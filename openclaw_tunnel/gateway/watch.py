@@ -1,0 +1,205 @@
+"""What is known of the gateway behind one tunnel, from one moment to the next.
+
+HTTP is asked often and costs the gateway nothing. Where credentials are configured they are tried once
+(``handshake.may_try``), and the session stays open: over it the gateway says that it is about to restart, before its
+port closes, so that a restart is shown as one and not as a failure.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+from openclaw_tunnel.config.model import Probe, TunnelSpec
+from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.core.link import Link, LinkLost
+from openclaw_tunnel.core.status import GatewayStatus, Verdict
+from openclaw_tunnel.gateway.client import SessionFailed, connect
+from openclaw_tunnel.gateway.handshake import Attempt, Situation, fingerprint, may_try, overall
+from openclaw_tunnel.gateway.hello import Credentials
+from openclaw_tunnel.gateway.probe import ProbeResult, probe
+from openclaw_tunnel.gateway.route import LinkRoute
+from openclaw_tunnel.gateway.verdict import Judgement
+from openclaw_tunnel.host.tasks import Tasks
+
+HANDSHAKE_TIMEOUT = 15.0
+"""Seconds: a gateway that was given wrong secrets lets all its loopback clients wait up to 5 s."""
+
+RESTART_GRACE = 20.0
+"""Seconds beyond the announced ones in which a silent gateway counts as restarting (OpenClaw takes 5 to 15)."""
+
+_AWAY = (Verdict.NOT_LISTENING, Verdict.UNREACHABLE)
+
+Prober = Callable[..., Awaitable[ProbeResult]]
+CredentialSource = Callable[[], Awaitable[Credentials]]
+
+
+async def no_credentials() -> Credentials:
+    """The source of a tunnel that only asks over HTTP."""
+    return Credentials()
+
+
+class GatewayWatch:
+    """Probes, remembers, and holds the one session."""
+
+    def __init__(
+        self,
+        spec: TunnelSpec,
+        *,
+        prober: Prober = probe,
+        credentials: CredentialSource = no_credentials,
+        on_news: Callable[[bool], None] = lambda in_doubt: None,
+        logger: "logging.LoggerAdapter[Any] | logging.Logger" = logging.getLogger(__name__),  # noqa: B008
+    ) -> None:
+        """Know nothing yet.
+
+        Args:
+            credentials: asked before each handshake; cheap where nothing has changed.
+            on_news: called when :meth:`status` has changed without a probe; ``in_doubt``: a probe is worth while.
+        """
+        self._spec = spec
+        self._prober = prober
+        self._credentials = credentials
+        self._on_news = on_news
+        self._log = logger
+        self._tasks = Tasks(logger)
+        self._key = secrets.token_bytes(32)
+        self._probed = Judgement(Verdict.UNKNOWN)
+        self._latency_ms: float | None = None
+        self._last: Attempt | None = None
+        self._at: Situation | None = None
+        self._connection = 0
+        self._holding = False
+        self._version: str | None = None
+        self._restart_until = float("-inf")
+        self._expected_at: float | None = None
+        self._stopping = False
+        self._told = Verdict.UNKNOWN
+
+    def connected(self) -> None:
+        """A new SSH connection is there; nothing is known over it."""
+        self._connection += 1
+        self._forget()
+
+    async def disconnected(self) -> None:
+        """The SSH connection is gone, and the session with it."""
+        self._forget()
+        await self._tasks.cancel_all()
+
+    def status(self) -> GatewayStatus:
+        """What is known at this moment."""
+        judgement = self._judgement()
+        failure = judgement.failure
+        detail = failure.message if failure else None
+        if failure and judgement.verdict is not self._probed.verdict:
+            detail = f"{failure.message}; {failure.hint}"  # no failure of the tunnel: its hint stands nowhere else
+        starting = judgement.verdict is Verdict.STARTING and self._expected_at is not None
+        left = max(0.0, (self._expected_at or 0.0) - self._now()) if starting else None
+        return GatewayStatus(
+            verdict=judgement.verdict,
+            version=judgement.version or self._version,
+            latency_ms=self._latency_ms,
+            detail=detail,
+            expected_in_s=None if left is None else round(left, 1),
+        )
+
+    async def probe(self, link: Link) -> Failure | None:
+        """Ask over ``link``; None where the tunnel may count as up.
+
+        Raises:
+            LinkLost: the SSH connection went away; says nothing about the gateway.
+        """
+        spec, connection = self._spec, self._connection
+        result = await self._prober(link, spec.probe, spec.main.to, timeout=spec.policy.probe_timeout)
+        if connection != self._connection:
+            return result.failure
+        self._latency_ms = result.gateway.latency_ms
+        self._probed = self._in_context(
+            Judgement(result.gateway.verdict, result.gateway.version, result.failure, uptime=result.uptime)
+        )
+        if self._probed.verdict is Verdict.HEALTHY and spec.probe is Probe.GATEWAY:
+            await self._consider_handshake(link)
+        self._tell()
+        failure = self._probed.failure
+        return failure.with_facts(target=spec.target, to=str(spec.main.to), host=spec.address) if failure else None
+
+    def _judgement(self) -> Judgement:
+        return overall(self._probed, self._last, self._at) if self._at else self._probed
+
+    def _in_context(self, judgement: Judgement) -> Judgement:
+        """A gateway that is away for the moment it takes to restart is starting."""
+        if judgement.failure is None:
+            self._stopping, self._restart_until, self._expected_at = False, float("-inf"), None
+        elif judgement.verdict is Verdict.STARTING and not self._stopping:
+            self._restart_until = self._now() + RESTART_GRACE
+        elif judgement.verdict in _AWAY and self._now() < self._restart_until:
+            message = f"the gateway on {self._spec.main.to} is restarting"
+            return Judgement(Verdict.STARTING, self._version, Failure(Code.GATEWAY_STARTING, message))
+        return judgement
+
+    # The session
+
+    async def _consider_handshake(self, link: Link) -> None:
+        credentials = await self._credentials()
+        probed, now = self._probed, self._now()
+        self._at = Situation(fingerprint(credentials, self._key), self._connection, now, probed.version, probed.uptime)
+        if credentials and not self._holding and may_try(self._last, self._at):
+            self._holding = True
+            self._tasks.start(self._hold(link, credentials, self._at), name="session with the gateway")
+
+    async def _hold(self, link: Link, credentials: Credentials, at: Situation) -> None:
+        """Log in and stay until the end; note what came of it."""
+        try:
+            async with connect(LinkRoute(link, self._spec.main.to), credentials, timeout=HANDSHAKE_TIMEOUT) as session:
+                hello = session.hello
+                self._version = hello.version
+                self._note(at, Judgement(Verdict.HEALTHY, hello.version, uptime=hello.uptime))
+                farewell = await session.wait_closed()
+        except SessionFailed as failed:
+            self._note(at, failed.judgement)
+            return
+        except LinkLost:
+            return
+        finally:
+            self._holding = False
+        self._ended(at, farewell)
+
+    def _note(self, at: Situation, judgement: Judgement) -> None:
+        facts = {"target": self._spec.target, "to": str(self._spec.main.to)}
+        failure = judgement.failure.with_facts(**facts) if judgement.failure else None
+        self._last = Attempt(replace(at, now=self._now()), replace(judgement, failure=failure))
+        self._tell()
+        self._on_news(False)
+
+    def _ended(self, at: Situation, farewell: Judgement) -> None:
+        """The gateway has ended the session: it restarts, stops, or wants other credentials."""
+        if farewell.verdict is Verdict.STARTING:
+            expected = farewell.expected_in or 0.0
+            self._expected_at = self._now() + expected
+            self._restart_until = self._expected_at + RESTART_GRACE
+            self._probed = farewell
+            self._last = None
+        elif farewell.verdict is Verdict.NOT_LISTENING:
+            self._stopping = True  # it says that it stops for good: what it says while it does so is no restart
+        elif farewell.verdict is Verdict.AUTH_FAILED:
+            self._last = None  # the secret was changed while we were in: ours deserves a try
+        self._tell()
+        self._on_news(True)
+
+    def _forget(self) -> None:
+        self._probed = Judgement(Verdict.UNKNOWN)
+        self._latency_ms = self._version = None
+        self._stopping, self._restart_until, self._expected_at = False, float("-inf"), None
+
+    def _tell(self) -> None:
+        """A change of the verdict is an event in the history."""
+        judgement = self._judgement()
+        if judgement.verdict is not self._told:
+            reason = f" ({judgement.failure.message})" if judgement.failure else ""
+            self._log.info("gateway: %s -> %s%s", self._told, judgement.verdict, reason)
+            self._told = judgement.verdict
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
