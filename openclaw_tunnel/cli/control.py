@@ -7,7 +7,18 @@ import click
 
 from openclaw_tunnel.cli import output, view
 from openclaw_tunnel.cli import status as report
-from openclaw_tunnel.cli.tunnels import Deadline, client_of, closed, failure_of, goes_on, pick, settle, snapshots, watch
+from openclaw_tunnel.cli.tunnels import (
+    Deadline,
+    client_of,
+    closed,
+    failure_of,
+    goes_on,
+    our_agent,
+    pick,
+    settle,
+    snapshots,
+    watch,
+)
 from openclaw_tunnel.control.client import ControlClient, StreamTimeout
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import Snapshot
@@ -62,7 +73,7 @@ def restart(name: str | None) -> int:
     """
     client = client_of()
     tunnel = pick(snapshots(client.call("status")), name)
-    client.call("restart", {"name": tunnel.name})
+    client.call("restart", {"name": tunnel.name, **our_agent()})
     return show_outcome(settle(client, tunnel.name, RESTART_DEADLINE))
 
 

@@ -28,6 +28,12 @@ def client_of(paths: Paths | None = None) -> ControlClient:
     return ControlClient(paths.socket_path, lock_path=paths.lock_path)
 
 
+def our_agent() -> dict[str, str]:
+    """The SSH agent of this session, if it has one, for a daemon that may have been started in another session."""
+    agent = os.environ.get("SSH_AUTH_SOCK")
+    return {"agent": agent} if agent else {}
+
+
 def snapshots(report: dict[str, Any]) -> list[Snapshot]:
     """The tunnels in the daemon's answer to ``status``."""
     return [Snapshot.from_json(tunnel) for tunnel in report["tunnels"]]

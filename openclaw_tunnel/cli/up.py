@@ -13,7 +13,7 @@ import click
 from openclaw_tunnel.cli import output, view
 from openclaw_tunnel.cli.background import ensure_daemon
 from openclaw_tunnel.cli.control import show_outcome
-from openclaw_tunnel.cli.tunnels import Deadline, client_of, failure_of, settle, watch
+from openclaw_tunnel.cli.tunnels import Deadline, client_of, failure_of, our_agent, settle, watch
 from openclaw_tunnel.config.model import DEFAULT_NAME
 from openclaw_tunnel.config.paths import Paths, ensure_private_dir
 from openclaw_tunnel.config.resolve import NoDestination, Resolved, UpOptions, resolve
@@ -72,7 +72,7 @@ def up(detach: bool, forwards: tuple[str, ...], **given: Any) -> int:
 def _again(client: ControlClient, name: str, nowhere: NoDestination) -> int:
     """Show the tunnel that is meant if it runs already; it needs no destination any more."""
     try:
-        answer = client.call("up", {"name": name})
+        answer = client.call("up", {"name": name, **our_agent()})
     except TunnelError:
         raise nowhere from None
     tunnel = Snapshot.from_json(answer["snapshot"])
@@ -99,11 +99,12 @@ def _show_detached(client: ControlClient, answer: dict[str, Any], resolved: Reso
 
 def _ask_up(paths: Paths, options: UpOptions, resolved: Resolved) -> dict[str, Any]:
     """Ask the daemon for the tunnel; one that is just closing is waited for, and the next one asked."""
+    asked = {"spec": resolved.spec.to_json(), "options": options.to_json(), **our_agent()}
     deadline = Deadline(PATIENCE)
     while True:
         ensure_daemon(paths)
         try:
-            answer = client_of(paths).call("up", {"spec": resolved.spec.to_json(), "options": options.to_json()})
+            answer = client_of(paths).call("up", asked)
         except TunnelError as error:
             if error.exit_code is not ExitCode.NOT_RUNNING or not deadline.left:
                 raise

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 import pytest
 import websockets
 
+from support.agent import SshAgent
 from support.cli import Answer, Cli
 from support.gateway import HEALTHY, Gateway, healthz
 from support.servers import Dropbear, Sshd, SshServer, Tinysshd
@@ -271,6 +272,22 @@ def test_wrong_key(cli: Cli, sshd: Sshd) -> None:
     error, hint = refusal(cli("up", "-d", "gw", "-p", str(free_port())), 21)
     assert "SHA256:" in error
     assert "ssh-copy-id" in hint
+
+
+def test_the_agent_of_the_session_that_asks(cli: Cli, sshd: Sshd, gateway: Gateway, ssh_agent: SshAgent) -> None:
+    """A daemon outlives the login that started it, and that login's agent."""
+    config = sshd.ssh_config("gw")
+    config.write_text(config.read_text().replace(f"{sshd.client_key}\n", f"{sshd.client_key}.pub\n"))
+    cli.use_ssh_config(config)
+    arguments = ("up", "-d", "gw", "-p", str(free_port()), "-r", str(gateway.port))
+    refusal(cli(*arguments, env={"SSH_AUTH_SOCK": str(cli.home / "gone")}), 21)
+    ssh_agent.add(sshd.client_key)
+    new_login = {"SSH_AUTH_SOCK": str(ssh_agent.socket)}
+    assert cli("restart", env=new_login).exit_code == 0
+    assert cli("restart").exit_code == 0  # a session without an agent takes none away
+    assert cli("down").exit_code == 0
+    refusal(cli(*arguments, env={"SSH_AUTH_SOCK": str(cli.home / "gone")}), 21)
+    assert cli(*arguments, env=new_login).exit_code == 0
 
 
 def test_dead_host(cli: Cli) -> None:
