@@ -117,7 +117,7 @@ async def examine(
         ) as session:
             hello = session.hello
             book.passed("handshake", f"protocol {hello.protocol}, OpenClaw {hello.version or 'of unknown version'}")
-            book.passed("credentials", _accepted(credentials, device))
+            book.passed("credentials", _accepted(credentials, device, hello))
             judgement, granted = await _scopes(session, scopes, route.name, timeout)
             book.mark()  # saying goodbye is no layer
     except SessionFailed as failed:
@@ -233,9 +233,10 @@ def _skipped(names: Iterable[str]) -> list[Layer]:
     return [Layer(name, Outcome.SKIPPED, None, "not asked") for name in names]
 
 
-def _accepted(credentials: Credentials, device: Device | None) -> str:
-    sent = f"the {credentials.kind} is accepted" if credentials else "none were given, and none are wanted"
-    return f"{sent}; this device is known" if device else sent
+def _accepted(credentials: Credentials, device: Device | None, hello: Hello) -> str:
+    if not credentials or hello.auth_method == "none":
+        return "the gateway wants none"
+    return f"the {credentials.kind} is accepted" + (", and so is this device" if device else "")
 
 
 def _with_version(judgement: Judgement, version: str | None) -> Judgement:

@@ -22,8 +22,8 @@ LONGEST_WORDS = 300
 """Characters of a foreign text that are shown."""
 
 # Bytes that CPython 3.11 takes for what each of these characters announces: a dictionary, a list, a small string or
-# number in a list or dictionary, a key that occurred before.
-_COSTS = {b"{": 208, b"[": 96, b",": 64, b":": 36}
+# number in a list or dictionary, a short key.
+_COSTS = {b"{": 208, b"[": 96, b",": 64, b":": 56}
 _WIDE = re.compile(rb"[\xf0-\xff]|\\u[dD][89abAB]")  # four bytes a character
 _MEDIUM = re.compile(rb"[\xc4-\xef]|\\u")  # two bytes a character
 _EMPTY: Mapping[str, Any] = {}

@@ -79,6 +79,7 @@ class Hello:
         max_payload: bytes of the biggest message that it takes.
         tick: seconds between its ``tick`` events.
         uptime: seconds since it started; None where it does not tell.
+        auth_method: what let the client in, such as ``token`` or ``none``; None before 2026.9.
     """
 
     protocol: int
@@ -89,6 +90,7 @@ class Hello:
     max_payload: int = MAX_PAYLOAD
     tick: float = 30.0
     uptime: float | None = None
+    auth_method: str | None = None
 
 
 def connect_params(
@@ -155,6 +157,7 @@ def read_hello(payload: object) -> Hello:
         max_payload=int(number(policy.get("maxPayload"), 1024, 1 << 30) or MAX_PAYLOAD),
         tick=30.0 if tick is None else tick / 1000,
         uptime=None if uptime is None else uptime / 1000,
+        auth_method=words(auth.get("method"), 32) or None,
     )
 
 

@@ -20,6 +20,9 @@ from openclaw_tunnel.gateway.verdict import Judgement, limited, not_a_gateway, s
 CLOSE_RESTART, CLOSE_TRY_LATER, CLOSE_AUTH_CHANGED = 1012, 1013, 4001
 CLOSE_NONE = 1006
 
+_LOCKOUT = 300.0
+"""Seconds for which a gateway that does not tell locks out who gave wrong secrets: the default of its settings."""
+
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _SCOPE = re.compile(r"[a-z][a-z0-9._-]{0,63}")
 
@@ -156,9 +159,12 @@ def _unauthorized(error: ErrorReply, to: str, credential: str, version: str | No
         code = Code.DEVICE_REFUSED if detail.startswith("DEVICE_") else Code.AUTH_FAILED
     kind = "password" if "PASSWORD" in detail else "token" if "TOKEN" in detail else credential
     wait = error.retry_after
-    facts = {"credential": kind, "wait": "a few minutes" if wait is None else f"{max(1, round(wait))} s"}
+    if wait is None and code is Code.RATE_LIMITED:
+        wait = _LOCKOUT
+    facts = {"credential": kind, "wait": f"{max(1, round(wait or 0))} s"}
     step = _NEXT_STEPS.get(str(mapping(error.details).get("recommendedNextStep")), "")
     message = f"the gateway on {to} refuses the credentials: {error.message}" + (f"; {step}" if step else "")
     if code is Code.AUTH_MISSING:
-        message = f"the gateway on {to} wants a {kind}, and none was given: {error.message}"
+        wants = f"a {kind}" if detail.startswith("AUTH_") else "a token or password"
+        message = f"the gateway on {to} wants {wants}, and none was given: {error.message}"
     return Judgement(Verdict.AUTH_FAILED, version, Failure(code, message, facts), expected_in=wait)
