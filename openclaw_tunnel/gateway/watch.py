@@ -71,7 +71,8 @@ class GatewayWatch:
         self._last: Attempt | None = None
         self._at: Situation | None = None
         self._connection = 0
-        self._holding = False
+        self._session: asyncio.Task[None] | None = None
+        self._held = ""
         self._version: str | None = None
         self._restart_until = float("-inf")
         self._expected_at: float | None = None
@@ -145,9 +146,12 @@ class GatewayWatch:
         credentials = await self._credentials()
         probed, now = self._probed, self._now()
         self._at = Situation(fingerprint(credentials, self._key), self._connection, now, probed.version, probed.uptime)
-        if credentials and not self._holding and may_try(self._last, self._at):
-            self._holding = True
-            self._tasks.start(self._hold(link, credentials, self._at), name="session with the gateway")
+        if self._session and self._held != self._at.credential:
+            await self._tasks.cancel_all()  # other credentials are configured now
+        if credentials and not self._session and may_try(self._last, self._at):
+            self._held = self._at.credential
+            hold = self._hold(link, credentials, self._at)
+            self._session = self._tasks.start(hold, name="session with the gateway")
 
     async def _hold(self, link: Link, credentials: Credentials, at: Situation) -> None:
         """Log in and stay until the end; note what came of it."""
@@ -163,7 +167,7 @@ class GatewayWatch:
         except LinkLost:
             return
         finally:
-            self._holding = False
+            self._session = None
         self._ended(at, farewell)
 
     def _note(self, at: Situation, judgement: Judgement) -> None:
