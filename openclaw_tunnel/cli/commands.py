@@ -39,6 +39,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     },
     "Set up": {
         "trust": Entry("trust", "trust", "HOST", "show a host's key and remember it"),
+        "config": Entry("config", "config", "", "show | path | check"),
         "demo": Entry("demo", "demo", "", "see it work without any remote host, outage and recovery included"),
     },
 }

@@ -24,18 +24,20 @@ from openclaw_tunnel.config.contracts import AUTO, CONTRACT_CHOICES
 from openclaw_tunnel.config.destination import parse_destination
 from openclaw_tunnel.config.model import Forward, Probe, check_name, parse_bind, parse_forward
 from openclaw_tunnel.config.sshtokens import expand_home
-from openclaw_tunnel.config.text import Section, load_document
+from openclaw_tunnel.config.text import Document, Section, load_document
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.errors import ConfigError, UsageError
 
-_HINT = "mend the file there"
+HINT = "mend the file there"
 _WEEK = 7 * 86400.0
 _MOST_COUNT = 1000
 _MAY_BE_ZERO = frozenset({"hold", "dial_gap", "stable_after"})
 _LEAST_TIME = 0.01  # seconds; a deadline or a beat shorter than that is a slip of the unit
-_POLICY: Mapping[str, str] = MappingProxyType(
+POLICY_KEYS: Mapping[str, str] = MappingProxyType(
     {re.sub("_(.)", lambda m: m[1].upper(), f.name): f.name for f in fields(Policy)}
 )
+"""The keys of ``policy``, with the fields of ``Policy`` they set."""
+
 _KEYS = (
     "target",
     "localPort",
@@ -74,12 +76,16 @@ class TunnelEntry:
 
 @dataclass(frozen=True, slots=True)
 class TunnelsFile:
-    """The whole file; ``policy`` is for tunnels that have no entry, ``contract`` as ``choose_contract`` takes it."""
+    """The whole file; ``policy`` is for tunnels that have no entry, ``contract`` as ``choose_contract`` takes it.
+
+    ``document`` is the file as it was read, for its lines; None where there is none.
+    """
 
     path: Path
     tunnels: Mapping[str, TunnelEntry] = field(default_factory=dict)
     policy: Policy = field(default_factory=Policy)
     contract: str = AUTO
+    document: Document | None = field(default=None, repr=False, compare=False)
 
 
 def load_tunnels(path: Path) -> TunnelsFile:
@@ -88,15 +94,22 @@ def load_tunnels(path: Path) -> TunnelsFile:
     Raises:
         ConfigError: it cannot be used; file, line and key are named, and the known keys where one is unknown.
     """
-    document = load_document(path, _HINT)
-    if document is None:
-        return TunnelsFile(path)
+    document = load_document(path, HINT)
+    return read_tunnels(document, path) if document else TunnelsFile(path)
+
+
+def read_tunnels(document: Document, path: Path) -> TunnelsFile:
+    """What a file says; relative paths in it start at the folder of ``path``.
+
+    Raises:
+        ConfigError: as ``load_tunnels``.
+    """
     root = document.root.only(("tunnels", "policy", "openclawContract"))
     policy = _policy(root.section("policy"), Policy())
     tunnels = root.section("tunnels")
     entries = {name: _entry(tunnels, name, policy, path.parent) for name in tunnels.values}
-    contract = document.root.choice("openclawContract", CONTRACT_CHOICES) or AUTO
-    return TunnelsFile(path, MappingProxyType(entries), policy, contract)
+    contract = root.choice("openclawContract", CONTRACT_CHOICES) or AUTO
+    return TunnelsFile(path, MappingProxyType(entries), policy, contract, document)
 
 
 def _entry(tunnels: Section, name: str, policy: Policy, folder: Path) -> TunnelEntry:
@@ -125,9 +138,9 @@ def _entry(tunnels: Section, name: str, policy: Policy, folder: Path) -> TunnelE
 
 def _policy(section: Section, base: Policy) -> Policy:
     """``base`` with what the section changes."""
-    section.only(tuple(_POLICY))
+    section.only(tuple(POLICY_KEYS))
     changes: dict[str, Any] = {}
-    for key, name in _POLICY.items():
+    for key, name in POLICY_KEYS.items():
         if isinstance(getattr(base, name), int):
             value = section.number(key, least=1, most=_MOST_COUNT, whole=True)
         else:
