@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+import shlex
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -47,6 +48,23 @@ def parse_destination(text: str) -> Destination:
     if (at and not _valid_user(user)) or not _valid_host(host) or (is_url and "/" in host):
         raise _wrong(text)
     return Destination(host, user, None if port is None else int(port))
+
+
+def as_ssh_words(text: str, ssh_config: str = "") -> str:
+    """A destination as the arguments of ``ssh`` and ``ssh-copy-id``, which know no ``user@host:port``, for a shell.
+
+    ``me@host:2222`` gives ``-p 2222 me@host``; what is no destination is left as it is.
+
+    Args:
+        ssh_config: the file of ``-F``; empty for none.
+    """
+    options = ["-F", ssh_config] if ssh_config else []
+    try:
+        asked = parse_destination(text)
+    except UsageError:
+        return shlex.join([*options, text])
+    options += ["-p", str(asked.port)] if asked.port else []
+    return shlex.join([*options, f"{asked.user}@{asked.host}" if asked.user else asked.host])
 
 
 def _wrong(text: str) -> UsageError:

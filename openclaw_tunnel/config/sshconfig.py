@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-import shlex
 import shutil
 import signal
 import stat
@@ -13,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from openclaw_tunnel.config.destination import Destination, parse_destination
+from openclaw_tunnel.config.destination import Destination, as_ssh_words, parse_destination
 from openclaw_tunnel.config.sshoutput import Printed, Surroundings, build_target, parse_printed
 from openclaw_tunnel.config.sshtarget import SshTarget
 from openclaw_tunnel.config.sshtokens import Account, expand_home
@@ -115,7 +114,7 @@ def _check_readable(path: str, what: str, hint: str) -> None:
 
 
 def _retry(ssh_config: str, target: str) -> str:
-    return shlex.join(["ssh", *(("-F", ssh_config) if ssh_config else ()), "-G", target])
+    return f"ssh -G {as_ssh_words(target, ssh_config)}"
 
 
 def _folder() -> str:

@@ -58,7 +58,8 @@ class Kind:
     """What all failures of one code have in common.
 
     ``hint`` may use ``{name}`` fields; they are filled from ``Failure.facts`` (``{target}``: the target as
-    the user typed it, ``{host}``: ``host:port``, and what the code's row below names).
+    the user typed it, ``{ssh}``: the same as arguments of ssh, ``{host}``: ``host:port``, and what the code's row below
+    names).
     """
 
     permanent: bool
@@ -78,7 +79,7 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
     {
         Code.DNS: _transient(
             ExitCode.UNREACHABLE,
-            "check the spelling of the host and that this computer is online: ssh -G {target} shows the name",
+            "check the spelling of the host and that this computer is online: ssh -G {ssh} shows the name",
         ),
         Code.REFUSED: _transient(
             ExitCode.UNREACHABLE,
@@ -86,7 +87,7 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         ),
         Code.TIMEOUT: _transient(
             ExitCode.UNREACHABLE,
-            "is the host switched on, and reachable from this network (VPN, firewall)? Try: ssh -v {target}",
+            "is the host switched on, and reachable from this network (VPN, firewall)? Try: ssh -v {ssh}",
         ),
         Code.NO_ROUTE: _transient(
             ExitCode.UNREACHABLE,
@@ -94,20 +95,20 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         ),
         Code.NOT_SSH: _transient(
             ExitCode.UNREACHABLE,
-            "what answers on {host} is no SSH server, or hangs up at once: check host and port; try: ssh -v {target}",
+            "what answers on {host} is no SSH server, or hangs up at once: check host and port; try: ssh -v {ssh}",
         ),
         Code.PROXY: _transient(
             ExitCode.UNREACHABLE,
-            "the way through ProxyCommand or ProxyJump failed: try it with: ssh -v {target}",
+            "the way through ProxyCommand or ProxyJump failed: try it with: ssh -v {ssh}",
         ),
         Code.NEGOTIATION: _permanent(
             ExitCode.UNREACHABLE,
             "client and server share no algorithm: see Ciphers, MACs, KexAlgorithms and HostKeyAlgorithms in: "
-            "ssh -G {target}",
+            "ssh -G {ssh}",
         ),
         Code.AUTH_DENIED: _permanent(
             ExitCode.LOGIN,
-            "install a key of yours on the host with: ssh-copy-id {target}, or name the right one with -i FILE "
+            "install a key of yours on the host with: ssh-copy-id {ssh}, or name the right one with -i FILE "
             "(IdentityFile in ssh_config)",
         ),
         Code.KEY_LOCKED: _permanent(

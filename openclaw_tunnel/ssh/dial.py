@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import asyncssh
 
+from openclaw_tunnel.config.destination import as_ssh_words
 from openclaw_tunnel.config.sshconfig import SshTarget
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import DialFailed
@@ -100,7 +101,8 @@ class Dial:
         if target.proxy_jump:
             if place.host in seen or len(seen) > 16:
                 text = f"ProxyJump leads in a circle: {' -> '.join([*seen, place.host])}"
-                raise DialFailed(place.failure(Code.CONFIG, text, hint=f"see ProxyJump in: ssh -G {place.typed}"))
+                asked = as_ssh_words(place.typed, place.ssh_config)
+                raise DialFailed(place.failure(Code.CONFIG, text, hint=f"see ProxyJump in: ssh -G {asked}"))
             return Way({"tunnel": await self._jump(target.proxy_jump, (*seen, place.host))})
         if target.proxy_command:
             if target.proxy_use_fdpass:

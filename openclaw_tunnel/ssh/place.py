@@ -4,6 +4,7 @@ import shlex
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from openclaw_tunnel.config.destination import as_ssh_words
 from openclaw_tunnel.core.failures import Code, Failure
 
 _LONGEST_FOREIGN_TEXT = 200
@@ -25,7 +26,8 @@ class Place:
 
     def failure(self, code: Code, message: str, **facts: str) -> Failure:
         """A failure at this place, with the facts that the hints of ``core/failures.py`` use."""
-        return Failure(code, message, MappingProxyType({"target": self.typed, "host": self.host, **facts}))
+        ssh = as_ssh_words(self.typed, self.ssh_config)
+        return Failure(code, message, MappingProxyType({"target": self.typed, "ssh": ssh, "host": self.host, **facts}))
 
     def trust_command(self, *, replace: bool = False) -> str:
         """The line a user can copy to remember the host's key."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw_tunnel.config.destination import Destination, parse_destination
+from openclaw_tunnel.config.destination import Destination, as_ssh_words, parse_destination
 from openclaw_tunnel.errors import ExitCode, UsageError
 
 GOOD = {
@@ -94,3 +94,19 @@ def test_any_text_is_a_destination_or_an_error(text: str) -> None:
     assert found.host
     assert not found.host.startswith("-")
     assert not found.user.startswith("-")
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("gw", "gw"),
+        ("me@gw", "me@gw"),
+        ("me@gw:2222", "-p 2222 me@gw"),
+        ("me@[::1]:2222", "-p 2222 me@::1"),
+        ("ssh://me@gw:22/", "-p 22 me@gw"),
+        ("no destination", "'no destination'"),
+    ],
+)
+def test_as_arguments_of_ssh(typed: str, words: str) -> None:
+    assert as_ssh_words(typed) == words
+    assert as_ssh_words(typed, "/a b/config") == f"-F '/a b/config' {words}"

@@ -209,7 +209,7 @@ MISTAKES = {
 def test_a_mistake_is_named_with_file_line_and_directive(config: Config, text: str, words: str) -> None:
     error = config.error("gw", text)
     assert error.message == f"{config.file} {words}"
-    assert error.hint == f"mend that line of the ssh configuration, try: ssh -F {config.file} -G gw"
+    assert error.hint == f"mend that line of the ssh configuration, try: ssh -G -F {config.file} gw"
     assert error.exit_code == 10
 
 
@@ -226,7 +226,7 @@ def test_words_of_ssh_without_a_line(config: Config) -> None:
     assert error.message == (
         "ssh cannot use its configuration: vdollar_percent_expand: unknown key %z; percent_dollar_expand: failed"
     )
-    assert error.hint == f"try: ssh -F {config.file} -G gw"
+    assert error.hint == f"try: ssh -G -F {config.file} gw"
 
 
 def test_an_ssh_that_fails_without_a_word(config: Config) -> None:
@@ -331,7 +331,7 @@ def test_a_match_exec_that_hangs_is_ended_with_all_its_children(config: Config, 
         with pytest.raises(ConfigError) as caught:
             await resolve_ssh("gw", ssh_config=str(config.file), env=ENV, timeout=1)
         assert caught.value.message == "ssh -G gw did not answer within 1 s"
-        assert caught.value.hint == (f"a Match exec of the ssh configuration may hang: try: ssh -F {config.file} -G gw")
+        assert caught.value.hint == (f"a Match exec of the ssh configuration may hang: try: ssh -G -F {config.file} gw")
         await hanging.runs()
         await hanging.is_gone()
 

@@ -161,6 +161,12 @@ def test_foreign_words_are_made_safe() -> None:
     assert len(clean("x" * 1000)) == 200
 
 
+def test_hints_are_commands_that_ssh_takes() -> None:
+    place = Place("me@gw:2222", "gw:2222", "/etc/mine")
+    assert place.failure(Code.TIMEOUT, "m").hint.endswith("Try: ssh -v -F /etc/mine -p 2222 me@gw")
+    assert "ssh-copy-id -F /etc/mine -p 2222 me@gw, " in place.failure(Code.AUTH_DENIED, "m").hint
+
+
 def test_addresses_and_commands_as_people_write_them() -> None:
     assert show_address("gw", 22) == "gw:22"
     assert show_address("::1", 22) == "[::1]:22"
