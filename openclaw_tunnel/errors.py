@@ -5,6 +5,7 @@ code of the command line contract. The command line prints them as ``error: ...`
 """
 
 from enum import IntEnum
+from typing import Any
 
 
 class ExitCode(IntEnum):
@@ -80,3 +81,19 @@ class ServiceError(TunnelError):
     """launchctl or systemctl refused."""
 
     exit_code = ExitCode.SERVICE
+
+
+_PASSING = frozenset({ExitCode.NOT_RUNNING, ExitCode.UNREACHABLE, ExitCode.NOT_LISTENING})
+
+
+def failure_json(code: str, message: str, hint: str, exit_code: ExitCode) -> dict[str, Any]:
+    """The ``failure`` object of ``--json`` for what is no row of ``core/failures.py``; the same fields."""
+    permanent = exit_code not in _PASSING
+    return {
+        "code": code,
+        "message": message,
+        "hint": hint,
+        "permanent": permanent,
+        "exit_code": int(exit_code),
+        "at": None,
+    }

@@ -2,27 +2,71 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
 
 from openclaw_tunnel.cli import output
-from openclaw_tunnel.cli.tunnels import client_of, pick, snapshots
+from openclaw_tunnel.cli.question import read_params, read_question
+from openclaw_tunnel.cli.tunnels import Deadline, client_of, pick, snapshots
+from openclaw_tunnel.cli.view import clean
 from openclaw_tunnel.config.paths import Paths
 from openclaw_tunnel.control.client import ControlClient
-from openclaw_tunnel.errors import ConfigError, DaemonUnreachable, ExitCode, RequestRefused, TunnelError, UsageError
+from openclaw_tunnel.errors import (
+    DaemonUnreachable,
+    ExitCode,
+    RequestRefused,
+    TunnelError,
+    UsageError,
+    failure_json,
+)
 
-LARGEST_SECRET = 16 * 1024
-MARGIN = 5.0
+MARGIN = 2.0
 """Seconds that the daemon gets beyond the question's own timeout."""
 
-LAYERS = 7
-"""The most layers a probe asks, each with the timeout to itself."""
-
 _MARKS = {"ok": "ok", "failed": "FAILED", "skipped": "-"}
+
+# What a terminal may take for a command, or cannot show: written the way JSON escapes it.
+_UNSHOWN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+class Asking(click.Command):
+    """A command whose ``--json`` is one object, also where no answer comes about."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Parse the options; the exit code of a usage error is 2."""
+        as_json = "--json" in args
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            if not as_json:
+                raise
+            message = error.format_message().replace("\n", " ").rstrip(".")
+            hint = f"see how it is used: openclaw-tunnel {info_name} --help"
+            raise click.exceptions.Exit(
+                _print_error(UsageError(message[:1].lower() + message[1:], hint=hint))
+            ) from None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Carry it out."""
+        try:
+            return super().invoke(ctx)
+        except (BrokenPipeError, click.exceptions.Exit):
+            raise
+        except TunnelError as error:
+            if not ctx.params.get("as_json"):
+                raise
+            return _print_error(error)
+        except Exception:
+            if ctx.params.get("as_json"):
+                hint = "this is a bug of openclaw-tunnel; its log has the details: openclaw-tunnel logs"
+                _print_error(TunnelError("internal error", hint=hint, exit_code=ExitCode.BUG))
+            raise
 
 
 def _common(command: Callable[..., int]) -> Callable[..., int]:
@@ -34,7 +78,9 @@ def _common(command: Callable[..., int]) -> Callable[..., int]:
         click.option("--password-file", metavar="FILE", help="Password to use ('-': standard input)."),
         click.option("--token", metavar="TOKEN", help="Token to use; others on this computer can see it."),
         click.option("--device", is_flag=True, help="Identify as this computer's own paired device."),
-        click.option("--timeout", type=click.FloatRange(min=0.1), default=10.0, show_default=True, metavar="SECONDS"),
+        click.option(
+            "--timeout", type=float, default=10.0, show_default=True, metavar="SECONDS", help="For all of it."
+        ),
         click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs."),
     ]
     for option in reversed(options):
@@ -42,12 +88,13 @@ def _common(command: Callable[..., int]) -> Callable[..., int]:
     return command
 
 
-@click.command()
+@click.command(cls=Asking)
 @_common
 def health(as_json: bool, **given: Any) -> int:
     """Ask the gateway for its own health.
 
-    Exits 0 if it answers, else with the code of what is wrong (30 not listening, 31 refused, 32 no gateway).
+    Exits 0 if it is well, else with the code of what is wrong (30 not listening, 31 refused, 32 no gateway). A
+    gateway that is starting is waited for.
 
     Example: openclaw-tunnel health --json
     """
@@ -55,11 +102,12 @@ def health(as_json: bool, **given: Any) -> int:
     if as_json:
         return _print_json(answer)
     _raise_failure(answer)
-    output.say(f"healthy: OpenClaw {answer['version'] or '(version unknown)'}, {answer['ms']:.0f} ms, {answer['via']}")
+    version = clean(answer["version"] or "(version unknown)")
+    output.say(f"healthy: OpenClaw {version}, {answer['ms']:.0f} ms, {clean(answer['via'])}")
     return ExitCode.OK
 
 
-@click.command()
+@click.command(cls=Asking)
 @_common
 def probe(as_json: bool, **given: Any) -> int:
     """Ask every layer between here and the gateway, and stop at the first that fails.
@@ -73,59 +121,39 @@ def probe(as_json: bool, **given: Any) -> int:
         return _print_json(answer)
     for layer in answer["layers"]:
         ms = "" if layer["ms"] is None else f"{layer['ms']:.1f} ms"
-        output.say(f"{layer['name']:<12} {_MARKS[layer['outcome']]:<7} {ms:>10}  {layer['text']}".rstrip())
+        output.say(clean(f"{layer['name']:<12} {_MARKS[layer['outcome']]:<7} {ms:>10}  {layer['text']}".rstrip()))
     output.say(f"{'verdict':<12} {answer['verdict']}")
     _raise_failure(answer)
     return ExitCode.OK
 
 
-@click.command()
+@click.command(cls=Asking)
 @click.argument("method")
-@click.option("--params", default="{}", metavar="JSON", help="Parameters, a JSON object.  [default: {}]")
+@click.option("--params", default="{}", metavar="JSON", help="A JSON object ('-': standard input).  [default: {}]")
 @_common
-def call(method: str, params: str, as_json: bool, **given: Any) -> int:
+def call(method: str, as_json: bool, **given: Any) -> int:
     """Call METHOD of the gateway and print its result as JSON.
 
     With --json the result comes in an object with "ok", and so does a failure.
 
     Example: openclaw-tunnel call config.get --params '{}'
     """
-    answer = _ask("call", given, method=method, params=_params(params))
+    answer = _ask("call", given, method=method, params=read_params(given["params"]))
     if as_json:
         return _print_json(answer)
     _raise_failure(answer)
-    output.say(json.dumps(answer["result"], indent=2, ensure_ascii=False))
+    output.say(_as_json(answer["result"]))
     return ExitCode.OK
-
-
-def _params(text: str) -> dict[str, Any]:
-    hint = "write an object, as in --params '{\"limit\": 5}'"
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"--params is not JSON: {error}", hint=hint) from None
-    if not isinstance(found, dict):
-        raise UsageError("--params is not a JSON object", hint=hint)
-    return found
 
 
 def _ask(kind: str, given: dict[str, Any], **more: Any) -> dict[str, Any]:
     """Ask through the daemon where it has a tunnel, else over a connection of our own."""
     name, direct = given["name"], given["direct"]
+    question = read_question(kind, given, **more)
     if given["token"]:
         output.warn("--token is visible to others in the list of processes: --token-file is not")
-    question = {
-        "kind": kind,
-        "timeout": given["timeout"],
-        "url": given["url"] or "",
-        "token": given["token"] or _secret(given["token_file"], "--token-file"),
-        "password": _secret(given["password_file"], "--password-file"),
-        "device": given["device"],
-        "env": dict(os.environ),
-        **more,
-    }
     paths = Paths.from_env(os.environ)
-    if not (given["url"] or direct):
+    if not (question["url"] or direct):
         answer = _ask_daemon(client_of(paths), name, question)
         if answer is not None:
             return answer
@@ -136,10 +164,10 @@ def _ask(kind: str, given: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 def _ask_daemon(client: ControlClient, name: str | None, question: dict[str, Any]) -> dict[str, Any] | None:
     """The daemon's answer; None where no such tunnel runs."""
+    deadline = Deadline(question["timeout"] + MARGIN)
     try:
-        tunnel = pick(snapshots(client.call("status")), name).name
-        patience = question["timeout"] * (LAYERS if question["kind"] == "probe" else 1) + MARGIN
-        return client.call("ask", {"name": tunnel, "question": question}, timeout=patience)
+        tunnel = pick(snapshots(client.call("status", timeout=deadline.left)), name).name
+        return client.call("ask", {"name": tunnel, "question": question}, timeout=deadline.left)
     except DaemonUnreachable:
         return None
     except TunnelError as error:
@@ -148,35 +176,22 @@ def _ask_daemon(client: ControlClient, name: str | None, question: dict[str, Any
         raise
 
 
-def _secret(path: str | None, option: str) -> str:
-    """A secret from a file: its first line."""
-    if not path:
-        return ""
-    try:
-        data = sys.stdin.buffer.read(LARGEST_SECRET) if path == "-" else _read(Path(path))
-        text = data.decode().strip()
-    except OSError as error:
-        raise ConfigError(f"{option} {path} cannot be read: {error.strerror}", hint="check its path and mode") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{option} {path} is not text", hint="it has to hold the secret and nothing else") from None
-    if not text or "\n" in text:
-        raise ConfigError(f"{option} {path} does not hold one line", hint="it has to hold the secret and nothing else")
-    return text
-
-
-def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(LARGEST_SECRET)
-
-
 def _print_json(answer: dict[str, Any]) -> int:
-    output.say(json.dumps(answer, indent=2, ensure_ascii=False))
-    return _code(answer)
-
-
-def _code(answer: dict[str, Any]) -> int:
+    output.say(_as_json(answer))
     failure = answer.get("failure")
     return int(failure["exit_code"]) if failure else ExitCode.OK
+
+
+def _print_error(error: TunnelError) -> int:
+    failure = failure_json(error.exit_code.name.lower(), error.message, error.hint, error.exit_code)
+    return _print_json({"ok": False, "verdict": "unknown", "failure": failure})
+
+
+def _as_json(value: Any) -> str:
+    """JSON that any terminal and any encoding of stdout can take."""
+    utf8 = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
+    text = json.dumps(value, indent=2, ensure_ascii=not utf8)
+    return _UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _raise_failure(answer: dict[str, Any]) -> None:

@@ -118,7 +118,7 @@ class ControlClient:
 
 def _lines(sock: socket.socket, request: bytes, deadline: float | None) -> Iterator[bytes]:
     """Send ``request``, yield what comes back line by line, end when the other side hangs up."""
-    pending = b""
+    pending = bytearray()
     try:
         _limit(sock, deadline)
         sock.sendall(request)
@@ -127,10 +127,13 @@ def _lines(sock: socket.socket, request: bytes, deadline: float | None) -> Itera
             data = sock.recv(65536)
             if not data:
                 return
-            *lines, pending = (pending + data).split(b"\n")
-            yield from lines
-            if len(pending) > messages.MAX_LINE:
-                yield pending  # decode_reply refuses it for its length
+            first, *more = data.split(b"\n")
+            pending += first
+            for rest in more:
+                yield bytes(pending)
+                pending = bytearray(rest)
+            if len(pending) > messages.MAX_RESULT:
+                yield bytes(pending)  # decode_reply refuses it for its length
     except TimeoutError:
         raise StreamTimeout from None
     except ConnectionError:

@@ -17,7 +17,10 @@ from openclaw_tunnel.errors import ExitCode, RequestRefused, TunnelError
 
 VERSION = 1
 MAX_LINE = 1 << 20
-"""Bytes of one line, its newline included."""
+"""Bytes of one line, its newline included; of all lines but that of a good answer."""
+
+MAX_RESULT = 128 << 20
+"""Bytes of a good answer's line: a gateway's payload has up to 25 MiB, and JSON may write a byte as six."""
 
 ANY_VERSION = frozenset({"ping", "down"})
 """The methods that never change."""
@@ -113,9 +116,9 @@ def encode_result(request_id: int, result: Mapping[str, Any]) -> bytes:
     """The line of a good answer.
 
     Raises:
-        RequestRefused: it is longer than ``MAX_LINE``.
+        RequestRefused: it is longer than ``MAX_RESULT``.
     """
-    return _line({"v": VERSION, "id": request_id, "ok": True, "result": result})
+    return _line({"v": VERSION, "id": request_id, "ok": True, "result": result}, MAX_RESULT)
 
 
 def encode_error(request_id: int, error: TunnelError) -> bytes:
@@ -131,7 +134,7 @@ def decode_reply(line: bytes) -> Event | Answer:
         TunnelError: it is no reply at all.
     """
     try:
-        data = _object(line)
+        data = _object(line, MAX_RESULT)
     except ValueError as problem:
         raise _not_understood(str(problem)) from None
     number, event, result, error = (data.get(key) for key in ("id", "event", "result", "error"))
@@ -159,17 +162,17 @@ def _not_understood(reason: str) -> TunnelError:
     return TunnelError(f"the running daemon's answer cannot be read: {reason}", hint=_START_ANEW)
 
 
-def _line(data: Mapping[str, Any]) -> bytes:
+def _line(data: Mapping[str, Any], limit: int = MAX_LINE) -> bytes:
     line = json.dumps(data, separators=(",", ":")).encode() + b"\n"
-    if len(line) > MAX_LINE:
-        raise RequestRefused(f"a message of {len(line)} bytes is longer than {MAX_LINE}")
+    if len(line) > limit:
+        raise RequestRefused(f"a message of {len(line)} bytes is longer than {limit}")
     return line
 
 
-def _object(line: bytes) -> dict[str, Any]:
+def _object(line: bytes, limit: int = MAX_LINE) -> dict[str, Any]:
     """The JSON object on ``line``; ValueError, without an echo of the content, for anything else."""
-    if len(line) > MAX_LINE:
-        raise ValueError(f"longer than {MAX_LINE} bytes")
+    if len(line) > limit:
+        raise ValueError(f"longer than {limit} bytes")
     try:
         data = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError:

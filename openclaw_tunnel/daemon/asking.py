@@ -1,17 +1,18 @@
 """Questions to the gateway over the connection of a running tunnel: no local port and no new login is needed."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 from openclaw_tunnel.config.openclaw import load_openclaw
-from openclaw_tunnel.config.paths import Paths
+from openclaw_tunnel.config.paths import Paths, ensure_private_dir
 from openclaw_tunnel.config.tunnels import load_tunnels
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import Link, LinkLost
 from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.errors import ExitCode, RequestRefused
 from openclaw_tunnel.gateway.examine import Layer, Outcome
-from openclaw_tunnel.gateway.inquiry import Kind, Question, inquire, unreached
+from openclaw_tunnel.gateway.inquiry import Question, inquire, unreached
 from openclaw_tunnel.gateway.route import LinkRoute
 from openclaw_tunnel.supervisor import Supervisor
 
@@ -19,46 +20,63 @@ from openclaw_tunnel.supervisor import Supervisor
 async def ask(supervisor: Supervisor, data: dict[str, Any], paths: Paths) -> dict[str, Any]:
     """Answer a question that came over the control socket; the object that ``--json`` shows.
 
+    A tunnel without connection is an answer as well: what is known of it is the failure.
+
     Raises:
-        RequestRefused: it is no question, or the tunnel has no connection (a probe is answered all the same).
-        CredentialError, ConfigError: settings of the one who asks cannot be used.
+        RequestRefused: it is no question.
+        CredentialError, ConfigError, UsageError: settings, credentials or parameters of the one who asks cannot be
+            used.
     """
     try:
         question = Question.from_json(data)
-    except (KeyError, TypeError, ValueError) as error:
-        raise RequestRefused(f"not a question: {type(error).__name__}", exit_code=ExitCode.USAGE) from None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RequestRefused(
+            f"the running daemon does not understand the question ({type(error).__name__})",
+            hint="it may be of another release; start it anew: openclaw-tunnel down --all, then openclaw-tunnel up -d",
+            exit_code=ExitCode.USAGE,
+        ) from None
     link = supervisor.link
-    if link is None:
-        return _no_link(question, supervisor.failure, supervisor.snapshot())
     try:
-        return await ask_link(question, link, supervisor, paths)
+        answer = await ask_link(question, link, supervisor, paths) if link else _no_link(question, supervisor)
     except LinkLost:
-        return _no_link(question, supervisor.failure, supervisor.snapshot())
+        answer = _no_link(question, supervisor)
+    return {**answer, "via": f"tunnel {supervisor.spec.name}"}
 
 
 async def ask_link(question: Question, link: Link, supervisor: Supervisor, paths: Paths) -> dict[str, Any]:
-    """Ask over a live connection."""
+    """Ask over a live connection.
+
+    Raises:
+        LinkLost: it went away.
+        CredentialError, ConfigError, UsageError: as :func:`inquire`.
+    """
+    end = asyncio.get_running_loop().time() + question.timeout
     shown = supervisor.snapshot()
-    contract = (await asyncio.to_thread(load_tunnels, paths.tunnels_file)).contract
-    answer = await inquire(
+    if question.device:
+        ensure_private_dir(paths.state_dir)
+    return await inquire(
         question,
         LinkRoute(link, supervisor.spec.main.to),
-        settings=await asyncio.to_thread(load_openclaw, question.env),
-        contract=contract,
+        settings=await asyncio.to_thread(load_openclaw, question.env, Path(question.cwd)),
+        contract=(await asyncio.to_thread(load_tunnels, paths.tunnels_file)).contract,
         state_dir=paths.state_dir,
         through_tunnel=True,
         target=supervisor.spec.target,
+        end=end,
         below=(_name_layer(shown), _ssh_layer(shown)),
     )
-    return {**answer, "via": f"tunnel {shown.name}"}
 
 
-def _no_link(question: Question, failure: Failure | None, shown: Snapshot) -> dict[str, Any]:
-    reason = failure or Failure(Code.LOST, f"tunnel {shown.name} is {shown.state}: there is no SSH connection yet")
-    if question.kind is not Kind.PROBE:
-        raise RequestRefused(reason.message, hint=reason.hint, exit_code=reason.exit_code)
+def _no_link(question: Question, supervisor: Supervisor) -> dict[str, Any]:
+    shown, spec = supervisor.snapshot(), supervisor.spec
+    reason = supervisor.failure or Failure(
+        Code.LOST, f"tunnel {shown.name} is {shown.state}: there is no SSH connection yet"
+    )
+    reason = reason.with_facts(target=spec.target, host=spec.address or spec.target, to=str(spec.main.to))
     below = (_name_layer(shown), Layer("ssh", Outcome.FAILED, None, reason.message))
-    return {**unreached(reason, below), "via": f"tunnel {shown.name}"}
+    if reason.code is Code.DNS:
+        below = (Layer("name", Outcome.FAILED, None, reason.message), Layer("ssh", Outcome.SKIPPED, None, "not asked"))
+    return unreached(question.kind, reason, below)
 
 
 def _name_layer(shown: Snapshot) -> Layer:

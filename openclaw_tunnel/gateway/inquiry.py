@@ -14,16 +14,22 @@ from openclaw_tunnel.config.contracts import Surface
 from openclaw_tunnel.config.credentials import CredentialChoice
 from openclaw_tunnel.config.loadcredentials import Explicit, load_credentials
 from openclaw_tunnel.config.openclaw import OpenClawSettings
-from openclaw_tunnel.core.failures import Failure
+from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.status import Verdict
+from openclaw_tunnel.errors import ConfigError, ExitCode, UsageError, failure_json
 from openclaw_tunnel.gateway.client import CallRefused, SessionFailed, connect
 from openclaw_tunnel.gateway.device import Device, load_or_create
 from openclaw_tunnel.gateway.examine import LAYERS, Examination, Layer, Outcome, examine
 from openclaw_tunnel.gateway.hello import READ, Credentials, Hello
 from openclaw_tunnel.gateway.route import Route
-from openclaw_tunnel.gateway.verdict import Judgement
+from openclaw_tunnel.gateway.verdict import Judgement, unreachable
+
+LONGEST = 3600.0
+"""Seconds that a question may take at most."""
 
 _MOST_SCOPES = 4
+_CLOSING = 0.5
+"""Seconds kept back, and as many added, for a connection to be closed in order: what was found is not lost then."""
 
 
 class Kind(StrEnum):
@@ -43,22 +49,30 @@ class Question:
 
     Attributes:
         method, params: of ``call``.
-        timeout: seconds for the whole question; of ``probe``, for each layer.
+        timeout: seconds for the whole question.
         url: given by the user: another gateway, which gets explicit credentials only.
         token, password: given by the user.
         device: identify as this computer's own device.
-        env: the environment of the command: settings and credentials are looked up in it.
+        env, cwd: the environment and the working folder of the command: settings and credentials are looked up there.
     """
 
     kind: Kind
     method: str = "health"
     params: Mapping[str, Any] = field(default_factory=dict, repr=False)
     timeout: float = 10.0
-    url: str = ""
+    url: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
     device: bool = False
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    cwd: str = "/"
+
+    def __post_init__(self) -> None:
+        texts = (self.method, self.url, self.token, self.password, self.cwd, *self.env, *self.env.values())
+        if not all(isinstance(text, str) for text in texts) or not isinstance(self.params, Mapping):
+            raise TypeError("a question's texts are strings, its params an object")
+        if not 0 < self.timeout <= LONGEST:
+            raise ValueError("a question takes more than no time, and an hour at most")
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that :meth:`from_json` reads back. It holds secrets: for the control socket only."""
@@ -69,7 +83,7 @@ class Question:
         """Read what :meth:`to_json` wrote.
 
         Raises:
-            TypeError, ValueError, KeyError: it is no such object.
+            TypeError, ValueError, KeyError, AttributeError: it is no such object.
         """
         return cls(**{**data, "kind": Kind(data["kind"])})
 
@@ -83,40 +97,51 @@ async def inquire(
     state_dir: Path,
     through_tunnel: bool,
     target: str,
+    end: float,
     below: Sequence[Layer] = (),
 ) -> dict[str, Any]:
     """Ask over ``route``; the answer as the object that ``--json`` shows. It holds no secret.
 
     Args:
-        settings: openclaw.json as the command's environment has it.
+        settings: OpenClaw's own, as the command's environment has them.
         contract: ``openclawContract`` of tunnels.json5.
-        state_dir: our own, for the device key.
+        state_dir: our own, for the device key; it exists.
         through_tunnel: the route leads through SSH to the configured remote gateway.
         target: how the user calls the gateway's host, for hints.
+        end: when the answer has to be there, on the loop's clock; half a second more goes into closing.
         below: layers beneath the route, for ``probe``.
 
     Raises:
         CredentialError: the credentials that are configured cannot be had.
+        ConfigError: the device key cannot be read.
+        UsageError: ``params`` cannot be sent.
         LinkLost: the SSH connection went away.
     """
-    explicit = Explicit(question.token, question.password, question.url)
-    choice = await load_credentials(
-        _SURFACES[question.kind],
-        settings=settings,
-        explicit=explicit,
-        contract=contract,
-        way_is_known=through_tunnel,
-    )
-    credentials = revealed(choice)
-    device = await asyncio.to_thread(load_or_create, state_dir) if question.device else None
-    if question.kind is Kind.PROBE:
-        examination = await examine(route, credentials, device=device, timeout=question.timeout)
-        facts, failure = _examined(examination, below), examination.failure
-    else:
-        facts, failure = await _call(question, route, credentials, device)
-    if failure:
-        failure = failure.with_facts(target=target, to=route.name)
-    return {**_answer(facts, failure), "gateway": route.name, "credentials": shown(choice)}
+    names = {"target": target, "host": target, "to": route.name}
+    try:
+        async with asyncio.timeout_at(end + _CLOSING):
+            choice = await load_credentials(
+                _SURFACES[question.kind],
+                settings=settings,
+                explicit=Explicit(question.token, question.password, question.url),
+                contract=contract,
+                way_is_known=through_tunnel,
+            )
+            device = await asyncio.to_thread(_device, state_dir) if question.device else None
+            facts, failure = await _ask(question, route, revealed(choice), device, end, below)
+    except TimeoutError:
+        late = unreachable(f"{route.name} was not done with within {question.timeout:g} s").failure
+        assert late is not None  # noqa: S101  this verdict always has one
+        return {**unreached(question.kind, late.with_facts(**names), below), "gateway": route.name}
+    facts = {**facts, "gateway": route.name, "credentials": shown(choice)}
+    if failure is None:
+        return _answer(facts, _unwell(facts))
+    if choice.warning and failure.code is Code.AUTH_MISSING:
+        return _answer(_replace_text(facts, failure.message, choice.warning), _no_credential(choice.warning))
+    if source := _sent(choice, failure):
+        told = Failure(failure.code, f"{failure.message} (sent was {source})", failure.facts)
+        facts, failure = _replace_text(facts, failure.message, told.message), told
+    return _answer(facts, failure.with_facts(**names).to_json())
 
 
 def revealed(choice: CredentialChoice) -> Credentials:
@@ -135,50 +160,113 @@ def shown(choice: CredentialChoice) -> dict[str, Any]:
     }
 
 
-def unreached(failure: Failure, below: Sequence[Layer]) -> dict[str, Any]:
+def unreached(kind: Kind, failure: Failure, below: Sequence[Layer]) -> dict[str, Any]:
     """The answer where not even the way to the gateway is there; ``below`` ends with the layer that failed."""
     skipped = tuple(Layer(name, Outcome.SKIPPED, None, "not asked") for name in LAYERS)
-    facts = _examined(Examination(skipped, Verdict.UNREACHABLE, failure=failure), below)
-    return {**_answer(facts, failure), "gateway": None, "credentials": None}
+    facts = _failed(Judgement(Verdict.UNREACHABLE, failure=failure), sum(layer.ms or 0 for layer in below) / 1000)
+    if kind is Kind.PROBE:
+        facts = _examined(Examination(skipped, Verdict.UNREACHABLE, failure=failure), below)
+    return {**_answer(facts, failure.to_json()), "gateway": None, "credentials": None}
 
 
-def _answer(facts: dict[str, Any], failure: Failure | None) -> dict[str, Any]:
-    return {"ok": failure is None, **facts, "failure": failure.to_json() if failure else None}
+def _answer(facts: dict[str, Any], failure: dict[str, Any] | None) -> dict[str, Any]:
+    return {"ok": failure is None, **facts, "failure": failure}
+
+
+def _no_credential(why: str) -> dict[str, Any]:
+    """A credential that is configured and cannot be had is no credential to try; the failure as JSON."""
+    hint = "make the reference resolve, or pass --token-file or --password-file"
+    return failure_json("credential", why, hint, ExitCode.CREDENTIAL)
+
+
+def _unwell(facts: dict[str, Any]) -> dict[str, Any] | None:
+    """The failure of a gateway that lets us in and says itself that it is not well; None where it is."""
+    told = facts.get("health")
+    if not isinstance(told, dict) or told.get("ok") is not False:
+        return None
+    hint = 'its answer tells more: openclaw-tunnel health --json, under "health"'
+    return failure_json("unhealthy", f"the gateway on {facts['gateway']} says that it is not well", hint, ExitCode.NO)
+
+
+def _sent(choice: CredentialChoice, failure: Failure) -> str:
+    """Where the credential came from that the gateway did not like; empty where that is not the matter."""
+    if failure.code is not Code.AUTH_FAILED:
+        return ""
+    sources = filter(None, (choice.token_source, choice.password_source))
+    return " and ".join(f"the {s[2:]} given here" if s.startswith("--") else s for s in sources)
+
+
+def _replace_text(facts: dict[str, Any], old: str, new: str) -> dict[str, Any]:
+    layers = [{**layer, "text": new if layer["text"] == old else layer["text"]} for layer in facts.get("layers", ())]
+    return {**facts, "layers": layers} if "layers" in facts else facts
+
+
+def _device(state_dir: Path) -> Device:
+    try:
+        return load_or_create(state_dir)
+    except OSError as error:
+        raise ConfigError(
+            f"the device key in {state_dir} can be neither read nor written: {error.strerror}",
+            hint="check owner and mode of that folder",
+        ) from None
+
+
+async def _ask(
+    question: Question,
+    route: Route,
+    credentials: Credentials,
+    device: Device | None,
+    end: float,
+    below: Sequence[Layer],
+) -> tuple[dict[str, Any], Failure | None]:
+    if question.kind is Kind.PROBE:
+        examination = await examine(route, credentials, device=device, timeout=_left(end))
+        return _examined(examination, below), examination.failure
+    return await _call(question, route, credentials, device, end)
+
+
+def _left(end: float) -> float:
+    """Seconds until ``end`` that may be spent on waiting, as a number that looks well in a message."""
+    left = end - asyncio.get_running_loop().time()
+    return round(max(0.01, left - min(_CLOSING, left / 10)), 2)
 
 
 async def _call(
-    question: Question, route: Route, credentials: Credentials, device: Device | None
+    question: Question, route: Route, credentials: Credentials, device: Device | None, end: float
 ) -> tuple[dict[str, Any], Failure | None]:
     """Ask for as little as reading; a method that takes more says so, and then that is asked for, too."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     scopes: tuple[str, ...] = (READ,)
     while True:
-        left = max(0.0, question.timeout - (loop.time() - began))
         missing = ""
         try:
-            async with connect(route, credentials, scopes=scopes, device=device, timeout=left, patient=True) as session:
-                left = max(0.0, question.timeout - (loop.time() - began))
-                payload = await session.call(question.method, question.params, timeout=left)
-                return _answered(question, payload, session.hello, loop.time() - began), None
+            async with connect(
+                route, credentials, scopes=scopes, device=device, timeout=_left(end), patient=True
+            ) as session:
+                payload = await session.call(question.method, question.params, timeout=_left(end))
+                hello, ms = session.hello, round((loop.time() - began) * 1000, 1)
+            return _answered(question, payload, hello, ms)
         except SessionFailed as failed:
             judgement = failed.judgement
         except CallRefused as refused:
             judgement = refused.judgement
             missing = judgement.failure.facts.get("scope", "") if judgement.failure else ""
+        except ValueError as error:
+            raise UsageError(str(error), hint="numbers must be finite, and nesting within reason") from None
         if judgement.verdict is not Verdict.LIMITED_SCOPE or missing in ("", *scopes) or len(scopes) == _MOST_SCOPES:
             return _failed(judgement, loop.time() - began), judgement.failure
         scopes = (*scopes, missing)
 
 
-def _answered(question: Question, payload: Any, hello: Hello, seconds: float) -> dict[str, Any]:
+def _answered(question: Question, payload: Any, hello: Hello, ms: float) -> tuple[dict[str, Any], None]:
     return {
         "verdict": str(Verdict.HEALTHY),
         "version": hello.version,
         "protocol": hello.protocol,
-        "ms": round(seconds * 1000, 1),
+        "ms": ms,
         "health" if question.kind is Kind.HEALTH else "result": payload,
-    }
+    }, None
 
 
 def _failed(judgement: Judgement, seconds: float) -> dict[str, Any]:

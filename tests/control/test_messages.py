@@ -120,9 +120,14 @@ def test_an_unknown_method_is_told_to_start_anew() -> None:
     assert m.unknown_method("fly").hint == START_ANEW
 
 
+def test_a_good_answer_may_be_long() -> None:
+    result = {"a": "x" * (2 * m.MAX_LINE)}
+    assert m.decode_reply(m.encode_result(1, result)) == m.Answer(1, result)
+
+
 def test_a_message_that_is_too_long_is_refused_before_it_is_sent() -> None:
     with pytest.raises(RequestRefused, match="longer than 1048576"):
-        m.encode_result(1, {"a": "x" * m.MAX_LINE})
+        m.encode_event(1, {"a": "x" * m.MAX_LINE})
 
 
 @pytest.mark.parametrize(
