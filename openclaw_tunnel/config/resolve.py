@@ -223,7 +223,8 @@ def _hold(seconds: float) -> float:
 def _check_identity(choice: Choice) -> None:
     """ssh warns about a key file that is not there and goes on with others; a key that was named is meant."""
     if choice.identity and not os.path.isfile(choice.identity):
+        what = "is no file" if os.path.exists(choice.identity) else "does not exist"
         raise ConfigError(
-            f"identity file {choice.identity} ({choice.identity_source}) does not exist",
+            f"identity file {choice.identity} ({choice.identity_source}) {what}",
             hint="name the private key file, for example ~/.ssh/id_ed25519",
         )

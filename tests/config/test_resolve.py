@@ -149,6 +149,7 @@ def test_key_files_that_do_not_exist(user: User) -> None:
         "identity file /no/k (-i) does not exist",
         IDENTITY_HINT,
     )
+    assert user.error(ConfigError, target="gw", identity="/") == ("identity file / (-i) is no file", IDENTITY_HINT)
     user.has_tunnels("{ t: { target: 'gw', identity: 'k' } }")
     assert user.error(ConfigError, target="t") == (
         f"identity file {user.folder}/k (identity of a tunnel in {user.tunnels}) does not exist",
