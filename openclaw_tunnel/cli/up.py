@@ -13,7 +13,7 @@ import click
 from openclaw_tunnel.cli import output, view
 from openclaw_tunnel.cli.background import ensure_daemon
 from openclaw_tunnel.cli.control import show_outcome
-from openclaw_tunnel.cli.tunnels import Deadline, client_of, failure_of, our_agent, settle, watch
+from openclaw_tunnel.cli.tunnels import Deadline, client_of, failure_of, our_agent, settle, snapshots, watch
 from openclaw_tunnel.config.model import DEFAULT_NAME
 from openclaw_tunnel.config.paths import Paths, ensure_private_dir
 from openclaw_tunnel.config.resolve import NoDestination, Resolved, UpOptions, resolve
@@ -137,9 +137,8 @@ def _be_the_daemon(paths: Paths, options: UpOptions, resolved: Resolved) -> int 
     with Progress() as progress:
 
         def changed(daemon: "Daemon") -> None:
-            supervisor = daemon.supervisor(name)
-            if supervisor is not None:
-                progress.show(supervisor.snapshot())
+            # those of others, too: they end with this process
+            progress.show(*sorted(snapshots(daemon.report()), key=lambda tunnel: tunnel.name != name))
 
         try:
             return asyncio.run(serve(paths, os.environ, resolved.spec, options, on_change=changed))
@@ -177,10 +176,11 @@ def _exit_in_order(number: int, frame: object) -> None:
 
 
 class Progress:
-    """Shows one tunnel as it changes: in place on a terminal, else a line for each change of its state."""
+    """Shows tunnels as they change: in place on a terminal, else a line for each change of a state."""
 
     def __init__(self) -> None:
-        self._seen: tuple[Snapshot, float] | None = None
+        self._seen: tuple[tuple[Snapshot, ...], float] = (), 0.0
+        self._told: dict[str, tuple[State, str]] = {}
         self._live = output.LiveView(self._tables) if output.can_redraw(sys.stdout) else None
 
     def __enter__(self) -> "Progress":
@@ -192,16 +192,17 @@ class Progress:
         if self._live:
             self._live.__exit__()
 
-    def show(self, tunnel: Snapshot) -> None:
-        """Take note of a snapshot; a broken pipe is no reason to close a tunnel."""
-        before = self._seen[0] if self._seen else None
-        self._seen = tunnel, time.monotonic()
-        if self._live is None and (before is None or (before.state, before.since) != (tunnel.state, tunnel.since)):
-            with contextlib.suppress(OSError):
-                output.say(view.change(tunnel))
+    def show(self, *tunnels: Snapshot) -> None:
+        """Take note of all there is; the last ones stay on the screen. A broken pipe is no reason to close a tunnel."""
+        if tunnels:
+            self._seen = tunnels, time.monotonic()
+        if self._live is None:
+            for tunnel in tunnels:
+                if self._told.get(tunnel.name) != (tunnel.state, tunnel.since):
+                    self._told[tunnel.name] = tunnel.state, tunnel.since
+                    with contextlib.suppress(OSError):
+                        output.say(view.change(tunnel))
 
     def _tables(self) -> list[list[view.Row]]:
-        if self._seen is None:
-            return []
-        tunnel, at = self._seen
-        return [view.rows(tunnel, view.utc_now(), time.monotonic() - at)]
+        tunnels, at = self._seen
+        return [view.rows(tunnel, view.utc_now(), time.monotonic() - at) for tunnel in tunnels]

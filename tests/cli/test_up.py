@@ -177,6 +177,19 @@ def test_in_the_foreground_it_joins_a_daemon_that_runs(cli: Cli, arguments: list
     assert [t["name"] for t in cli("status", "--json").json()["tunnels"]] == ["default"]
 
 
+def test_in_the_foreground_it_shows_the_tunnels_that_join_it(cli: Cli, arguments: list[str]) -> None:
+    """They are closed with it, and keep it alive when its own is closed."""
+    child = cli.start("up", *arguments)
+    wait_until(lambda: "default is up" in child.output())
+    assert cli("up", "-d", *arguments, "-n", "two", "-p", str(free_port())).exit_code == 0
+    wait_until(lambda: "two is up" in child.output())
+    assert cli("down", "default").exit_code == 0
+    assert child.running
+    assert child.output().count("default is up") == 1
+    assert child.end_with(signal.SIGINT) == 130
+    assert child.output().endswith("two is stopped\n")
+
+
 def test_a_joined_tunnel_that_is_closed_elsewhere_ends_the_command(cli: Cli, arguments: list[str]) -> None:
     assert cli("up", "-d", *arguments).exit_code == 0
     child = cli.start("up", *arguments, "-n", "two", "-p", str(free_port()))
