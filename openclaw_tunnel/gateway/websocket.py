@@ -126,7 +126,7 @@ class WebSocket(asyncio.Protocol):
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """End the connection: in order, where the far end goes along quickly. Idempotent."""
-        if self._channel is None:
+        if self._channel is None or self._gone.is_set():
             return
         try:
             if self.closed is None and self._protocol.state is State.OPEN:

@@ -68,7 +68,8 @@ class Script:
         challenge: the first frame; None: silence.
         answer: the answer to connect: a payload, an ``error`` (it has a ``code``), or None for none.
         close: close code and reason after an error or silence; None: stays open.
-        methods: answers to other requests, by method: payloads or errors, each used once, the last for good.
+        methods: answers to other requests, by method: payloads, errors or None for silence, each used
+            once, the last for good.
         http: answers by path; what is not there gets the page.
         upgrade: an HTTP answer to the request for a WebSocket; None: it is granted.
         events: frames that are sent right after hello.
@@ -80,7 +81,7 @@ class Script:
     challenge: Json | None = field(default_factory=lambda: dict(CHALLENGE))
     answer: Json | None = field(default_factory=hello)
     close: tuple[int, str] | None = None
-    methods: dict[str, list[Json]] = field(default_factory=dict)
+    methods: Mapping[str, list[Any]] = field(default_factory=dict)
     http: dict[str, Response] = field(
         default_factory=lambda: {"/healthz": LIVE, "/startupz": STARTED, "/readyz": READY}
     )
@@ -111,7 +112,8 @@ class Script:
             return
         answers = self.methods[frame["method"]]
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
-        await ws.send(json.dumps(_response(frame["id"], answer)))
+        if answer is not None:
+            await ws.send(json.dumps(_response(frame["id"], answer)))
 
     async def _connect(self, ws: ServerConnection, number: str) -> None:
         if self.answer is not None:
