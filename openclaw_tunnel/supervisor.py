@@ -234,12 +234,14 @@ class Supervisor:
         self.post(ev.ConnectionLost(attempt, failure))
 
     async def _close(self, attempt: int, dialling: asyncio.Task[None] | None, link: Link | None) -> None:
-        if dialling is not None and not dialling.done():
-            dialling.cancel()
-            await asyncio.wait([dialling])
-        if link is not None:
-            await link.close()
-        self.post(ev.ConnectionClosed(attempt))
+        try:
+            if dialling is not None and not dialling.done():
+                dialling.cancel()
+                await asyncio.wait([dialling])
+            if link is not None:
+                await link.close()
+        finally:  # whatever went wrong: stop() waits for this
+            self.post(ev.ConnectionClosed(attempt))
 
     async def _probe(self, attempt: int, link: Link) -> None:
         try:

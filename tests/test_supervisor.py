@@ -304,3 +304,25 @@ async def test_a_second_forward_that_cannot_be_bound_leaves_no_port_behind() -> 
         await supervisor.start()
     (await asyncio.start_server(lambda r, w: None, "127.0.0.1", first)).close()
     taken.close()
+
+
+class BrokenLink(DirectLink):
+    """A link that cannot even be closed."""
+
+    async def close(self) -> None:
+        await super().close()
+        raise OSError("of no use")
+
+
+class BrokenConnector(ScriptedConnector):
+    async def connect(self) -> DirectLink:
+        return BrokenLink()
+
+
+@async_test
+async def test_a_link_that_breaks_while_it_is_closed_does_not_hold_up_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    async with tunnel(BrokenConnector()) as (supervisor, _):
+        await settle(lambda: supervisor.state is State.UP)
+        await asyncio.wait_for(supervisor.stop(), 5)
+        assert supervisor.state is State.STOPPED
+    assert "task close 1 failed" in caplog.text
