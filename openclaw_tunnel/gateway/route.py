@@ -13,7 +13,7 @@ from openclaw_tunnel.config.model import Endpoint
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import Channel, ChannelFailed, Link
 from openclaw_tunnel.errors import ConfigError
-from openclaw_tunnel.gateway.url import GatewayUrl, is_loopback, is_private, require_allowed
+from openclaw_tunnel.gateway.url import GatewayUrl, peer_allowed, require_allowed
 
 _TLS_GOODBYE = 0.5
 """Seconds for the far end to answer the end of a TLS session."""
@@ -163,14 +163,12 @@ class UrlRoute:
                     f"{self.name} has another certificate than gateway.remote.tlsFingerprint says: "
                     f"sha256:{found.hex()} (nothing was sent)",
                 )
-        if not self.url.secure:
-            peer = transport.get_extra_info("peername")
-            address = str(peer[0]) if peer else ""
-            if not (is_private(address) if self.allow_private == "1" else is_loopback(address)):
-                return self._fail(
-                    Code.GATEWAY_IDENTITY,
-                    f"{self.name} leads to {address}: credentials do not go there in plain text (nothing was sent)",
-                )
+        address = str((transport.get_extra_info("peername") or ("an unknown address",))[0])
+        if not peer_allowed(self.url, self.allow_private, address):
+            return self._fail(
+                Code.GATEWAY_IDENTITY,
+                f"{self.name} leads to {address}: credentials do not go there in plain text (nothing was sent)",
+            )
         return None
 
     def _failure(self, error: Exception, timeout: float) -> Failure:

@@ -68,7 +68,7 @@ def url_allowed(url: GatewayUrl, variable: str | None) -> bool:
 
     Private addresses are allowed too where the user says so, by ``OPENCLAW_ALLOW_INSECURE_PRIVATE_WS=1`` in the
     environment (there is no setting for it): OpenClaw's documented rule. A name is allowed then as well, but only
-    if the address it leads to :func:`is_private`; who connects has to check that.
+    if the address it leads to is :func:`peer_allowed`; who connects has to check that.
 
     Args:
         variable: the value of that environment variable; None where it is not set.
@@ -76,6 +76,11 @@ def url_allowed(url: GatewayUrl, variable: str | None) -> bool:
     if url.secure or is_loopback(url.host):
         return True
     return variable == "1" and (is_private(url.host) or not _is_address(url.host))
+
+
+def peer_allowed(url: GatewayUrl, variable: str | None, address: str) -> bool:
+    """Whether anything may be sent to the IP ``address`` that a name of :func:`url_allowed` has led to."""
+    return url.secure or is_loopback(address) or (variable == "1" and is_private(address))
 
 
 def require_allowed(url: GatewayUrl, variable: str | None) -> None:

@@ -10,6 +10,7 @@ from openclaw_tunnel.gateway.url import (
     is_private,
     parse_fingerprint,
     parse_url,
+    peer_allowed,
     require_allowed,
     url_allowed,
 )
@@ -89,6 +90,23 @@ def test_where_plain_text_may_go(host: str, without: bool, with_variable: bool) 
     assert url_allowed(url, "true") is without
     assert url_allowed(url, "1") is with_variable
     assert url_allowed(parse_url(f"wss://{host}"), None)
+
+
+@pytest.mark.parametrize(
+    ("url", "variable", "address", "allowed"),
+    [
+        ("ws://gateway.local", "1", "10.0.0.5", True),
+        ("ws://gateway.local", "1", "203.0.113.9", False),
+        ("ws://gateway.local", "1", "127.0.0.1", True),
+        ("ws://localhost", None, "127.0.0.1", True),
+        ("ws://localhost", None, "::1", True),
+        ("ws://localhost", None, "10.0.0.5", False),  # /etc/hosts may say anything
+        ("ws://localhost", None, "an unknown address", False),
+        ("wss://gw.example", None, "203.0.113.9", True),
+    ],
+)
+def test_where_a_name_may_lead(url: str, variable: str | None, address: str, allowed: bool) -> None:
+    assert peer_allowed(parse_url(url), variable, address) is allowed
 
 
 def test_a_refusal_names_the_ways_out() -> None:

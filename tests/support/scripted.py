@@ -81,7 +81,7 @@ class Script:
     challenge: Json | None = field(default_factory=lambda: dict(CHALLENGE))
     answer: Json | None = field(default_factory=hello)
     close: tuple[int, str] | None = None
-    methods: Mapping[str, list[Any]] = field(default_factory=dict)
+    methods: dict[str, list[Any]] = field(default_factory=dict)
     http: dict[str, Response] = field(
         default_factory=lambda: {"/healthz": LIVE, "/startupz": STARTED, "/readyz": READY}
     )
