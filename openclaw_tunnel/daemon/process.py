@@ -89,8 +89,7 @@ async def serve(
 
     async with open_daemon(paths, env, on_change=changed) as daemon:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(number, daemon.on_signal, number)
+        _listen_to_signals(loop, daemon)
         if first is not None:
             with contextlib.suppress(DaemonCloses):  # interrupted that early
                 await daemon.up(first, options)
@@ -101,6 +100,28 @@ async def serve(
         if tunnel and tunnel.failure and tunnel.state is State.FAILED and not tunnel.was_up:
             raise refusal(tunnel.failure)
         return code
+
+
+def _listen_to_signals(loop: asyncio.AbstractEventLoop, daemon: Daemon) -> None:
+    had_terminal = _has_terminal()
+
+    def hang_up() -> None:
+        # the same signal for two things: a terminal that is gone ends what runs on it, anything else is a reload
+        gone = had_terminal and not _has_terminal()
+        daemon.on_signal(signal.SIGTERM if gone else signal.SIGHUP)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, daemon.on_signal, number)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup wants it to go on
+        loop.add_signal_handler(signal.SIGHUP, hang_up)
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _allow_many_clients() -> None:
