@@ -72,15 +72,17 @@ class Case:
 class Decision:
     """A class of cases in which we are stricter than a release, because its own document demands it.
 
-    It never excuses sending what the release did not send: ``decided`` looks after that.
+    It never excuses sending what the release did not send: ``decided`` looks after that. ``local_instead``: but for
+    credentials of this computer's own gateway, sent to it.
     """
 
     reason: str
     applies: Callable[[Case], bool]
+    local_instead: bool = False
 
 
 def _remote_secrets(case: Case) -> set[str]:
-    remote = case.vector["cfg"]["gateway"].get("remote", {})
+    remote = case.vector["cfg"].get("gateway", {}).get("remote", {})
     return {value.strip() for key in ("token", "password") if isinstance(value := remote.get(key), str)}
 
 
@@ -92,6 +94,7 @@ DECISIONS = (
             and bool(_remote_secrets(case) & set(case.theirs.sent.values()))
             and not _remote_secrets(case) & set(case.ours.sent.values())
         ),
+        local_instead=True,
     ),
     Decision(
         "a SecretRef that is needed and cannot be resolved fails closed: nothing that comes after it takes its place",
@@ -151,10 +154,9 @@ async def _compare(vectors: Sequence[Vector]) -> Report:
 
 
 def decided(case: Case) -> Decision | None:
-    """The decision that covers a mismatch; None where we would send anything that the release did not."""
-    if not case.ours.sent.items() <= case.theirs.sent.items():
-        return None
-    return next((decision for decision in DECISIONS if decision.applies(case)), None)
+    """The decision that covers a mismatch; None where none does, or where we would send more than the release."""
+    more = not case.ours.sent.items() <= case.theirs.sent.items()
+    return next((d for d in DECISIONS if d.applies(case) and (d.local_instead or not more)), None)
 
 
 async def answer(vector: Vector, contract: Contract) -> Answer:

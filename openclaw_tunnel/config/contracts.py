@@ -48,6 +48,8 @@ class Contract:
         plans: plan by surface, mode and, for some, ``gateway.auth.mode``.
         shorthand: ``$NAME`` is a SecretRef as ``${NAME}`` is.
         drops_placeholders: in local mode a secret of the file with ``${NAME}`` in it counts as configured and empty.
+        forces_fallback: in local mode a SecretRef of ``gateway.remote`` is resolved for the kind that
+            ``gateway.auth.mode`` asks for, also beside a credential of the other kind.
         env_after_failed_ref: a probe may use the environment after a SecretRef that cannot be resolved.
     """
 
@@ -55,6 +57,7 @@ class Contract:
     plans: Mapping[str, str]
     shorthand: bool = False
     drops_placeholders: bool = False
+    forces_fallback: bool = False
     env_after_failed_ref: bool = False
 
 
@@ -103,6 +106,7 @@ CONTRACT_2026_9 = Contract(
         }
     ),
     shorthand=True,
+    forces_fallback=True,
 )
 
 CONTRACTS: Mapping[str, Contract] = MappingProxyType({c.name: c for c in (CONTRACT_2026_5, CONTRACT_2026_9)})

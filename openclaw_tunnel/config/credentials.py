@@ -157,7 +157,9 @@ class _Walk:
         passed = "r" if place[0] == "a" and not self.remote else ""
         others = [p[:2] for lane in self.lanes for p in lane if p[1] != place[1] and p[0] not in passed]
         at_hand = (p for p in others if isinstance(v := self._value(p), Secret) and not self._closed(p, v))
-        return f"{other} is at hand" if len(kinds) == 2 and (other := PLACES.get(next(at_hand, ""), "")) else ""
+        forced = len(kinds) == 1 and (place[0] == "a" or self.contract.forces_fallback)
+        other = PLACES.get(next(at_hand, ""), "")
+        return f"{other} is at hand" if other and not forced else ""
 
     def _is_fatal(self, place: str) -> bool:
         """Whether nothing may be sent when this place was needed and cannot be had."""

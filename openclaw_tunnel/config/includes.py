@@ -21,6 +21,7 @@ MAX_FILES = 100
 MAX_TOTAL_BYTES = 4 * 1024 * 1024
 """Of all included files; OpenClaw has a limit for each only."""
 
+_MOST_PLACES = 1000  # of an object with more keys only the place of itself is remembered
 _UNMERGED = frozenset({"__proto__", "prototype", "constructor"})
 
 
@@ -68,7 +69,7 @@ class _Includer:
         self.origins: dict[KeyPath, tuple[Document, KeyPath]] = {}
         self.files: list[Path] = []
         self.bytes_left = MAX_TOTAL_BYTES
-        self.items_left = MAX_ITEMS
+        self.items_left = MAX_ITEMS - _items(document.text.encode())
 
     def expand(self, document: Document, value: Any, keys: KeyPath, at: KeyPath | None, chain: tuple[Path, ...]) -> Any:
         """``value`` with its includes done.
@@ -96,6 +97,8 @@ class _Includer:
         self, document: Document, own: Mapping[str, Any], keys: KeyPath, at: KeyPath | None, chain: tuple[Path, ...]
     ) -> dict[str, Any]:
         result = {}
+        if at is not None and len(own) > _MOST_PLACES:
+            at = None
         for key, value in own.items():
             place = None if at is None else (*at, key)
             if place is not None and len(chain) > 1:
@@ -157,6 +160,10 @@ class _Includer:
     def _spend(self, document: Document, keys: KeyPath, data: bytes) -> None:
         """Account for what was read: many files may not make what one may not be."""
         self.bytes_left -= len(data)
-        self.items_left -= sum(data.count(mark) for mark in (b",", b"{", b"["))
+        self.items_left -= _items(data)
         if self.bytes_left < 0 or self.items_left < 0:
             raise document.error(keys, "includes more than settings can be", "are these the right files?")
+
+
+def _items(data: bytes) -> int:
+    return sum(data.count(mark) for mark in (b",", b"{", b"["))

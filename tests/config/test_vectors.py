@@ -38,7 +38,7 @@ def test_the_script_fails_on_a_mismatch(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "1 of 2 agree, 0 decided otherwise"
 
 
-@pytest.mark.parametrize("surface", ["gateway-status", "call", "probe"])
+@pytest.mark.parametrize("surface", ["call", "probe", "node-host"])
 def test_sending_more_than_a_release_is_never_decided(surface: str) -> None:
     vector = {
         "surface": surface,
@@ -49,3 +49,11 @@ def test_sending_more_than_a_release_is_never_decided(surface: str) -> None:
     unresolved = frozenset({"gateway.remote.token"})
     ours = Answer({"token": "x"}, about="gateway.remote.token", warning=True)
     assert decided(Case(vector, "2026.5.5", Answer({"token": "r"}), ours, unresolved)) is None
+
+
+def test_a_remote_secret_for_the_local_port_is_never_decided() -> None:
+    remote = {"token": "r", "password": "p"}
+    vector = {"surface": "gateway-status", "cfg": {"gateway": {"mode": "remote", "remote": remote}}}
+    theirs = Answer({"token": "r", "password": "p"})
+    assert decided(Case(vector, "2026.5.5", theirs, Answer({"password": "p"}), frozenset())) is None
+    assert decided(Case(vector, "2026.5.5", theirs, Answer({"password": "a"}), frozenset())) is DECISIONS[0]
