@@ -5,7 +5,7 @@ The same code answers in the daemon, over the connection of a running tunnel, an
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -141,7 +141,7 @@ async def inquire(
     if source := _sent(choice, failure):
         told = Failure(failure.code, f"{failure.message} (sent was {source})", failure.facts)
         facts, failure = _replace_text(facts, failure.message, told.message), told
-    return _answer(facts, failure.with_facts(**names).to_json())
+    return _answer(facts, replace(failure, facts={**names, **failure.facts, "target": target}).to_json())
 
 
 def revealed(choice: CredentialChoice) -> Credentials:
