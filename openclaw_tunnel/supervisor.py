@@ -249,17 +249,33 @@ class Supervisor:
         except LinkLost:
             return  # whoever waits for the loss says so, with the reason
         self.post(ev.ProbePassed(attempt) if failure is None else ev.ProbeFailed(attempt, failure))
-        await self._measure(attempt, link, self.spec.policy.probe_timeout)
+        alive = await self._measure(attempt, link, self.spec.policy.probe_timeout)
+        if failure is not None and not alive:
+            self._give_up(attempt, link)
 
-    async def _measure(self, attempt: int, link: Link, timeout: float) -> None:
-        """Note the round-trip time; a server that does not answer pings has none."""
+    async def _measure(self, attempt: int, link: Link, timeout: float) -> bool:
+        """Note the round-trip time; False where a server that has answered pings before answers no more."""
         try:
             rtt_ms = round(await link.ping(timeout=timeout) * 1000, 1)
-        except (LinkLost, TimeoutError):
-            return
+        except LinkLost:
+            return True  # whoever waits for the loss says so, with the reason
+        except TimeoutError:
+            return self._rtt_ms is None
         if self._machine.attempt == attempt:
             self._rtt_ms = rtt_ms
             self._on_change()
+        return True
+
+    def _give_up(self, attempt: int, link: Link) -> None:
+        """Neither the gateway nor the SSH server answers: no need to wait for the keepalive to find out."""
+        if self._link is not link:
+            return
+        self._link = None
+        self._tasks.start(link.close(), name=f"close the dead connection {attempt}")
+        where = self.spec.address or self.spec.target
+        message = f"{where} answers neither probe nor ping: the connection is taken for dead"
+        facts = {"target": self.spec.target, "host": where}
+        self.post(ev.ConnectionLost(attempt, Failure(Code.KEEPALIVE_TIMEOUT, message, facts)))
 
     # What follows from a change of state
 

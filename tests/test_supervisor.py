@@ -281,6 +281,31 @@ async def test_a_server_that_answers_no_pings_is_up_without_a_round_trip_time() 
 
 
 @async_test
+async def test_a_connection_on_which_nothing_answers_is_replaced() -> None:
+    connector = ScriptedConnector()
+    async with tunnel(connector) as (supervisor, _):
+        await settle(lambda: supervisor.snapshot().ssh.rtt_ms == 1.0)
+        connector.links[0].silent = True
+        connector.links[0].refuse = Failure(Code.TIMEOUT, "no channel in time")
+        supervisor.post(ev.ProbeDue(1))
+        await settle(lambda: supervisor.snapshot().counters.connects == 2)
+        await reaches(supervisor, State.UP)
+        assert supervisor.snapshot().counters.losses == 1
+        assert connector.links[0].closed
+
+
+@async_test
+async def test_a_gateway_that_hangs_does_not_cost_the_connection() -> None:
+    connector = ScriptedConnector()
+    async with tunnel(connector) as (supervisor, _):
+        await settle(lambda: supervisor.snapshot().ssh.rtt_ms == 1.0)
+        connector.links[0].refuse = Failure(Code.TIMEOUT, "no channel in time")
+        supervisor.post(ev.ProbeDue(1))
+        await reaches(supervisor, State.DEGRADED)
+        assert supervisor.snapshot().counters.losses == 0
+
+
+@async_test
 async def test_a_broken_connector_is_a_bug_and_says_so() -> None:
     class Broken(ScriptedConnector):
         async def connect(self) -> DirectLink:

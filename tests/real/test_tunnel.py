@@ -11,6 +11,7 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import websockets
@@ -45,11 +46,10 @@ def refusal(answer: Answer, code: int) -> tuple[str, str]:
     return errors[0], hints[0]
 
 
-def tunnel(cli: Cli) -> dict[str, object]:
+def tunnel(cli: Cli) -> dict[str, Any]:
     found = cli("status", "--json").json()["tunnels"]
     assert len(found) == 1
-    first = found[0]
-    assert isinstance(first, dict)
+    first: dict[str, Any] = found[0]
     return first
 
 
@@ -221,6 +221,21 @@ def test_a_gateway_that_stops_is_degraded_and_comes_back(cli: Cli, sshd: Sshd, g
     assert sshd.connections() == link
 
 
+def test_a_host_that_stands_still_is_noticed_before_the_keepalive(cli: Cli, sshd: Sshd) -> None:
+    """TCP answers, SSH does not: the probe and a ping notice what the keepalive would after 45 s or more."""
+    cli.tunnel_home.mkdir()
+    (cli.tunnel_home / "tunnels.json5").write_text("{ policy: { probeInterval: 1, probeTimeout: 1 } }")
+    with echo_server() as remote:
+        up(cli, sshd, remote, "--probe", "tcp")
+        wait_until(lambda: tunnel(cli)["ssh"]["rtt_ms"] is not None, 10, "an answered ping")
+        sshd.freeze()
+        wait_until(lambda: tunnel(cli)["state"] in ("backoff", "connecting"), 15, "the loss")
+        failure = tunnel(cli)["failure"]
+        assert failure["code"] == "keepalive_timeout"
+        sshd.thaw()
+        wait_until(lambda: tunnel(cli)["state"] == "up", 30, "up again")
+
+
 def test_nobody_listens_on_the_gateway_port(cli: Cli, sshd: Sshd) -> None:
     cli.use_ssh_config(sshd.ssh_config("gw"))
     answer = cli("up", "-d", "gw", "-p", str(free_port()), "-r", str(free_port()))
@@ -258,7 +273,6 @@ def test_changed_host_key(cli: Cli, sshd: Sshd, gateway: Gateway) -> None:
     sshd.start()
     wait_until(lambda: tunnel(cli)["state"] == "failed", 20, "failed")
     failure = tunnel(cli)["failure"]
-    assert isinstance(failure, dict)
     assert failure["code"] == "host_key_changed"
     assert old in failure["message"]
     assert sshd.fingerprint() in failure["message"]
