@@ -34,11 +34,23 @@ LAYERS = (
 )
 
 # Decide and compute, and touch nothing: no clock, no chance, no file, no network.
-PURE = ("core.", "config.model", "config.credentials", "gateway.frames", "gateway.verdict", "service.render")
+PURE = (
+    "core.",
+    "config.model",
+    "config.credentials",
+    "gateway.answer",
+    "gateway.frames",
+    "gateway.handshake",
+    "gateway.hello",
+    "gateway.refusal",
+    "gateway.url",
+    "gateway.verdict",
+    "service.render",
+)
 IMPURE = {"asyncio", "socket", "os", "time", "random", "secrets", "subprocess", "threading", "select", "signal"}
 
 # A `status` that imports one of these does not answer within 150 ms.
-HEAVY = {"asyncio", "asyncssh", "cryptography", "json5", "rich", "tenacity"}
+HEAVY = {"asyncio", "asyncssh", "cryptography", "json5", "rich", "tenacity", "websockets"}
 
 MOST_LINES = 350
 LONGEST_FUNCTION = 50

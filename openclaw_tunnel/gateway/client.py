@@ -50,13 +50,15 @@ _RETRY = 0.5
 class SessionFailed(Exception):
     """There is no session, or no longer; ``judgement`` says why, and its ``failure`` what to do.
 
-    ``stage`` is how far it came: ``channel``, ``handshake``, ``credentials`` or ``session``.
+    ``stage`` is how far it came: ``channel``, ``handshake``, ``credentials`` or ``session``. ``retry_after``: seconds
+    after which the gateway wants to be asked again, where it told.
     """
 
-    def __init__(self, judgement: Judgement, stage: str) -> None:
+    def __init__(self, judgement: Judgement, stage: str, retry_after: float | None = None) -> None:
         super().__init__(judgement.failure.message if judgement.failure else str(judgement.verdict))
         self.judgement = judgement
         self.stage = stage
+        self.retry_after = retry_after
 
 
 class CallRefused(Exception):
@@ -158,7 +160,7 @@ class Session:
                 # a gateway that finds fault with the request itself is older or newer than what is known here
                 failure = Failure(Code.PROTOCOL_MISMATCH, judgement.failure.message)
                 judgement = Judgement(Verdict.PROTOCOL_MISMATCH, failure=failure)
-            raise SessionFailed(judgement, _stage_of(judgement))
+            raise SessionFailed(judgement, _stage_of(judgement), response.error.retry_after)
         try:
             self.hello = read_hello(response.payload)
         except FrameError as error:
@@ -300,12 +302,13 @@ async def connect(
             await session.open(credentials, scopes, device, end)
             break
         except SessionFailed as failed:
-            if not patient or failed.judgement.verdict is not Verdict.STARTING or loop.time() + _RETRY >= end:
+            pause = _RETRY if failed.retry_after is None else failed.retry_after
+            if not patient or failed.judgement.verdict is not Verdict.STARTING or loop.time() + pause >= end:
                 raise
         finally:
             if not session.hello.protocol:
                 await session.close()
-        await asyncio.sleep(_RETRY)
+        await asyncio.sleep(pause)
     try:
         yield session
     finally:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 from typing import Any
 
 import pytest
@@ -256,6 +257,18 @@ async def test_a_gateway_that_starts_is_waited_for_by_who_has_patience() -> None
     assert script.connections > 1
 
 
+@async_test
+async def test_a_gateway_that_wants_to_be_left_alone_longer_than_there_is_time_is() -> None:
+    answer = error("UNAVAILABLE", "connect unavailable during gateway restart", retryable=True, retryAfterMs=60_000)
+    script = Script(answer=answer, close=(1013, ""))
+    async with scripted(script) as to:
+        with pytest.raises(SessionFailed) as caught:
+            async with connect(LinkRoute(DirectLink(), to), TOKEN, patient=True, timeout=20):
+                pass
+        assert caught.value.retry_after == 60
+    assert script.connections == 1
+
+
 # Calls
 
 
@@ -287,6 +300,37 @@ async def test_retry_after_is_honoured_within_the_deadline() -> None:
         assert await session.call("health") == {"ok": True}
     assert [frame["method"] for frame in script.seen] == ["connect", "health", "health", "health"]
     assert len({frame["id"] for frame in script.seen}) == 4
+
+
+@async_test
+async def test_a_wait_ends_with_the_connection() -> None:
+    async def busy(ws: ServerConnection) -> None:
+        frame = json.loads(await ws.recv())
+        told = error("UNAVAILABLE", "busy", retryable=True, retryAfterMs=20_000)
+        await ws.send(json.dumps({"type": "res", "id": frame["id"], "ok": False, "error": told}))
+        await ws.close(1012, "service restart")
+
+    async with scripted(Script(after_hello=busy)) as to, connect(LinkRoute(DirectLink(), to), TOKEN) as session:
+        with pytest.raises(SessionFailed) as caught:
+            await session.call("health", timeout=60)
+        assert caught.value.judgement.verdict is Verdict.STARTING
+
+
+def test_no_log_level_shows_a_secret(caplog: pytest.LogCaptureFixture) -> None:
+    """The library for WebSockets logs whole frames at DEBUG."""
+    caplog.set_level(logging.DEBUG)
+
+    @async_test
+    async def run() -> None:
+        script = Script(methods={"secrets.set": [{"ok": True}]})
+        async with scripted(script, logger=logging.getLogger("quiet")) as to:
+            logging.getLogger("quiet").disabled = True
+            async with connect(LinkRoute(DirectLink(), to), TOKEN) as session:
+                await session.call("secrets.set", {"value": "tok-456"})
+        assert script.seen[0]["params"]["auth"] == {"token": "tok-123"}
+
+    run()
+    assert "tok-" not in caplog.text
 
 
 @async_test

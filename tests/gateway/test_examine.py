@@ -1,6 +1,7 @@
 """The layers between here and a gateway, and the first that fails."""
 
 import pytest
+from websockets.asyncio.server import ServerConnection
 
 from openclaw_tunnel.config.model import Endpoint
 from openclaw_tunnel.core.failures import Code, Failure
@@ -98,6 +99,16 @@ def test_the_first_layer_that_fails(script: Script, shape: str, verdict: Verdict
             assert failed.text == found.failure.message
 
     run()
+
+
+@async_test
+async def test_a_gateway_that_leaves_in_the_middle() -> None:
+    async def leave(ws: ServerConnection) -> None:
+        await ws.close(1012, "service restart")
+
+    async with scripted(Script(answer=V3, after_hello=leave)) as to:
+        found = await look(to)
+    assert (outcomes(found), found.verdict) == ("oooof", Verdict.STARTING)
 
 
 @async_test

@@ -174,6 +174,13 @@ async def test_a_host_that_does_not_exist() -> None:
     assert error.failure.exit_code == 20
 
 
+@async_test
+async def test_an_address_that_no_connection_can_be_made_to() -> None:
+    error = await failure(UrlRoute(parse_url("wss://255.255.255.255")))
+    assert error.failure.code is Code.GATEWAY_HOST
+    assert error.failure.message.startswith("255.255.255.255:443 cannot be reached: ")
+
+
 @pytest.mark.parametrize("options", [{"pin": b"\0" * 32}, {"headers": {"CF-Access-Client-Id": "x"}}])
 def test_pins_and_secret_headers_are_for_tls(options: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="not encrypted"):

@@ -49,6 +49,15 @@ def startup(code: int, **body: object) -> Answer:
             None,
             f"a web server answers on {TO}, but not as an OpenClaw gateway (GET /healthz: status 200)",
         ),
+        (
+            startup(
+                403, error={"message": "Proxy client attribution is required", "type": "proxy_attribution_required"}
+            ),
+            None,
+            Verdict.NOT_A_GATEWAY,
+            None,
+            f"an HTTP proxy stands between here and the gateway on {TO}: Proxy client attribution is required",
+        ),
         (Answer(0, "", b"SSH-2.0-x"), None, Verdict.NOT_A_GATEWAY, None, f"what answers on {TO} does not speak HTTP"),
         (None, None, Verdict.UNREACHABLE, None, f"{TO} accepts connections but does not answer"),
     ],
