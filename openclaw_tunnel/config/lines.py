@@ -15,8 +15,12 @@ _JSON5_ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|[^x])|\"", re.DOTALL)
 _PLAIN = {**{c: f"\\{c}" for c in 'bfnrtu"\\/'}, "v": "\\u000b", "0": "\\u0000", "\n": ""}
 
 
-def key_lines(text: str) -> Mapping[KeyPath, int]:
-    """The line, counted from 1, of every key and array element; of one that is there twice, the last."""
+def key_lines(text: str, towards: KeyPath | None = None) -> Mapping[KeyPath, int]:
+    """The line, counted from 1, of every key and array element; of one that is there twice, the last.
+
+    Args:
+        towards: only of this key and the containers on the way to it.
+    """
     lines: dict[KeyPath, int] = {}
     stack: list[str | int | None] = []  # of each open container: the key or index at hand, None where a key is due
     kinds: list[str] = []
@@ -37,7 +41,8 @@ def key_lines(text: str) -> Mapping[KeyPath, int]:
         else:
             if stack and (kinds[-1] == "[" or stack[-1] is None):
                 stack[-1] = _plain(word) if kinds[-1] == "{" else stack[-1]
-                lines[_path(stack)] = line
+                if towards is None or stack == list(towards[: len(stack)]):
+                    lines[_path(stack)] = line
             if word in ("{", "["):
                 stack.append(None if word == "{" else 0)
                 kinds.append(word)
@@ -46,7 +51,7 @@ def key_lines(text: str) -> Mapping[KeyPath, int]:
 
 def line_of(text: str, keys: KeyPath) -> int:
     """The line of a key, else of the nearest container of it that has one, else 1."""
-    lines = key_lines(text)
+    lines = key_lines(text, keys)
     return next((lines[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in lines), 1)
 
 
@@ -72,6 +77,8 @@ def _path(stack: list[str | int | None]) -> KeyPath:
 def _plain(word: str) -> str:
     if word[0] not in "\"'":
         return word
+    if "\\" not in word:
+        return word[1:-1]
     body = _JSON5_ESCAPE.sub(_as_json, word[1:-1])
     try:
         return str(json.loads(f'"{body}"', strict=False))

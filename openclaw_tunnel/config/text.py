@@ -39,8 +39,8 @@ class Document:
     """
 
     path: str
-    text: str
-    value: Mapping[str, Any]
+    text: str = field(repr=False)  # credentials may be in it
+    value: Mapping[str, Any] = field(repr=False)
     hint: str
     origins: "Mapping[KeyPath, tuple[Document, KeyPath]]" = field(default_factory=dict, repr=False, compare=False)
 
@@ -177,7 +177,7 @@ class Section:
 
     document: Document
     keys: KeyPath
-    values: Mapping[str, Any]
+    values: Mapping[str, Any] = field(repr=False)
 
     def error(self, key: str, what: str, hint: str = "") -> ConfigError:
         """The error that says ``what`` of ``key`` in this section."""

@@ -89,7 +89,11 @@ KNOWN = "target, localPort, remotePort, bind, identity, sshConfig, forwards, hol
 MEND = "mend the file there"
 MISTAKES: list[tuple[str, str, str]] = [
     ("[]", "line 1: must be an object, not an array", MEND),
-    ("{ tunnel: {} }", "line 1: tunnel is not a known key", "did you mean tunnels? known keys: tunnels, policy, openclawContract"),
+    (
+        "{ tunnel: {} }",
+        "line 1: tunnel is not a known key",
+        "did you mean tunnels? known keys: tunnels, policy, openclawContract",
+    ),
     ("{ tunnels: [] }", "line 1: tunnels must be an object, not an array", MEND),
     ("{ tunnels: {\n t: 1 } }", "line 2: tunnels.t must be an object, not a number", MEND),
     (
