@@ -49,8 +49,9 @@ async def get(route: Route, path: str, *, timeout: float, on_open: Callable[[], 
     channel = await route.open(collector, timeout=timeout)
     on_open()
     try:
+        more = "".join(f"{name}: {value}\r\n" for name, value in route.headers.items())
         channel.write(
-            f"GET {path} HTTP/1.1\r\nHost: {route.host}\r\n"
+            f"GET {path} HTTP/1.1\r\nHost: {route.host}\r\n{more}"
             "Accept: application/json\r\nConnection: close\r\n\r\n".encode()
         )
         async with asyncio.timeout(timeout - (loop.time() - began)):

@@ -36,7 +36,7 @@ class Route(Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """What else the request for a WebSocket carries; may be secret."""
+        """What else every request carries; may be secret."""
 
     @property
     def layer(self) -> str:

@@ -12,11 +12,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Request, Response
 
 from openclaw_tunnel.config.openclaw import OpenClawSettings, load_openclaw
 from openclaw_tunnel.errors import ConfigError, CredentialError
 from openclaw_tunnel.gateway.client import SessionFailed, connect
 from openclaw_tunnel.gateway.direct import configured_url, direct_route
+from openclaw_tunnel.gateway.examine import examine
 from openclaw_tunnel.gateway.hello import Credentials
 from support.aio import async_test
 from support.scripted import Script, scripted
@@ -111,6 +114,29 @@ def certificate(folder: Path) -> tuple[Path, str]:
         key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + made.public_bytes(Encoding.PEM)
     )
     return path, "sha256:" + made.fingerprint(hashes.SHA256()).hex(":")
+
+
+class Noticing(Script):
+    """Keeps the headers of every request."""
+
+    def request(self, connection: ServerConnection, request: Request) -> Response | None:
+        self.headers.append(dict(request.headers.raw_items()))
+        return self.http.get(request.path) or super().request(connection, request)
+
+
+@async_test
+async def test_what_stands_before_the_gateway_gets_its_headers_with_every_request(tmp_path: Path) -> None:
+    path, fingerprint = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    script = Noticing()
+    async with scripted(script, ssl=context) as to:
+        remote = {"url": f"wss://{to}", "tlsFingerprint": fingerprint, "edgeAuth": {"X-Edge": "pass"}}
+        route = await direct_route(settings(tmp_path, remote))
+        found = await examine(route, Credentials("tok"))
+    assert found.failure is None
+    assert len(script.headers) > 2
+    assert {headers.get("X-Edge") for headers in script.headers} == {"pass"}
 
 
 @async_test
