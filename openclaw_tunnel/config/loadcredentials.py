@@ -9,7 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from openclaw_tunnel.config.contracts import Contract, Surface, choose_contract
-from openclaw_tunnel.config.credentials import CredentialChoice, CredentialInputs, Override, resolve_credentials
+from openclaw_tunnel.config.credentials import (
+    PLACES,
+    CredentialChoice,
+    CredentialInputs,
+    Override,
+    resolve_credentials,
+)
 from openclaw_tunnel.config.openclaw import OpenClawSettings
 from openclaw_tunnel.config.secretref import Secret, Unresolved
 from openclaw_tunnel.config.secrets import resolve_ref
@@ -70,7 +76,15 @@ async def load_credentials(
         has_remote_url=inputs.has_remote_url or way_is_known,
     )
     chosen = choose_contract(contract, settings.last_touched)
-    return await resolve_with_refs(inputs, surface, chosen, settings.config, settings.env)
+    choice = await resolve_with_refs(inputs, surface, chosen, settings.config, settings.env)
+    return _with_shell(choice) if settings.loaded.asks_shell else choice
+
+
+def _with_shell(choice: CredentialChoice) -> CredentialChoice:
+    """Say where OpenClaw might know more: it imports missing variables from the login shell, and this program not."""
+    unset = {PLACES[place] for place in ("eT", "eP") if choice.why_not.get(PLACES[place]) == "is not set"}
+    more = dict.fromkeys(unset, "is not set (the login shell, which env.shellEnv lets OpenClaw ask, is not asked here)")
+    return replace(choice, why_not={**choice.why_not, **more})
 
 
 async def resolve_with_refs(

@@ -15,13 +15,8 @@ from openclaw_tunnel.config.contracts import (
     choose_contract,
     plan_for,
 )
-from openclaw_tunnel.config.credentials import (
-    PLACES,
-    CredentialChoice,
-    CredentialInputs,
-    Override,
-    resolve_credentials,
-)
+from openclaw_tunnel.config.credentialdata import PLACES, CredentialChoice, CredentialInputs, Override
+from openclaw_tunnel.config.credentials import resolve_credentials
 from openclaw_tunnel.config.secretref import Secret, SecretRef, Unresolved
 from openclaw_tunnel.errors import CredentialError, ExitCode
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ from hypothesis import strategies as st
 
 from openclaw_tunnel.config.openclaw import load_openclaw
 from openclaw_tunnel.config.openclawfile import Loaded, read_openclaw
+from openclaw_tunnel.config.paths import Paths
+from openclaw_tunnel.config.resolve import UpOptions, resolve
 from openclaw_tunnel.errors import ConfigError
+from support.aio import async_test
 
 
 def read(home: Path, config: Any = None, cwd: Path | None = None, **env: str) -> Loaded:
@@ -130,6 +134,25 @@ def test_the_port(tmp_path: Path) -> None:
     read(tmp_path, {})
     assert load_openclaw(env, tmp_path).gateway_port == 41984
     assert load_openclaw({"HOME": str(tmp_path)}, tmp_path).gateway_port is None
+
+
+@async_test
+async def test_up_goes_by_the_same_rules(tmp_path: Path) -> None:
+    """Includes, variables and the profile's port count for a tunnel as well."""
+    (tmp_path / "ssh_config").touch()
+    (tmp_path / ".openclaw").mkdir()
+    (tmp_path / ".openclaw" / "r.json").write_text('{"sshTarget": "me@${GW}:2222"}')
+    read(tmp_path, {"gateway": {"remote": {"$include": "r.json"}}, "env": {"vars": {"GW": "gateway.example"}}})
+    env = {
+        "HOME": str(tmp_path),
+        "PATH": os.defpath,
+        "OPENCLAW_PROFILE": "work",
+        "OPENCLAW_TUNNEL_HOME": str(tmp_path / "t"),
+        "OPENCLAW_TUNNEL_SSH_CONFIG": str(tmp_path / "ssh_config"),
+    }
+    spec = (await resolve(UpOptions(), env=env, paths=Paths.from_env(env))).spec
+    assert (spec.name, spec.address) == ("work", "me@gateway.example:2222")
+    assert str(spec.main) == "127.0.0.1:41984 -> 127.0.0.1:41984"
 
 
 def test_nothing_secret_shows_in_a_repr(tmp_path: Path) -> None:

@@ -1,0 +1,42 @@
+"""What every setting comes to: URLs without what is secret in them, and every number of the policy."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from openclaw_tunnel.config.effective import all_settings, safe_url
+from openclaw_tunnel.config.openclaw import load_openclaw
+from openclaw_tunnel.config.tunnels import POLICY_KEYS, load_tunnels
+from openclaw_tunnel.core.policy import Policy
+
+URLS = {
+    "ws://u:p@h:1/x?token=t#f": "ws://h:1/x",
+    "wss://[::1]:2": "wss://[::1]:2",
+    "ws://h": "ws://h",
+    "ws://u:p@h:x": "(not a URL)",
+    "ws://[": "(not a URL)",
+    "": "://",
+}
+
+
+@pytest.mark.parametrize(("text", "shown"), URLS.items())
+def test_urls(text: str, shown: str) -> None:
+    assert safe_url(text) == shown
+
+
+def test_every_number_of_the_policy_has_a_key() -> None:
+    assert set(POLICY_KEYS.values()) == {f.name for f in fields(Policy)}
+
+
+def test_all_tunnels_are_shown(tmp_path: Path) -> None:
+    file = tmp_path / "tunnels.json5"
+    file.write_text('{ tunnels: { a: { target: "x" }, b: { identity: "k" } }, policy: { dialGap: 2 } }')
+    env = {"HOME": str(tmp_path)}
+    found = {s.name: (s.value, s.source) for s in all_settings(load_openclaw(env, tmp_path), load_tunnels(file), env)}
+    assert found["tunnels.a.target"] == ("x", f"{file} line 1")
+    assert found["tunnels.a.identity"] == (None, "not set")
+    assert found["tunnels.b.identity"] == (str(tmp_path / "k"), f"{file} line 1")
+    assert found["tunnels.b.policy.dialGap"] == (2.0, f"{file} line 1")
+    assert found["tunnels.b.localPort"] == (18789, "default")
+    assert "tunnels.default.target" not in found
