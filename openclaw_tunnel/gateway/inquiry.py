@@ -40,9 +40,6 @@ class Kind(StrEnum):
     CALL = "call"
 
 
-_SURFACES = {Kind.HEALTH: Surface.CALL, Kind.CALL: Surface.CALL, Kind.PROBE: Surface.PROBE_REMOTE}
-
-
 @dataclass(frozen=True, slots=True)
 class Question:
     """What a command wants to know. ``repr`` shows no secret.
@@ -121,7 +118,7 @@ async def inquire(
     try:
         async with asyncio.timeout_at(end + _CLOSING):
             choice = await load_credentials(
-                _SURFACES[question.kind],
+                _surface(question, settings, through_tunnel),
                 settings=settings,
                 explicit=Explicit(question.token, question.password, question.url),
                 contract=contract,
@@ -167,6 +164,14 @@ def unreached(kind: Kind, failure: Failure, below: Sequence[Layer]) -> dict[str,
     if kind is Kind.PROBE:
         facts = _examined(Examination(skipped, Verdict.UNREACHABLE, failure=failure), below)
     return {**_answer(facts, failure.to_json()), "gateway": None, "credentials": None}
+
+
+def _surface(question: Question, settings: OpenClawSettings, through_tunnel: bool) -> Surface:
+    """Whose order of credentials holds; a probe has other ones than a call, and they depend on what is probed."""
+    if question.kind is not Kind.PROBE:
+        return Surface.CALL
+    remote = through_tunnel or (settings.mode == "remote" and settings.remote_url and not question.url)
+    return Surface.PROBE_REMOTE if remote else Surface.PROBE_LOCAL
 
 
 def _answer(facts: dict[str, Any], failure: dict[str, Any] | None) -> dict[str, Any]:

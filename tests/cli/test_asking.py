@@ -85,8 +85,9 @@ def test_direct_to_the_gateway_here(cli: Cli) -> None:
     told = script()
     with in_thread(lambda: scripted(told)) as to:
         configure(cli, {"mode": "local", "port": to.port, "auth": {"token": TOKEN}})
-        assert cli("health", "--direct").exit_code == 0
-    assert told.seen[0]["params"]["auth"] == {"token": TOKEN}
+        assert [cli(command, "--direct").exit_code for command in ("health", "probe")] == [0, 0]
+    sent = [frame["params"]["auth"] for frame in told.seen if frame["method"] == "connect"]
+    assert sent == [{"token": TOKEN}] * 2
 
 
 @pytest.mark.parametrize("arguments", COMMANDS)
