@@ -25,7 +25,7 @@ class Entry:
 
 SECTIONS: dict[str, dict[str, Entry]] = {
     "Every day": {
-        "up": Entry("up", "up", "[TARGET]", "open the tunnel and keep it open (Ctrl-C closes it; -d: background)"),
+        "up": Entry("up", "up", "[TARGET]", "open the tunnel and keep it open (-d: in the background)"),
         "status": Entry("control", "status", "[NAME]", "what is up, and if not, why and what to do (--json, --watch)"),
         "wait": Entry("control", "wait", "[NAME]", "return when the tunnel is up (--timeout 30)"),
         "restart": Entry("control", "restart", "[NAME]", "connect anew, keeping the local port"),
@@ -39,8 +39,8 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     },
     "Set up": {
         "trust": Entry("trust", "trust", "HOST", "show a host's key and remember it"),
-        "config": Entry("config", "config", "", "show | path | check"),
-        "demo": Entry("demo", "demo", "", "see it work without any remote host, outage and recovery included"),
+        "config": Entry("config", "config", "", "the settings, and where they come from (show, path, check)"),
+        "demo": Entry("demo", "demo", "", "see it work without any remote host"),
     },
 }
 HIDDEN = {"daemon": Entry("background", "daemon")}
@@ -64,11 +64,15 @@ class Commands(click.Group):
         return command
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The commands by section, then the options of the group."""
-        for section, entries in SECTIONS.items():
-            with formatter.section(section):
-                formatter.write_dl([(f"{name} {entry.usage}".strip(), entry.about) for name, entry in entries.items()])
-        click.Command.format_options(self, ctx, formatter)
+        """The commands by section; the options of the group stand in the last line: all of it fits one screen."""
+        rows = {
+            section: [(f"{name} {entry.usage}".strip(), entry.about) for name, entry in entries.items()]
+            for section, entries in SECTIONS.items()
+        }
+        widest = max(len(usage) for entries in rows.values() for usage, _ in entries)
+        for section, entries in rows.items():
+            formatter.write(f"\n{section}\n")
+            formatter.write("".join(f"  {usage:<{widest}}  {about}\n" for usage, about in entries))
 
 
 @click.group(
@@ -76,7 +80,7 @@ class Commands(click.Group):
     options_metavar="",
     subcommand_metavar="COMMAND",
     no_args_is_help=False,
-    epilog="openclaw-tunnel COMMAND -h tells the rest.",
+    epilog="openclaw-tunnel COMMAND -h tells the rest, --version the version.",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
