@@ -3,6 +3,7 @@
 #   make test     the whole suite, against the installed wheel (ARGS="-k name" is handed to pytest)
 #   make check    format, lint, types, layers
 #   make build    the wheel, in dist/
+#   make bench    health and probe beside OpenClaw's own, in bench/results (needs a real gateway: CONTRIBUTING.md)
 # PYTHON=python3.12 make test uses another interpreter.
 
 PYTHON ?= python3
@@ -16,7 +17,7 @@ SOURCES := pyproject.toml README.md $(shell find openclaw_tunnel -name __pycache
 # Two interpreters may have one name: the stamp holds the path as well.
 MADE := $(VENV)/.made-with-$(subst /,_,$(PYTHON))
 
-.PHONY: demo test check build test-lowest clean
+.PHONY: demo test check build bench test-lowest clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.run
@@ -36,6 +37,9 @@ build: $(VENV)/.run
 	@rm -rf dist
 	@$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
 	@ls dist/*.whl
+
+bench: $(VENV)/.dev
+	@$(BIN)/python bench/probes.py $(ARGS)
 
 # The oldest versions that pyproject.toml allows, in an environment of their own.
 test-lowest: $(MADE)

@@ -127,6 +127,17 @@ class Gateway:
         except AssertionError as error:
             raise AssertionError(f"{error}; its last lines:\n{tail(child.log)}") from None
 
+    @property
+    def program(self) -> tuple[Path, Path]:
+        """Node and the script that it runs: OpenClaw's own command line."""
+        return self._node, self._openclaw
+
+    @property
+    def version(self) -> str:
+        """The release that is installed."""
+        package = json.loads(self._openclaw.with_name("package.json").read_text())
+        return str(package["version"])
+
     def _environment(self) -> dict[str, str]:
         path = f"{self._node.parent}:{os.environ.get('PATH', os.defpath)}"
         # No service discovery, no look for updates: a test's gateway talks to loopback only.
