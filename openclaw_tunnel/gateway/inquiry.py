@@ -130,15 +130,7 @@ async def inquire(
         late = unreachable(f"{route.name} was not done with within {question.timeout:g} s").failure
         assert late is not None  # noqa: S101  this verdict always has one
         return {**unreached(question.kind, late.with_facts(**names), below), "gateway": route.name}
-    facts = {**facts, "gateway": route.name, "credentials": shown(choice)}
-    if failure is None:
-        return _answer(facts, _unwell(facts))
-    if choice.warning and failure.code is Code.AUTH_MISSING:
-        return _answer(_replace_text(facts, failure.message, choice.warning), _no_credential(choice.warning))
-    if source := _sent(choice, failure):
-        told = Failure(failure.code, f"{failure.message} (sent was {source})", failure.facts)
-        facts, failure = _replace_text(facts, failure.message, told.message), told
-    return _answer(facts, replace(failure, facts={**names, **failure.facts, "target": target}).to_json())
+    return _told({**facts, "gateway": route.name, "credentials": shown(choice)}, failure, choice, names)
 
 
 def revealed(choice: CredentialChoice) -> Credentials:
@@ -199,6 +191,20 @@ def _sent(choice: CredentialChoice, failure: Failure) -> str:
         return ""
     sources = filter(None, (choice.token_source, choice.password_source))
     return " and ".join(f"the {s[2:]} given here" if s.startswith("--") else s for s in sources)
+
+
+def _told(
+    facts: dict[str, Any], failure: Failure | None, choice: CredentialChoice, names: Mapping[str, str]
+) -> dict[str, Any]:
+    """The answer, its failure with the names that its hint needs and with where the credential came from."""
+    if failure is None:
+        return _answer(facts, _unwell(facts))
+    if choice.warning and failure.code is Code.AUTH_MISSING:
+        return _answer(_replace_text(facts, failure.message, choice.warning), _no_credential(choice.warning))
+    if source := _sent(choice, failure):
+        message = f"{failure.message} (sent was {source})"
+        facts, failure = _replace_text(facts, failure.message, message), replace(failure, message=message)
+    return _answer(facts, replace(failure, facts={**names, **failure.facts, "target": names["target"]}).to_json())
 
 
 def _replace_text(facts: dict[str, Any], old: str, new: str) -> dict[str, Any]:
