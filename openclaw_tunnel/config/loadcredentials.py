@@ -74,6 +74,8 @@ async def load_credentials(
         password=given.password,
         override=override,
         has_remote_url=inputs.has_remote_url or way_is_known,
+        # whoever comes through the tunnel asks the remote gateway: what is meant for one here is not for it
+        remote_mode=inputs.remote_mode or way_is_known,
     )
     chosen = choose_contract(contract, settings.last_touched)
     choice = await resolve_with_refs(inputs, surface, chosen, settings.config, settings.env)

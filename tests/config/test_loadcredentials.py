@@ -112,3 +112,14 @@ async def test_the_login_shell_is_not_asked(tmp_path: Path) -> None:
 
 def test_what_was_given_does_not_show() -> None:
     assert "geheim" not in repr(Explicit(token="geheim", password="geheim", url="ws://u:geheim@h"))
+
+
+@async_test
+async def test_the_token_of_the_gateway_here_is_not_sent_before_the_remote_one(tmp_path: Path) -> None:
+    """gateway.mode is local, and a tunnel leads elsewhere: the order is that of the remote gateway."""
+    file = tmp_path / "openclaw.json"
+    auth = '{ gateway: { mode: "local", auth: { token: "here" }, remote: { token: "there" } } }'
+    file.write_text(auth)
+    found = load_openclaw({"OPENCLAW_CONFIG_PATH": str(file), "HOME": str(tmp_path)})
+    assert sent(await load_credentials(Surface.CALL, settings=found, way_is_known=True)) == ("there", None)
+    assert sent(await load_credentials(Surface.CALL, settings=found)) == ("here", None)
