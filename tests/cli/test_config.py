@@ -91,12 +91,12 @@ def test_without_any_file(cli: Cli) -> None:
 
 
 def test_in_words(cli: Cli) -> None:
-    write(cli, {"gateway": {"auth": {"token": SECRET}}}, '{ openclawContract: "2026.9" }')
-    answer = cli("config", "show", env={"OPENCLAW_GATEWAY_TOKEN": SECRET, "OPENCLAW_PROFILE": "work"})
+    write(cli, {"gateway": {"remote": {"token": SECRET}}}, '{ openclawContract: "2026.9" }')
+    answer = cli("config", "show", env={"OPENCLAW_GATEWAY_TOKEN": "another", "OPENCLAW_PROFILE": "work"})
     assert (answer.exit_code, answer.stderr) == (0, "")
     assert SECRET not in answer.stdout
     lines = {line.split()[0]: " ".join(line.split()[1:]) for line in answer.stdout.splitlines()}
-    assert lines["token"] == f"set (from gateway.auth.token, {cli.home}/.openclaw/openclaw.json line 4)"
+    assert lines["token"] == f"set (from gateway.remote.token, {cli.home}/.openclaw/openclaw.json line 4)"
     assert lines["password"].startswith("not set (env OPENCLAW_GATEWAY_PASSWORD is not set; ")
     assert lines["gateway.port"] == "41984 (profile work)"
     assert lines["gateway.auth.mode"] == "not set"
