@@ -374,24 +374,6 @@ def _tcp_pair() -> tuple[socket.socket, socket.socket]:
 
 
 @async_test
-async def test_a_server_that_closes_while_the_client_still_sends() -> None:
-    """The answer is not destroyed by bytes the server never read."""
-
-    async def answer_and_leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readexactly(10)
-        writer.write(b"enough" * 1000)
-        await writer.drain()
-        writer.close()
-
-    async with rig(answer_and_leave) as r:
-        r.gate.open(DirectLink())
-        reader, writer = await r.connect()
-        writer.write(b"x" * 10)
-        assert await reader.read() == b"enough" * 1000
-        await finish(writer)
-
-
-@async_test
 async def test_a_client_that_vanishes_closes_its_channel() -> None:
     gone = asyncio.Event()
 
