@@ -130,6 +130,13 @@ async def _from_file(ref: SecretRef, settings: Mapping[str, Any], env: Mapping[s
     return at_pointer(content, ref.id.strip(), full)
 
 
+def secret_files(config: Mapping[str, Any], env: Mapping[str, str]) -> tuple[Path, ...]:
+    """The files of all providers of source ``file``; they need not exist."""
+    providers = map(_object, _object(_object(config.get("secrets")).get("providers")).values())
+    paths = [p["path"].strip() for p in providers if p.get("source") == "file" and isinstance(p.get("path"), str)]
+    return tuple(full_path(path, openclaw_home(env)) for path in paths if path and "\0" not in path)
+
+
 def read_private(path: Path, limit: int) -> str:
     """A file that is this user's alone: no link of either sort, mode 0600 or less, at most ``limit`` bytes.
 

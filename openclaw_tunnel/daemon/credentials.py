@@ -2,12 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from openclaw_tunnel.config.contracts import Surface
 from openclaw_tunnel.config.loadcredentials import load_credentials
-from openclaw_tunnel.config.openclaw import config_file, load_openclaw
+from openclaw_tunnel.config.openclaw import OpenClawSettings, config_file, load_openclaw
+from openclaw_tunnel.config.openclawpaths import dotenv_files
+from openclaw_tunnel.config.secrets import secret_files
 from openclaw_tunnel.config.tunnels import load_tunnels
 from openclaw_tunnel.errors import TunnelError
 from openclaw_tunnel.gateway.hello import Credentials
@@ -17,34 +20,65 @@ from openclaw_tunnel.host.watch import Fingerprint, fingerprint
 logger = logging.getLogger(__name__)
 
 
-class SettingsCredentials:
-    """Looks the credentials up, and again only when a settings file has changed: a SecretRef may run a program."""
+RETRY = 600.0
+"""Seconds after which a SecretRef that could not be resolved is tried again: a keyring may be open by then, but a
+provider may also ask a person each time."""
 
-    def __init__(self, env: Mapping[str, str], tunnels_file: Path) -> None:
+
+class SettingsCredentials:
+    """Looks the credentials up, and again only when a file they come from has changed: a SecretRef may run a program.
+
+    The files: openclaw.json and what it includes, the ``.env`` files, those of SecretRefs of source ``file``, and
+    tunnels.json5. Settings that cannot be used are looked at every time.
+    """
+
+    def __init__(
+        self, env: Mapping[str, str], tunnels_file: Path, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Know nothing yet; ``clock`` gives seconds and does not go back."""
         self._env = env
+        self._clock = clock
+        self._files: tuple[Path, ...] = (config_file(env), tunnels_file, *dotenv_files(env))
         self._tunnels_file = tunnels_file
-        self._seen: tuple[Fingerprint, ...] | None = None
+        self._seen: dict[Path, Fingerprint] = {}
+        self._again_at = float("-inf")
         self._known = Credentials()
+        self._said = ""
 
     async def __call__(self) -> Credentials:
         """The credentials for the status of a remote gateway; empty ones where there are none to be had."""
-        files = (config_file(self._env), self._tunnels_file)
-        seen = tuple(fingerprint(str(path)) for path in files)
-        if seen != self._seen:
-            self._seen = seen
+        seen = self._look(self._files)
+        if seen != self._seen or self._clock() >= self._again_at:
             self._known = await self._look_up()
+            # What was known before is compared with how it was before: it may have changed while it was read.
+            self._seen = {**self._look(self._files), **seen}
         return self._known
+
+    def _look(self, files: Iterable[Path]) -> dict[Path, Fingerprint]:
+        return {path: fingerprint(str(path)) for path in files}
 
     async def _look_up(self) -> Credentials:
         try:
             settings = await asyncio.to_thread(load_openclaw, self._env)
             contract = (await asyncio.to_thread(load_tunnels, self._tunnels_file)).contract
+            self._note_files(settings)
             choice = await load_credentials(
                 Surface.PROBE_REMOTE, settings=settings, contract=contract, way_is_known=True
             )
         except TunnelError as error:
-            logger.warning("the gateway is not asked with credentials: %s", error.message)
+            self._say(error.message)
+            self._again_at = self._clock()
             return Credentials()
-        if choice.warning:
-            logger.warning("the gateway is not asked with credentials: %s", choice.warning)
+        self._say(choice.warning)
+        self._again_at = self._clock() + RETRY if choice.warning else float("inf")
         return revealed(choice)
+
+    def _note_files(self, settings: OpenClawSettings) -> None:
+        more = (settings.path, *settings.loaded.included, *secret_files(settings.config, settings.env))
+        self._files = tuple(dict.fromkeys((*self._files, *more)))
+
+    def _say(self, problem: str) -> None:
+        """Warn, once for as long as it is the same."""
+        if problem and problem != self._said:
+            logger.warning("the gateway is not asked with credentials: %s", problem)
+        self._said = problem

@@ -1,10 +1,13 @@
 """The daemon's own credentials: those of openclaw.json, looked up again when a file changes and not before."""
 
+import asyncio
 import json
 import logging
 from pathlib import Path
 
-from openclaw_tunnel.daemon.credentials import SettingsCredentials
+import pytest
+
+from openclaw_tunnel.daemon.credentials import RETRY, SettingsCredentials
 from openclaw_tunnel.gateway.hello import Credentials
 from support.aio import async_test
 
@@ -33,6 +36,99 @@ def test_the_token_of_the_remote_gateway_and_its_changes(tmp_path: Path) -> None
         assert await find() == Credentials(token="one")
         write(tmp_path, {"token": "three"})
         assert await find() == Credentials(token="three")
+
+    run()
+
+
+def test_a_change_of_any_file_that_a_secret_comes_from_is_noticed(tmp_path: Path) -> None:
+    """``.env``, an included file, the file of a SecretRef: a corrected token has to be tried, wherever it is."""
+    path, secret = write(tmp_path, {}), tmp_path / "secret"
+    by_file = {"source": "file", "provider": "f", "id": "value"}
+    providers = {"f": {"source": "file", "path": str(secret), "mode": "singleValue"}}
+
+    @async_test
+    async def run() -> None:
+        find = source(tmp_path)
+        assert await find() == Credentials()
+        write(tmp_path, {"token": "${MINE}"})
+        for token in ("in-env", "in-env-again"):
+            (path.parent / ".env").write_text(f"MINE={token}\n")
+            assert await find() == Credentials(token=token)
+        path.write_text('{"gateway": {"$include": "gateway.json"}}')
+        for token in ("included", "included-again"):
+            (path.parent / "gateway.json").write_text(json.dumps({"mode": "remote", "remote": {"token": token}}))
+            assert await find() == Credentials(token=token)
+        config = {"gateway": {"mode": "remote", "remote": {"token": by_file}}, "secrets": {"providers": providers}}
+        path.write_text(json.dumps(config))
+        assert await find() == Credentials()
+        for token in ("of-file", "of-file-again"):
+            secret.write_text(token)
+            secret.chmod(0o600)
+            assert await find() == Credentials(token=token)
+
+    run()
+
+
+def test_a_broken_include_is_looked_at_until_it_is_mended(tmp_path: Path) -> None:
+    path = write(tmp_path, {})
+    path.write_text('{"gateway": {"$include": "gateway.json"}}')
+    (path.parent / "gateway.json").write_text("{")
+
+    @async_test
+    async def run() -> None:
+        find = source(tmp_path)
+        assert await find() == Credentials()
+        (path.parent / "gateway.json").write_text('{"mode": "remote", "remote": {"token": "mended"}}')
+        assert await find() == Credentials(token="mended")
+
+    run()
+
+
+def test_a_reference_that_could_not_be_resolved_is_tried_again_after_a_while(tmp_path: Path) -> None:
+    """A keyring that was locked when the computer started is open later, and no file says so."""
+    keyring, opened = tmp_path / "keyring", tmp_path / "opened"
+    keyring.write_text(
+        f'#!/bin/sh\n[ -e {opened} ] || exit 1\necho \'{{"protocolVersion":1,"values":{{"t":"s3"}}}}\'\n'
+    )
+    keyring.chmod(0o700)
+    path = write(tmp_path, {"token": {"source": "exec", "provider": "v", "id": "t"}})
+    config = json.loads(path.read_text())
+    config["secrets"] = {"providers": {"v": {"source": "exec", "command": str(keyring)}}}
+    path.write_text(json.dumps(config))
+
+    @async_test
+    async def run() -> None:
+        now = 0.0
+        find = SettingsCredentials({"HOME": str(tmp_path)}, tmp_path / "tunnels.json5", clock=lambda: now)
+        assert await find() == Credentials()
+        opened.touch()
+        now = RETRY - 1
+        assert await find() == Credentials()
+        now = RETRY
+        assert await find() == Credentials(token="s3")
+
+    run()
+
+
+def test_a_look_up_that_was_given_up_does_not_count(tmp_path: Path) -> None:
+    """The connection may be lost while a provider is being asked; with the next one it is asked again."""
+    slow, go = tmp_path / "slow", tmp_path / "go"
+    slow.write_text(
+        f'#!/bin/sh\n[ -e {go} ] || exec sleep 60\necho \'{{"protocolVersion":1,"values":{{"t":"s3"}}}}\'\n'
+    )
+    slow.chmod(0o700)
+    path = write(tmp_path, {"token": {"source": "exec", "provider": "v", "id": "t"}})
+    config = json.loads(path.read_text())
+    config["secrets"] = {"providers": {"v": {"source": "exec", "command": str(slow), "timeoutMs": 60_000}}}
+    path.write_text(json.dumps(config))
+
+    @async_test
+    async def run() -> None:
+        find = source(tmp_path)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(find(), 0.2)
+        go.touch()
+        assert await find() == Credentials(token="s3")
 
     run()
 
