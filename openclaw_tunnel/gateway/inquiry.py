@@ -16,7 +16,7 @@ from openclaw_tunnel.config.loadcredentials import Explicit, load_credentials
 from openclaw_tunnel.config.openclaw import OpenClawSettings
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.status import Verdict
-from openclaw_tunnel.errors import ConfigError, ExitCode, UsageError, failure_json
+from openclaw_tunnel.errors import ConfigError, CredentialError, ExitCode, UsageError, failure_json
 from openclaw_tunnel.gateway.client import CallRefused, SessionFailed, connect
 from openclaw_tunnel.gateway.device import Device, load_or_create
 from openclaw_tunnel.gateway.examine import LAYERS, Examination, Layer, Outcome, examine
@@ -109,7 +109,7 @@ async def inquire(
         below: layers beneath the route, for ``probe``.
 
     Raises:
-        CredentialError: the credentials that are configured cannot be had.
+        CredentialError: the credentials that are configured cannot be had, or not in time.
         ConfigError: the device key cannot be read.
         UsageError: ``params`` cannot be sent.
         LinkLost: the SSH connection went away.
@@ -117,13 +117,7 @@ async def inquire(
     names = {"target": target, "host": target, "to": route.name}
     try:
         async with asyncio.timeout_at(end + _CLOSING):
-            choice = await load_credentials(
-                _surface(question, settings, through_tunnel),
-                settings=settings,
-                explicit=Explicit(question.token, question.password, question.url),
-                contract=contract,
-                way_is_known=through_tunnel,
-            )
+            choice = await _choose(question, settings, contract, through_tunnel, end)
             device = await asyncio.to_thread(_device, state_dir) if question.device else None
             facts, failure = await _ask(question, route, revealed(choice), device, end, below)
     except TimeoutError:
@@ -131,6 +125,27 @@ async def inquire(
         assert late is not None  # noqa: S101  this verdict always has one
         return {**unreached(question.kind, late.with_facts(**names), below), "gateway": route.name}
     return _told({**facts, "gateway": route.name, "credentials": shown(choice)}, failure, choice, names)
+
+
+async def _choose(
+    question: Question, settings: OpenClawSettings, contract: str, through_tunnel: bool, end: float
+) -> CredentialChoice:
+    """The credentials; that they take too long is no fault of the gateway."""
+    try:
+        async with asyncio.timeout_at(end):
+            return await load_credentials(
+                _surface(question, settings, through_tunnel),
+                settings=settings,
+                explicit=Explicit(question.token, question.password, question.url),
+                contract=contract,
+                way_is_known=through_tunnel,
+            )
+    except TimeoutError:
+        raise CredentialError(
+            f"the SecretRef of the gateway's credentials was not resolved within {question.timeout:g} s",
+            hint="see which one it is: openclaw-tunnel config show; give it more time with --timeout, "
+            "or pass --token-file or --password-file",
+        ) from None
 
 
 def revealed(choice: CredentialChoice) -> Credentials:
