@@ -39,7 +39,7 @@ def resolve_credentials(inputs: CredentialInputs, surface: Surface, contract: Co
         others = dict.fromkeys(PLACES.values(), "is not used: explicit credentials win")
         return CredentialChoice(token, password, "--token" * bool(token), "--password" * bool(password), others)
     if inputs.override is Override.OPTION:
-        raise _no_own_credentials(Override.OPTION, "pass --token or --password (or a file of it) with --url")
+        raise _no_own_credentials(Override.OPTION, "pass --token-file or --password-file with --url")
     remote = inputs.remote_mode and (inputs.has_remote_url or surface is Surface.NODE_HOST)
     if inputs.override is Override.NONE and inputs.remote_mode and not remote and surface.needs_remote_url:
         raise CredentialError(
@@ -93,7 +93,9 @@ class _Walk:
         if problem and self.pair:
             self.found = {}
             if not self.surface.only_looks:
-                raise CredentialError(problem, hint="make the reference resolve, or pass --token or --password")
+                raise CredentialError(
+                    problem, hint="make the reference resolve, or pass --token-file or --password-file"
+                )
         names = {place[1]: place for place in self.found}
         token, password = names.get("T", ""), names.get("P", "")
         return CredentialChoice(

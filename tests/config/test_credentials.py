@@ -60,7 +60,7 @@ def test_an_address_of_the_command_line_borrows_nothing(surface: Surface) -> Non
     with pytest.raises(CredentialError) as caught:
         ask(surface, **EVERYTHING, override=Override.OPTION)
     assert caught.value.message == "an address from --url gets no credentials that are meant for another"
-    assert caught.value.hint == "pass --token or --password (or a file of it) with --url"
+    assert caught.value.hint == "pass --token-file or --password-file with --url"
     assert caught.value.exit_code == ExitCode.CREDENTIAL
 
 
