@@ -56,7 +56,7 @@ class GatewayWatch:
         """Know nothing yet.
 
         Args:
-            credentials: asked before each handshake; cheap where nothing has changed.
+            credentials: asked after each good probe, by one caller at a time; it may take its time.
             on_news: called when :meth:`status` has changed without a probe; ``in_doubt``: a probe is worth while.
         """
         self._spec = spec
@@ -72,6 +72,7 @@ class GatewayWatch:
         self._at: Situation | None = None
         self._connection = 0
         self._session: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
         self._held = ""
         self._version: str | None = None
         self._restart_until = float("-inf")
@@ -121,7 +122,7 @@ class GatewayWatch:
             Judgement(result.gateway.verdict, result.gateway.version, result.failure, uptime=result.uptime)
         )
         if self._probed.verdict is Verdict.HEALTHY and spec.probe is Probe.GATEWAY:
-            await self._consider_handshake(link)
+            self._look_for_credentials(link)
         self._tell()
         failure = self._probed.failure
         return failure.with_facts(target=spec.target, to=str(spec.main.to), host=spec.address) if failure else None
@@ -142,9 +143,16 @@ class GatewayWatch:
 
     # The session
 
-    async def _consider_handshake(self, link: Link) -> None:
+    def _look_for_credentials(self, link: Link) -> None:
+        """Beside the probe: a SecretRef may keep a person busy, and the tunnel is up meanwhile."""
+        if self._looking is None or self._looking.done():
+            look = self._consider_handshake(link, self._probed, self._now())
+            self._looking = self._tasks.start(look, name="look for credentials of the gateway")
+
+    async def _consider_handshake(self, link: Link, probed: Judgement, now: float) -> None:
         credentials = await self._credentials()
-        probed, now = self._probed, self._now()
+        if self._probed.verdict is not Verdict.HEALTHY:
+            return  # it went away while they were looked up; the next good probe asks again
         self._at = Situation(fingerprint(credentials, self._key), self._connection, now, probed.version, probed.uptime)
         if self._session and self._held != self._at.credential:
             await self._tasks.cancel_all()  # other credentials are configured now
@@ -152,6 +160,7 @@ class GatewayWatch:
             self._held = self._at.credential
             hold = self._hold(link, credentials, self._at)
             self._session = self._tasks.start(hold, name="session with the gateway")
+        self._tell()
 
     async def _hold(self, link: Link, credentials: Credentials, at: Situation) -> None:
         """Log in and stay until the end; note what came of it."""

@@ -1,5 +1,6 @@
 """What is known of the gateway, over its good and bad moments; a gateway by script, a link without SSH."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -33,11 +34,17 @@ class Rig:
         self.script = script
         self.link = DirectLink()
         self.credentials = Credentials(token="good")
+        self.hold: asyncio.Event | None = None
+        self.asked = self.answered = 0
         self.news: list[bool] = []
         self.watch = GatewayWatch(spec, credentials=self._credentials, on_news=self.news.append)
         self.watch.connected()
 
     async def _credentials(self) -> Credentials:
+        self.asked += 1
+        if self.hold is not None:
+            await self.hold.wait()
+        self.answered += 1
         return self.credentials
 
     @property
@@ -92,6 +99,34 @@ async def test_without_credentials_nobody_is_bothered() -> None:
         assert await r.probe() is None
         assert r.verdict is Verdict.HEALTHY
         assert r.script.connections == 0
+
+
+@async_test
+async def test_credentials_that_take_their_time_hold_nothing_up() -> None:
+    """A provider may wait for a person; the gateway is healthy meanwhile, and nobody is asked twice at a time."""
+    async with rig() as r:
+        r.hold = asyncio.Event()
+        for _ in range(3):
+            async with asyncio.timeout(2):
+                assert await r.probe() is None
+        assert (r.verdict, r.asked) == (Verdict.HEALTHY, 1)
+        r.hold.set()
+        await settle(lambda: r.news == [False], "the handshake's outcome")
+        assert r.script.connections == 1
+
+
+@async_test
+async def test_credentials_that_come_when_the_gateway_has_gone_are_not_tried() -> None:
+    async with rig() as r:
+        r.hold = asyncio.Event()
+        await r.probe()
+        await settle(lambda: r.asked == 1)
+        r.link.refuse = CLOSED
+        assert await r.probe() == "not_listening"
+        r.link.refuse = None
+        r.hold.set()
+        await settle(lambda: r.answered == 1 and not r.watch._tasks, "the end of the look-up")
+        assert (r.verdict, r.script.connections) == (Verdict.NOT_LISTENING, 0)
 
 
 @async_test
