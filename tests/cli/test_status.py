@@ -49,7 +49,13 @@ CONTRACT: dict[str, Any] = {
                 }
             ],
             "ssh": {"connected": False, "server": None, "cipher": None, "rtt_ms": None},
-            "gateway": {"verdict": "unknown", "version": None, "latency_ms": None, "detail": None, "expected_in_s": None},
+            "gateway": {
+                "verdict": "unknown",
+                "version": None,
+                "latency_ms": None,
+                "detail": None,
+                "expected_in_s": None,
+            },
             "retry": {"attempt": 0, "next_in_s": None, "flapping": False},
             "counters": {"connects": 0, "losses": 0, "held_clients": 0},
             "failure": {
