@@ -66,21 +66,26 @@ def ensure_daemon(paths: Paths) -> None:
 
 
 def child_environment(env: Mapping[str, str], package: Path, known: list[str]) -> dict[str, str]:
-    """The environment of the daemon: ours, and the way to this package where Python would not find it alone.
-
-    The daemon works in ``/``, so paths relative to the current folder become absolute.
+    """The environment of the daemon: :func:`absolute_environment`, and the way to this package where Python would
+    not find it alone.
 
     Args:
         package: the folder that holds the package.
         known: folders in which Python looks by itself, whatever the working directory is.
     """
+    changed = absolute_environment(env)
+    if str(package) not in known:
+        changed["PYTHONPATH"] = os.pathsep.join(filter(None, [str(package), env.get("PYTHONPATH", "")]))
+    return changed
+
+
+def absolute_environment(env: Mapping[str, str]) -> dict[str, str]:
+    """``env`` for the daemon, which works in ``/``: paths relative to the current folder become absolute."""
     changed = dict(env)
     for name in _PATHS:
         value = env.get(name, "")
         if value and value != "none" and not value.startswith("~"):  # -F none: no ssh_config; ~: expanded by the reader
             changed[name] = absolute_path(value, name)
-    if str(package) not in known:
-        changed["PYTHONPATH"] = os.pathsep.join(filter(None, [str(package), env.get("PYTHONPATH", "")]))
     return changed
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from openclaw_tunnel.cli import output, view
-from openclaw_tunnel.cli.background import ensure_daemon
+from openclaw_tunnel.cli.background import absolute_environment, ensure_daemon
 from openclaw_tunnel.cli.control import show_outcome
 from openclaw_tunnel.cli.tunnels import Deadline, client_of, failure_of, our_agent, settle, snapshots, watch
 from openclaw_tunnel.config.model import DEFAULT_NAME
@@ -99,7 +99,8 @@ def _show_detached(client: ControlClient, answer: dict[str, Any], resolved: Reso
 
 def _ask_up(paths: Paths, options: UpOptions, resolved: Resolved) -> dict[str, Any]:
     """Ask the daemon for the tunnel; one that is just closing is waited for, and the next one asked."""
-    asked = {"spec": resolved.spec.to_json(), "options": options.to_json(), **our_agent()}
+    env = absolute_environment(os.environ)
+    asked = {"spec": resolved.spec.to_json(), "options": options.to_json(), "env": env, **our_agent()}
     deadline = Deadline(PATIENCE)
     while True:
         ensure_daemon(paths)

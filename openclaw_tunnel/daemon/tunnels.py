@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from openclaw_tunnel import __version__
@@ -41,10 +41,12 @@ class DaemonCloses(RequestRefused):
 
 @dataclass(slots=True)
 class _Tunnel:
-    """A running tunnel and, where the command line told them, the options it was made from."""
+    """A running tunnel, where the command line told them the options it was made from, and the environment of that
+    command: another profile has other settings and other credentials than the daemon's own."""
 
     supervisor: Supervisor
     options: UpOptions | None
+    env: Mapping[str, str] = field(repr=False)
 
 
 class Daemon:
@@ -61,7 +63,7 @@ class Daemon:
         """Make a daemon without tunnels.
 
         Args:
-            env: where ``reload`` and ``ssh -G`` look for settings; the last ``up`` replaces SSH_AUTH_SOCK.
+            env: for tunnels whose ``up`` brings no environment; the last ``up`` replaces SSH_AUTH_SOCK.
             make_connector: how a tunnel dials; by default over SSH.
             on_change: called after every change a view may want to show.
         """
@@ -120,8 +122,13 @@ class Daemon:
         chosen = [t for n, t in sorted(self._tunnels.items()) if name in (None, n)]
         return report(self._info, [t.supervisor.snapshot() for t in chosen])
 
-    async def up(self, spec: TunnelSpec, options: UpOptions | None = None) -> tuple[bool, str]:
+    async def up(
+        self, spec: TunnelSpec, options: UpOptions | None = None, env: Mapping[str, str] | None = None
+    ) -> tuple[bool, str]:
         """Start a tunnel, or see to it that one of that name and target runs.
+
+        Args:
+            env: where the tunnel's settings and credentials are looked up; by default the daemon's own.
 
         Returns:
             Whether it was started now, and a note for the user (empty: none).
@@ -139,7 +146,7 @@ class Daemon:
                 if same or old.supervisor.state in LINK_STATES:
                     return False, _goes_on(old.supervisor, spec)
                 await self._close([spec.name])
-            await self._start(spec, options)
+            await self._start(spec, options, dict(self._env if env is None else env))
             return True, ""
 
     async def down(self, names: list[str] | None) -> list[str]:
@@ -201,9 +208,10 @@ class Daemon:
         try:
             spec = TunnelSpec.from_json(params["spec"])
             options = UpOptions.from_json(params["options"]) if params.get("options") else None
+            env = _environment(params.get("env"))
         except (KeyError, TypeError, ValueError) as error:
             raise RequestRefused(f"not a tunnel: {error!r}", exit_code=ExitCode.USAGE) from error
-        started, note = await self.up(spec, options)
+        started, note = await self.up(spec, options, env)
         snapshot = self._tunnels[spec.name].supervisor.snapshot().to_json()
         return {"started": started, "note": note, "snapshot": snapshot}
 
@@ -213,18 +221,18 @@ class Daemon:
         supervisor.post(ev.StartRequested())
         return {"started": False, "note": "", "snapshot": supervisor.snapshot().to_json()}
 
-    async def _start(self, spec: TunnelSpec, options: UpOptions | None) -> None:
+    async def _start(self, spec: TunnelSpec, options: UpOptions | None, env: Mapping[str, str]) -> None:
         supervisor = Supervisor(
             spec,
             self._make_connector(spec),
-            credentials=SettingsCredentials(self._env, self._paths.tunnels_file),
+            credentials=SettingsCredentials(env, self._paths.tunnels_file),
             on_change=self._note_change,
         )
         try:
             await supervisor.start()
         except BindFailed as error:
             raise self._in_our_way(spec, error.failure) or refusal(error.failure) from error
-        self._tunnels[spec.name] = _Tunnel(supervisor, options)
+        self._tunnels[spec.name] = _Tunnel(supervisor, options, env)
         self._note_change()
 
     def _in_our_way(self, spec: TunnelSpec, failure: Failure) -> RequestRefused | None:
@@ -254,15 +262,16 @@ class Daemon:
         if tunnel.options is None:
             return
         try:
-            spec = (await resolve(tunnel.options, env=self._env, paths=self._paths)).spec
+            agent = {k: v for k, v in self._env.items() if k == "SSH_AUTH_SOCK"}
+            spec = (await resolve(tunnel.options, env={**tunnel.env, **agent}, paths=self._paths)).spec
             if spec == tunnel.supervisor.spec:
                 return
             await self._close([name])
-            await self._start(spec, tunnel.options)
+            await self._start(spec, tunnel.options, tunnel.env)
         except TunnelError as error:
             logger.warning("%s: reload: %s", name, error.message)
             if name not in self._tunnels:  # the new settings cannot be had: what ran before goes on
-                await self._start(tunnel.supervisor.spec, tunnel.options)
+                await self._start(tunnel.supervisor.spec, tunnel.options, tunnel.env)
 
     def _adopt_agent(self, params: dict[str, Any]) -> None:
         """A new login has a new agent: the one this daemon was started with may be gone for days."""
@@ -296,6 +305,19 @@ class Daemon:
 def refusal(failure: Failure) -> RequestRefused:
     """A failure as the error that ends a command."""
     return RequestRefused(failure.message, hint=failure.hint, exit_code=failure.exit_code)
+
+
+def _environment(told: Any) -> dict[str, str] | None:
+    """The environment that came with a request; None where none did.
+
+    Raises:
+        TypeError: it is none. What is in it is not repeated: it holds secrets.
+    """
+    if told is None:
+        return None
+    if not isinstance(told, dict) or not all(isinstance(value, str) for value in told.values()):
+        raise TypeError("an environment is an object of strings")
+    return told
 
 
 def _goes_on(running: Supervisor, wanted: TunnelSpec) -> str:

@@ -1,6 +1,7 @@
 """The daemon behind its control socket: tunnels come, go on, are replaced and go, without SSH."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -24,6 +25,7 @@ from openclaw_tunnel.daemon.tunnels import Daemon
 from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, RequestRefused
 from support.aio import async_test, settle
 from support.links import ScriptedConnector
+from support.scripted import Script, scripted
 from support.waiting import accepts, free_port
 
 UNKNOWN_KEY = Failure(Code.HOST_KEY_UNKNOWN, "the host key is not known")
@@ -314,3 +316,40 @@ async def test_reload_starts_a_changed_tunnel_anew_and_leaves_the_others(tmp_pat
         await rig.ask("reload")
         assert rig.daemon.supervisor("changing").spec.main.listen.port == second  # type: ignore[union-attr]
         assert len(rig.connectors["changing"]) == 2
+
+
+@async_test
+async def test_each_tunnel_has_the_settings_and_credentials_of_its_own_up(tmp_path: Path) -> None:
+    """Two profiles, one daemon: neither gateway may see the other one's token, and a reload mixes nothing up."""
+    scripts = {"one": Script(), "two": Script()}
+    async with scripted(scripts["one"]) as one, scripted(scripts["two"]) as two:
+        to = {"one": one, "two": two}
+        env = {name: _home(tmp_path / name, to[name].port) for name in to}
+        async with running(env=env["one"]) as rig:
+            for name in to:
+                forwards = (Forward(Endpoint("127.0.0.1", free_port()), to[name]),)
+                spec = make_spec(name, "127.0.0.1", probe=Probe.GATEWAY, forwards=forwards)
+                options = UpOptions(name=name, local_port=forwards[0].listen.port)
+                await rig.ask("up", spec=spec.to_json(), options=options.to_json(), env=env[name])
+            for name, script in scripts.items():
+                await settle(lambda script=script: script.seen, f"the login of {name}")  # type: ignore[misc]
+                assert script.seen[0]["params"]["auth"] == {"token": f"token-{name}"}
+            await rig.ask("reload")
+            assert {n: rig.daemon.supervisor(n).spec.main.to for n in to} == to  # type: ignore[union-attr]
+            assert "token" not in repr(rig.daemon._tunnels)
+
+
+def _home(home: Path, port: int) -> dict[str, str]:
+    """The environment of a user whose gateway listens on ``port`` of 127.0.0.1."""
+    (home / ".openclaw").mkdir(parents=True)
+    remote = {"sshTarget": "127.0.0.1", "remotePort": port, "token": "${MY_TOKEN}"}
+    (home / ".openclaw" / "openclaw.json").write_text(json.dumps({"gateway": {"mode": "remote", "remote": remote}}))
+    env = {"PATH": os.environ["PATH"], "HOME": str(home), "MY_TOKEN": f"token-{home.name}"}
+    return {**env, "OPENCLAW_TUNNEL_SSH_CONFIG": "none"}
+
+
+@async_test
+async def test_an_environment_is_an_object_of_strings() -> None:
+    async with running() as rig:
+        with pytest.raises(RequestRefused, match="an environment is an object of strings"):
+            await rig.ask("up", spec=make_spec().to_json(), env={"A": 1})
