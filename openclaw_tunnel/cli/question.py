@@ -71,7 +71,10 @@ def read_params(text: str) -> dict[str, Any]:
     hint = "write an object, as in --params '{\"limit\": 5}'"
     try:
         if text == _STDIN:
-            text = sys.stdin.buffer.read(LARGEST_PARAMS).decode()
+            data = sys.stdin.buffer.read(LARGEST_PARAMS + 1)
+            if len(data) > LARGEST_PARAMS:
+                raise UsageError(f"--params is larger than {LARGEST_PARAMS >> 20} MiB", hint="a gateway takes no more")
+            text = data.decode()
         found = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"--params is not JSON: {error}", hint=hint) from None

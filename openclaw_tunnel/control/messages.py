@@ -17,7 +17,10 @@ from openclaw_tunnel.errors import ExitCode, RequestRefused, TunnelError
 
 VERSION = 1
 MAX_LINE = 1 << 20
-"""Bytes of one line, its newline included; of all lines but that of a good answer."""
+"""Bytes of one line, its newline included; of all lines but those of a request and of a good answer."""
+
+MAX_REQUEST = 80 << 20
+"""Bytes of a request's line: the parameters of ``call`` have up to 24 MiB, and JSON may write two bytes as six."""
 
 MAX_RESULT = 128 << 20
 """Bytes of a good answer's line: a gateway's payload has up to 25 MiB, and JSON may write a byte as six."""
@@ -66,9 +69,10 @@ def encode_request(request: Request) -> bytes:
     """The line of a request.
 
     Raises:
-        RequestRefused: it is longer than ``MAX_LINE``.
+        RequestRefused: it is longer than ``MAX_REQUEST``.
     """
-    return _line({"v": VERSION, "id": request.id, "method": request.method, "params": request.params})
+    data = {"v": VERSION, "id": request.id, "method": request.method, "params": request.params}
+    return _line(data, MAX_REQUEST)
 
 
 def decode_request(line: bytes) -> Request:
@@ -78,7 +82,7 @@ def decode_request(line: bytes) -> Request:
         BadRequest: with a sentence for whoever sent it.
     """
     try:
-        data = _object(line)
+        data = _object(line, MAX_REQUEST)
     except ValueError as problem:
         raise BadRequest(f"not a request: {problem}") from None
     number, method, params = data.get("id"), data.get("method"), data.get("params", {})
@@ -96,6 +100,11 @@ def decode_request(line: bytes) -> Request:
     if not isinstance(params, dict):
         raise BadRequest("the params of a request are an object", id=number)
     return Request(number, method, params)
+
+
+def too_long(limit: int) -> BadRequest:
+    """The refusal of a request whose line is longer than ``limit`` bytes."""
+    return BadRequest(f"not a request: longer than {limit} bytes")
 
 
 def unknown_method(method: str) -> RequestRefused:
@@ -169,7 +178,7 @@ def _line(data: Mapping[str, Any], limit: int = MAX_LINE) -> bytes:
     return line
 
 
-def _object(line: bytes, limit: int = MAX_LINE) -> dict[str, Any]:
+def _object(line: bytes, limit: int) -> dict[str, Any]:
     """The JSON object on ``line``; ValueError, without an echo of the content, for anything else."""
     if len(line) > limit:
         raise ValueError(f"longer than {limit} bytes")

@@ -28,7 +28,7 @@ _MAX_UNREAD = 4 << 20
 _FAREWELL = 2.0
 """Seconds that requests in progress get to finish when the door closes."""
 
-_TOO_LONG = b" " * (messages.MAX_LINE + 1)
+_TOO_LONG = b"a line beyond the limit"  # told by its identity
 
 
 class Handler(Protocol):
@@ -55,17 +55,27 @@ class ControlServer:
     a file that vanishes (a cleaner of temporary folders) is made again within ``check_every`` seconds.
     """
 
-    def __init__(self, path: Path, handler: Handler, *, lock: DaemonLock, check_every: float = 2.0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        handler: Handler,
+        *,
+        lock: DaemonLock,
+        check_every: float = 2.0,
+        limit: int = messages.MAX_REQUEST,
+    ) -> None:
         """Make a server that does not listen yet.
 
         Args:
             path: of the socket, at most 103 bytes; its folder is made, or made private, where it is not.
             lock: held by the caller, and until after :meth:`close`.
+            limit: bytes of the longest request.
         """
         self._path = path
         self._handler = handler
         self._lock = lock
         self._check_every = check_every
+        self._limit = limit
         self._server: asyncio.Server | None = None
         self._file: os.stat_result | None = None
         self._tasks = Tasks(log)
@@ -104,7 +114,7 @@ class ControlServer:
                 self._path.unlink()
             sock.bind(str(self._path))
             self._path.chmod(0o600)
-            server = await asyncio.start_unix_server(self._accept, sock=sock, limit=messages.MAX_LINE, backlog=128)
+            server = await asyncio.start_unix_server(self._accept, sock=sock, limit=self._limit, backlog=128)
         except BaseException:
             sock.close()
             raise
@@ -174,6 +184,8 @@ class ControlServer:
         """Carry out one request and send what came of it."""
         request_id = 0
         try:
+            if line is _TOO_LONG:
+                raise messages.too_long(self._limit)
             request = messages.decode_request(line)
             request_id = request.id
             result = await self._handler.handle(request.method, request.params, _emitter(writer, request_id))

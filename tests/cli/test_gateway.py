@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from openclaw_tunnel.cli.question import read_params
+from openclaw_tunnel.cli.question import LARGEST_PARAMS, read_params
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import ForwardStatus, Snapshot
 from openclaw_tunnel.errors import ConfigError, CredentialError, UsageError
@@ -281,3 +281,8 @@ def test_params_from_standard_input(cli: Cli, daemon: FakeDaemon) -> None:
     with answering(cli, daemon, {**WELL, "result": None}):
         assert cli("call", "m", "--params", "-", stdin='{"a": 1}').stdout == "null\n"
     assert daemon.asked[-1][1]["question"]["params"] == {"a": 1}
+
+
+def test_params_that_are_too_large_are_not_cut(cli: Cli) -> None:
+    answer = cli("call", "m", "--params", "-", "--json", stdin='{"a": "' + "x" * LARGEST_PARAMS + '"}')
+    assert (answer.exit_code, answer.json()["failure"]["message"]) == (2, "--params is larger than 24 MiB")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openclaw_tunnel.cli.question import LARGEST_PARAMS
 from openclaw_tunnel.control import messages as m
 from openclaw_tunnel.errors import ExitCode, RequestRefused, TunnelError
 
@@ -84,7 +85,7 @@ def refused_by(read: Callable[[bytes], object], line: bytes) -> TunnelError | No
         (b"[1]", "not a request: not an object"),
         (b"[" * 100_000, "not a request: nested too deep"),
         (b"1" * 5000, "not a request: not JSON"),
-        (b" " * (m.MAX_LINE + 1), "not a request: longer than 1048576 bytes"),
+        (b" " * (m.MAX_REQUEST + 1), "not a request: longer than 83886080 bytes"),
         (b"{}", "a request needs a whole number as its id"),
         (b'{"v":1,"id":true,"method":"x"}', "a request needs a whole number as its id"),
         (b'{"v":1,"id":7}', "a request needs the name of a method"),
@@ -123,6 +124,11 @@ def test_an_unknown_method_is_told_to_start_anew() -> None:
 def test_a_good_answer_may_be_long() -> None:
     result = {"a": "x" * (2 * m.MAX_LINE)}
     assert m.decode_reply(m.encode_result(1, result)) == m.Answer(1, result)
+
+
+def test_a_request_may_hold_the_parameters_of_the_biggest_call() -> None:
+    request = m.Request(1, "ask", {"params": "\u00e9" * (LARGEST_PARAMS // 2)})
+    assert m.decode_request(m.encode_request(request)) == request
 
 
 def test_a_message_that_is_too_long_is_refused_before_it_is_sent() -> None:

@@ -188,7 +188,6 @@ def test_a_removed_folder_orphans_the_daemon(path: Path, daemon: FakeDaemon) -> 
     [
         (b"hello\n", "not a request: not JSON"),
         (b"\xff\n", "not a request: not UTF-8"),
-        (b"x" * (messages.MAX_LINE + 100) + b"\n", "not a request: longer than 1048576 bytes"),
         (
             b'{"v":2,"id":1,"method":"status"}\n',
             "the command speaks version 2 of the control protocol, the running daemon version 1",
@@ -200,6 +199,18 @@ def test_noise_is_answered_with_a_sentence(path: Path, client: ControlClient, li
     assert answer["ok"] is False
     assert answer["error"]["message"] == message
     assert client.call("ping")
+
+
+def test_a_line_that_does_not_end_is_answered_with_a_sentence(tmp_path: Path, daemon: FakeDaemon) -> None:
+    with serving(tmp_path, daemon, limit=1 << 20) as path:
+        (answer,) = raw(path, b"x" * (1 << 20) + b"xx\n")
+        assert answer["error"]["message"] == "not a request: longer than 1048576 bytes"
+        assert ControlClient(path).call("ping")
+
+
+def test_a_long_request_arrives(client: ControlClient, daemon: FakeDaemon) -> None:
+    daemon.methods["measure"] = lambda params, emit: {"length": len(params["text"])}
+    assert client.call("measure", {"text": "x" * (3 << 20)}) == {"length": 3 << 20}
 
 
 def test_one_connection_may_ask_twice(path: Path) -> None:

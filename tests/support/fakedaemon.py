@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from openclaw_tunnel.control.lock import DaemonLock
-from openclaw_tunnel.control.messages import unknown_method
+from openclaw_tunnel.control.messages import MAX_REQUEST, unknown_method
 from openclaw_tunnel.control.server import ControlServer, Emit, Handler
 from openclaw_tunnel.core.status import DaemonInfo, Snapshot, report
 
@@ -55,8 +55,8 @@ class FakeDaemon:
 
 
 @contextmanager
-def serving(folder: Path, handler: Handler, *, check_every: float = 0.05) -> Iterator[Path]:
-    """Run a control server for ``handler`` in ``folder``; the path of its socket."""
+def serving(folder: Path, handler: Handler, *, check_every: float = 0.05, limit: int = MAX_REQUEST) -> Iterator[Path]:
+    """Run a control server for ``handler`` in ``folder``, with the options of its own; the path of its socket."""
     started = threading.Event()
     ending: list[Callable[[], object]] = []
     path = folder / "control.sock"
@@ -64,7 +64,7 @@ def serving(folder: Path, handler: Handler, *, check_every: float = 0.05) -> Ite
     async def live() -> None:
         lock = DaemonLock(folder / "daemon.lock")
         lock.acquire()
-        server = ControlServer(path, handler, lock=lock, check_every=check_every)
+        server = ControlServer(path, handler, lock=lock, check_every=check_every, limit=limit)
         end = asyncio.Event()
         loop = asyncio.get_running_loop()
         ending.append(lambda: loop.call_soon_threadsafe(end.set))
