@@ -8,6 +8,7 @@ from pathlib import Path
 
 from openclaw_tunnel.config.contracts import Surface
 from openclaw_tunnel.config.loadcredentials import load_credentials
+from openclaw_tunnel.config.model import TunnelSpec
 from openclaw_tunnel.config.openclaw import OpenClawSettings, config_file, load_openclaw
 from openclaw_tunnel.config.openclawpaths import dotenv_files
 from openclaw_tunnel.config.secrets import secret_files
@@ -18,6 +19,18 @@ from openclaw_tunnel.gateway.inquiry import revealed
 from openclaw_tunnel.host.watch import Fingerprint, fingerprint
 
 logger = logging.getLogger(__name__)
+
+
+def is_for(settings: OpenClawSettings, spec: TunnelSpec) -> bool:
+    """Whether ``gateway.remote`` means the gateway behind a tunnel, so that its secrets may go there unasked.
+
+    It does where its ``sshTarget`` is the tunnel's, where its ``url`` leads to the tunnel's local port (OpenClaw
+    itself sends the secrets there), and where it says neither.
+    """
+    target, port = settings.remote_ssh_target, settings.remote_url_port
+    if not target and port is None:
+        return True
+    return (target != "" and target in (spec.target, spec.address)) or port == spec.main.listen.port
 
 
 RETRY = 600.0
@@ -33,10 +46,16 @@ class SettingsCredentials:
     """
 
     def __init__(
-        self, env: Mapping[str, str], tunnels_file: Path, *, clock: Callable[[], float] = time.monotonic
+        self,
+        env: Mapping[str, str],
+        tunnels_file: Path,
+        spec: TunnelSpec,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Know nothing yet; ``clock`` gives seconds and does not go back."""
         self._env = env
+        self._spec = spec
         self._clock = clock
         self._files: tuple[Path, ...] = (config_file(env), tunnels_file, *dotenv_files(env))
         self._tunnels_file = tunnels_file
@@ -62,6 +81,10 @@ class SettingsCredentials:
             settings = await asyncio.to_thread(load_openclaw, self._env)
             contract = (await asyncio.to_thread(load_tunnels, self._tunnels_file)).contract
             self._note_files(settings)
+            if not is_for(settings, self._spec):
+                self._say(f"gateway.remote of {settings.path} means another one than tunnel {self._spec.name}")
+                self._again_at = float("inf")
+                return Credentials()
             choice = await load_credentials(
                 Surface.PROBE_REMOTE, settings=settings, contract=contract, way_is_known=True
             )

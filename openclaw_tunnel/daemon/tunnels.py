@@ -225,7 +225,7 @@ class Daemon:
         supervisor = Supervisor(
             spec,
             self._make_connector(spec),
-            credentials=SettingsCredentials(env, self._paths.tunnels_file),
+            credentials=SettingsCredentials(env, self._paths.tunnels_file, spec),
             on_change=self._note_change,
         )
         try:

@@ -7,9 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from openclaw_tunnel.config.model import Endpoint, Forward, TunnelSpec
 from openclaw_tunnel.daemon.credentials import RETRY, SettingsCredentials
 from openclaw_tunnel.gateway.hello import Credentials
 from support.aio import async_test
+
+SPEC = TunnelSpec(
+    "dev",
+    "gw",
+    (Forward(Endpoint("127.0.0.1", 28789), Endpoint("127.0.0.1", 18789)),),
+    address="me@gw.example:22",
+)
 
 
 def write(home: Path, remote: dict[str, object]) -> Path:
@@ -20,7 +28,7 @@ def write(home: Path, remote: dict[str, object]) -> Path:
 
 
 def source(home: Path, **env: str) -> SettingsCredentials:
-    return SettingsCredentials({"HOME": str(home), **env}, home / "tunnels.json5")
+    return SettingsCredentials({"HOME": str(home), **env}, home / "tunnels.json5", SPEC)
 
 
 @async_test
@@ -99,7 +107,7 @@ def test_a_reference_that_could_not_be_resolved_is_tried_again_after_a_while(tmp
     @async_test
     async def run() -> None:
         now = 0.0
-        find = SettingsCredentials({"HOME": str(tmp_path)}, tmp_path / "tunnels.json5", clock=lambda: now)
+        find = SettingsCredentials({"HOME": str(tmp_path)}, tmp_path / "tunnels.json5", SPEC, clock=lambda: now)
         assert await find() == Credentials()
         opened.touch()
         now = RETRY - 1
@@ -129,6 +137,31 @@ def test_a_look_up_that_was_given_up_does_not_count(tmp_path: Path) -> None:
             await asyncio.wait_for(find(), 0.2)
         go.touch()
         assert await find() == Credentials(token="s3")
+
+    run()
+
+
+@pytest.mark.parametrize(
+    ("remote", "meant"),
+    [
+        ({}, True),
+        ({"sshTarget": "gw"}, True),
+        ({"sshTarget": "me@gw.example:22"}, True),
+        ({"sshTarget": "other"}, False),
+        ({"url": "ws://127.0.0.1:28789"}, True),
+        ({"url": "ws://127.0.0.1:18789"}, False),
+        ({"url": "ws://127.0.0.1:28789", "sshTarget": "other"}, True),  # OpenClaw itself sends the token there
+        ({"url": "ws://127.0.0.1:18789", "sshTarget": "gw"}, True),
+    ],
+)
+def test_a_secret_goes_unasked_only_to_the_gateway_it_is_for(
+    tmp_path: Path, remote: dict[str, object], meant: bool
+) -> None:
+    write(tmp_path, {"token": "secret", **remote})
+
+    @async_test
+    async def run() -> None:
+        assert await source(tmp_path)() == (Credentials(token="secret") if meant else Credentials())
 
     run()
 
