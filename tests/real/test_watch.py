@@ -37,8 +37,9 @@ def test_a_restart_is_followed_and_a_stop_is_none(cli: Cli, sshd: Sshd, gateway:
 
     wait_until(back, 60, f"the gateway to be back; seen {seen}")
     assert [word for word, _ in groupby(seen)] == ["healthy", "starting", "healthy"]
+    wait_until(lambda: sessions(gateway) == 1, 30, "the session over which a stop is announced")
     gateway.stop()
-    wait_until(lambda: verdict(cli) == "not_listening", 10, "the stop to be seen as one")
+    wait_until(lambda: verdict(cli) == "not_listening", 30, "the stop to be seen as one")
     assert sshd.connections() == link
     history = cli("logs").stdout
     assert "gateway: healthy -> starting" in history
