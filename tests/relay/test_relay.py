@@ -17,7 +17,7 @@ from openclaw_tunnel.config.model import Endpoint, Forward
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.relay.listener import BindFailed, Listener
-from openclaw_tunnel.relay.pipe import reset
+from openclaw_tunnel.relay.pipe import Client, Tally, reset
 from openclaw_tunnel.relay.waiting import Gate
 from support.aio import async_test, settle
 from support.links import DirectLink
@@ -325,26 +325,42 @@ async def test_a_refused_channel_resets_the_client_and_is_reported() -> None:
         assert r.refusals == [link.refuse]
 
 
+class _Sink:
+    """A channel that takes everything."""
+
+    def write(self, data: bytes) -> None: ...
+    def write_eof(self) -> None: ...
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+    def close(self) -> None: ...
+    def abort(self) -> None: ...
+
+
 @async_test
-async def test_a_client_that_still_sends_reads_the_last_answer_to_its_end() -> None:
-    """Closing at once would let the kernel reset the client and destroy what it has not read yet."""
-
-    async def answer_and_leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readexactly(10)
-        writer.write(b"enough" * 1000)
-        await writer.drain()
-        writer.close()
-
-    async with rig(answer_and_leave) as r:
-        r.gate.open(DirectLink())
-        reader, writer = await r.connect()
-        writer.write(b"x" * 10)
-        await settle(lambda: r.listener.status().bytes.received == 6000)
-        for _ in range(64):
-            writer.write(b"y" * 65536)
+async def test_an_answer_ends_in_order_for_a_client_that_still_sends() -> None:
+    """Closing while bytes of the client are unread would make the kernel reset it, and drop what is not sent yet."""
+    answer = os.urandom(200_000)
+    ours, theirs = _tcp_pair(receive_buffer=4096)
+    with theirs:
+        ours.setblocking(False)
+        client = Client(Tally(), lambda _: None, lambda _: None)
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: client, ours)
+        far = client.far_end()
+        client.join(far, _Sink())
+        theirs.sendall(b"y" * 1000)  # the loop has no turn to read it before the far end has closed
+        far.data_received(answer)
+        far.connection_lost(None)
+        for _ in range(3):
             await settle(lambda: True)
-        assert await reader.read() == b"enough" * 1000
-        await finish(writer)
+        assert await asyncio.to_thread(_read_to_the_end, theirs) == answer
+    await settle(lambda: client.gone, "the end of a client that has left")
+
+
+def _read_to_the_end(sock: socket.socket) -> bytes:
+    received = b""
+    while data := sock.recv(1 << 16):
+        received += data
+    return received
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX])
@@ -366,10 +382,14 @@ def test_reset_is_a_reset_for_tcp_and_an_end_for_unix_sockets(family: socket.Add
     run()
 
 
-def _tcp_pair() -> tuple[socket.socket, socket.socket]:
+def _tcp_pair(receive_buffer: int | None = None) -> tuple[socket.socket, socket.socket]:
+    """Two ends of a TCP connection; ``receive_buffer`` in bytes is for the second."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        ours = socket.create_connection(listener.getsockname())
-        theirs, _ = listener.accept()
+        theirs = socket.socket()
+        if receive_buffer:
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        theirs.connect(listener.getsockname())
+        ours, _ = listener.accept()
     return ours, theirs
 
 
