@@ -1,12 +1,9 @@
 """Files that are never half written and never readable by others."""
 
 import contextlib
-import json
 import os
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 _PRIVATE = 0o600
 
@@ -37,35 +34,6 @@ def write_atomic(path: Path, data: bytes, *, mode: int = _PRIVATE) -> None:
             os.unlink(name)
         raise
     _sync_folder(path.parent)
-
-
-def append_json_line(path: Path, record: Mapping[str, Any], *, max_bytes: int = 1 << 20) -> None:
-    """Append ``record`` as one line of JSON; the file is created with mode 0600.
-
-    When the file would grow beyond ``max_bytes`` its older half is dropped first, at a line's end, in one
-    atomic step. One writer at a time: the holder of the daemon's lock.
-
-    Raises:
-        OSError: it could not be written.
-        ValueError: ``record`` is not JSON, or alone longer than ``max_bytes``.
-    """
-    line = json.dumps(record, separators=(",", ":"), allow_nan=False).encode() + b"\n"
-    if len(line) > max_bytes:
-        raise ValueError(f"a record of {len(line)} bytes does not fit into {max_bytes}")
-    with contextlib.suppress(FileNotFoundError):
-        if path.stat().st_size + len(line) > max_bytes:
-            write_atomic(path, _newer_lines(path.read_bytes(), min(max_bytes // 2, max_bytes - len(line))))
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, _PRIVATE)
-    with os.fdopen(descriptor, "ab") as file:
-        file.write(line)
-
-
-def _newer_lines(data: bytes, keep: int) -> bytes:
-    """The whole lines among the last ``keep`` bytes of ``data``."""
-    if len(data) <= keep:
-        return data
-    start = data.find(b"\n", len(data) - keep - 1) + 1
-    return data[start:] if start else b""
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,12 +1,11 @@
 """Files are never half written and never readable by others."""
 
-import json
 import os
 from pathlib import Path
 
 import pytest
 
-from openclaw_tunnel.host.files import append_json_line, write_atomic
+from openclaw_tunnel.host.files import write_atomic
 
 
 def mode(path: Path) -> int:
@@ -52,30 +51,3 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
     with pytest.raises(FileNotFoundError):
         write_atomic(tmp_path / "none" / "f", b"new")
-
-
-def test_json_lines_are_appended_and_bounded(tmp_path: Path) -> None:
-    path = tmp_path / "history"
-    for number in range(100):
-        append_json_line(path, {"number": number}, max_bytes=200)
-        assert path.stat().st_size <= 200
-        kept = [json.loads(line)["number"] for line in path.read_text().splitlines()]
-        assert kept == list(range(kept[0], number + 1))
-    assert len(kept) >= 5
-    assert mode(path) == 0o600
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_what_is_no_line_of_json_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="does not fit into 20"):
-        append_json_line(tmp_path / "history", {"a": "x" * 20}, max_bytes=20)
-    with pytest.raises(ValueError, match="JSON"):
-        append_json_line(tmp_path / "history", {"a": float("nan")})
-    assert not (tmp_path / "history").exists()
-
-
-def test_a_file_of_one_endless_line_is_dropped(tmp_path: Path) -> None:
-    path = tmp_path / "history"
-    path.write_bytes(b"x" * 300)
-    append_json_line(path, {"a": 1}, max_bytes=200)
-    assert path.read_text() == '{"a":1}\n'
