@@ -27,6 +27,21 @@ class CloseConnection:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckConnection:
+    """Ask the SSH server of this attempt for a sign of life; answer with ConnectionSlow where it takes its time, and
+    in the end with ConnectionAnswered or ConnectionSilent."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class RetireConnection:
+    """A newer connection has taken over: close this attempt's when its last client has gone or it answers no more."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class StartTimer:
     """Answer with the timer's event (RetryDue, ProbeDue, StabilityReached) after ``delay`` seconds."""
 
@@ -47,4 +62,4 @@ class RunProbe:
     attempt: int
 
 
-Command = OpenConnection | CloseConnection | StartTimer | CancelTimers | RunProbe
+Command = OpenConnection | CloseConnection | CheckConnection | RetireConnection | StartTimer | CancelTimers | RunProbe

@@ -52,6 +52,35 @@ class ConnectionClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class TrafficStalled:
+    """What local clients sent over this attempt's connection has been unanswered for ``policy.stall``."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSlow:
+    """The SSH server has not answered for ``policy.check_slow``; it may yet."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionAnswered:
+    """The SSH server is there."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSilent:
+    """The SSH server has not answered for ``policy.check_timeout``: the connection is taken for dead."""
+
+    attempt: int
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
 class ProbePassed:
     """The gateway answered as one (or the probe the user chose was content with less)."""
 
@@ -106,7 +135,10 @@ class Woke:
 
 @dataclass(frozen=True, slots=True)
 class NetworkChanged:
-    """An address, a route or a link of this computer changed."""
+    """An address, a route or a link of this computer changed; ``moved``: the address from which the live connection
+    was made is no longer there."""
+
+    moved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +154,10 @@ Event = (
     | ConnectFailed
     | ConnectionLost
     | ConnectionClosed
+    | TrafficStalled
+    | ConnectionSlow
+    | ConnectionAnswered
+    | ConnectionSilent
     | ProbePassed
     | ProbeFailed
     | GatewayInDoubt

@@ -68,6 +68,10 @@ class Link(Protocol):
     def server(self) -> ServerInfo:
         """Who answered."""
 
+    @property
+    def local_address(self) -> str:
+        """The IP address of this computer that the connection comes from; empty where a proxy's process hides it."""
+
     async def open_channel(self, host: str, port: int, receiver: Any, *, timeout: float) -> Channel:
         """Open a direct-tcpip channel to ``host``:``port`` as the SSH server sees it.
 
@@ -85,6 +89,10 @@ class Link(Protocol):
     async def ping(self, *, timeout: float) -> float:
         """Ask the SSH server for any answer at all; the round-trip time in seconds.
 
+        Args:
+            timeout: seconds without an answer, or any other sign that bytes still get through: behind a large
+                upload the question itself takes its time.
+
         Raises:
             TimeoutError: none came in time.
             LinkLost: the connection is gone.
@@ -92,6 +100,9 @@ class Link(Protocol):
 
     async def close(self) -> None:
         """Close the connection, its jump hosts and its proxy process; idempotent, at most a second or two."""
+
+    async def wait_idle(self) -> None:
+        """Return when no channel is open, and none is being opened."""
 
     async def wait_lost(self) -> Failure:
         """Return when the connection is gone, with the reason (LOST, KEEPALIVE_TIMEOUT, ...)."""

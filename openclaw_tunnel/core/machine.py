@@ -5,7 +5,6 @@ commands, and every command that takes time is answered by a later event. The mo
 ``core.states.TRANSITIONS``; what an event means in a state without such a move is decided here.
 """
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ from openclaw_tunnel.core import commands as do
 from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.backoff import Delays
 from openclaw_tunnel.core.failures import Failure
+from openclaw_tunnel.core.pace import Pace
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.core.states import LINK_STATES, State, Trigger, next_state
 
@@ -25,11 +25,11 @@ class Machine:
 
     Attributes:
         state: where it stands; changed by :meth:`handle` only.
-        attempt: number of the current dial, counted from 1; 0 before the first.
-        tries: failed or lost connections in a row; forgotten after ``policy.stable_after`` of UP.
+        attempt: number of the dial that the state is about, counted from 1; 0 before the first.
+        replacement: number of a second dial, made beside a connection that is in doubt; None while there is none.
         failure: what the present state is about; None while connecting for the first time, verifying or up.
+        pace: failed tries in a row, and whether it flaps.
         connects, losses: counted since the machine was made.
-        flapping: ``policy.flap_losses`` losses or more within ``policy.flap_window``.
     """
 
     def __init__(
@@ -46,20 +46,20 @@ class Machine:
             on_change: called with the old and the new state after each move.
         """
         self._policy = policy
-        self._delays = delays
         self._on_change = on_change
-        self._recent_losses: deque[float] = deque()
+        self._dials = 0
         self._misses = 0
         self._probing = False
         self._doubt = False
-        self._last_dial = float("-inf")
+        self._checking = self._is_slow = self._shaken = False
+        self._redialled = False
         self.state = State.STOPPED
         self.attempt = 0
-        self.tries = 0
+        self.replacement: int | None = None
         self.failure: Failure | None = None
+        self.pace = Pace(policy, delays)
         self.connects = 0
         self.losses = 0
-        self.flapping = False
 
     def handle(self, event: ev.Event, now: float) -> Commands:
         """Take an event, return what shall be done, in order.
@@ -67,10 +67,13 @@ class Machine:
         Args:
             now: seconds on any clock that never goes back.
         """
-        if getattr(event, "attempt", self.attempt) != self.attempt:
-            return NOTHING
-        self._note_flapping(now)
-        return _HANDLERS[type(event)](self, event, now)
+        self.pace.look(now)
+        attempt = getattr(event, "attempt", self.attempt)
+        if attempt == self.attempt:
+            return _HANDLERS[type(event)](self, event, now)
+        if attempt == self.replacement:
+            return self._about_replacement(event)
+        return NOTHING
 
     # What the user asks for
 
@@ -86,11 +89,11 @@ class Machine:
             return NOTHING
         if self._move(Trigger.STOP) is State.STOPPED:
             return (do.CancelTimers(),)
-        return (do.CancelTimers(), do.CloseConnection(self.attempt))
+        return (do.CancelTimers(), *self._drop_replacement(), do.CloseConnection(self.attempt))
 
     def _restart(self, _: ev.RestartRequested, now: float) -> Commands:
         if self.state in LINK_STATES:
-            return (do.CloseConnection(self.attempt), *self._dial(Trigger.RESTART, now))
+            return (*self._drop_replacement(), do.CloseConnection(self.attempt), *self._dial(Trigger.RESTART, now))
         if self.state in (State.BACKOFF, State.FAILED):
             return self._dial(Trigger.RESTART, now)
         return NOTHING
@@ -100,30 +103,66 @@ class Machine:
     def _connected(self, event: ev.Connected, now: float) -> Commands:
         if self.state is not State.CONNECTING:
             return NOTHING
-        self.connects += 1
+        self._made()
         self.failure = None
-        self._misses = 0
         self._move(Trigger.CONNECTED)
         return self._probe()
 
     def _connect_failed(self, event: ev.ConnectFailed, now: float) -> Commands:
         if self.state is not State.CONNECTING:
             return NOTHING
-        return self._fall_back(event.failure, Trigger.TRANSIENT_FAILURE)
+        return self._fall_back(event.failure, Trigger.TRANSIENT_FAILURE, now)
 
     def _lost(self, event: ev.ConnectionLost, now: float) -> Commands:
         if self.state not in LINK_STATES:
             return NOTHING
         self.losses += 1
-        self._recent_losses.append(now)
-        self._note_flapping(now)
-        return self._fall_back(event.failure, Trigger.LOST)
+        commands = self._fall_back(event.failure, Trigger.LOST, now)
+        if self.replacement is None or self.state is not State.BACKOFF:
+            return (*self._drop_replacement(), *commands)
+        self.attempt, self.replacement = self.replacement, None  # its dial is under way already
+        self._move(Trigger.RETRY)
+        return (do.CancelTimers(),)
 
     def _closed(self, _: ev.ConnectionClosed, now: float) -> Commands:
         if self.state is State.STOPPING:
             self.failure = None
             self._move(Trigger.CLOSED)
         return NOTHING
+
+    # Is it still there?
+
+    def _stalled(self, _: ev.TrafficStalled, now: float) -> Commands:
+        return self._check() if self.state in LINK_STATES else NOTHING
+
+    def _slow(self, _: ev.ConnectionSlow, now: float) -> Commands:
+        """Slowness alone is no reason to dial: a line may be busy. After sleep or a network change it is."""
+        self._is_slow = self._checking
+        return self._replace(now) if self._is_slow and self._shaken else NOTHING
+
+    def _answered(self, _: ev.ConnectionAnswered, now: float) -> Commands:
+        if not self._checking:
+            return NOTHING
+        shaken = self._shaken
+        self._forget_check()
+        return (*self._drop_replacement(), *(self._probe() if shaken else NOTHING))
+
+    def _silent(self, event: ev.ConnectionSilent, now: float) -> Commands:
+        if not self._checking:
+            return NOTHING
+        return (do.CloseConnection(self.attempt), *self._lost(ev.ConnectionLost(self.attempt, event.failure), now))
+
+    def _about_replacement(self, event: ev.Event) -> Commands:
+        """The second dial has ended: its connection takes over, or there is none."""
+        if isinstance(event, ev.ConnectFailed):
+            self.replacement = None
+        if not isinstance(event, ev.Connected):
+            return NOTHING
+        old, self.attempt, self.replacement = self.attempt, event.attempt, None
+        self._made()
+        stable = do.StartTimer(do.Timer.STABLE, self._policy.stable_after, self.attempt)
+        timers = (stable,) if self.state is State.UP else NOTHING
+        return (do.CancelTimers(), do.RetireConnection(old), *timers, *self._probe())
 
     # What the probe says
 
@@ -147,14 +186,16 @@ class Machine:
             return NOTHING
         self._misses += 1
         if event.failure.permanent and self.state is State.VERIFYING:
-            return (*self._fall_back(event.failure, Trigger.LOST), do.CloseConnection(self.attempt))
+            commands = self._fall_back(event.failure, Trigger.LOST, now)
+            return (*self._drop_replacement(), *commands, do.CloseConnection(self.attempt))
         if self._misses >= self._policy.probe_failures:
             self.failure = event.failure
             if self.state is not State.DEGRADED:
                 self._move(Trigger.PROBE_FAILED_TOO_OFTEN)
         degraded = self.state is State.DEGRADED
         delay = self._policy.probe_degraded if degraded else self._policy.probe_retry
-        return (do.StartTimer(do.Timer.PROBE, delay, self.attempt),)
+        # Where the SSH server is silent as well, it is not the gateway: no need to wait for the keepalive to find out.
+        return (do.StartTimer(do.Timer.PROBE, delay, self.attempt), *self._check())
 
     def _gateway_in_doubt(self, _: ev.GatewayInDoubt, now: float) -> Commands:
         if self.state is not State.UP:
@@ -169,19 +210,39 @@ class Machine:
 
     def _stability_reached(self, _: ev.StabilityReached, now: float) -> Commands:
         if self.state is State.UP:
-            self.tries = 0
+            self.pace.forget()
         return NOTHING
 
     def _retry_due(self, _: ev.RetryDue, now: float) -> Commands:
-        return self._dial(Trigger.RETRY, now) if self.state is State.BACKOFF else NOTHING
+        if self.state is State.BACKOFF:
+            return self._dial(Trigger.RETRY, now)
+        return self._redial(now) if self.state is State.CONNECTING else NOTHING
 
     def _client_waiting(self, _: ev.ClientWaiting, now: float) -> Commands:
         return self._hurry(now) if self.state is State.BACKOFF else NOTHING
 
-    def _surroundings_changed(self, _: ev.Woke | ev.NetworkChanged, now: float) -> Commands:
+    def _woke(self, _: ev.Woke, now: float) -> Commands:
+        if self.state is State.CONNECTING:
+            return self._redial(now)  # whatever it has reached was before the sleep
+        return self._surroundings_changed(now, moved=False)
+
+    def _network_changed(self, event: ev.NetworkChanged, now: float) -> Commands:
+        """A dial under way may have begun on the old network: it gets its time, once, and is then begun anew."""
+        if self.state is not State.CONNECTING:
+            return self._surroundings_changed(now, moved=event.moved)
+        if self._redialled:
+            return NOTHING
+        left = self._policy.check_timeout - self.pace.since_dial(now)
+        return (do.StartTimer(do.Timer.RETRY, max(left, 0.0), self.attempt),)
+
+    def _surroundings_changed(self, now: float, *, moved: bool) -> Commands:
         if self.state is State.BACKOFF:
             return self._hurry(now)
-        return self._probe() if self.state in LINK_STATES else NOTHING
+        if self.state not in LINK_STATES:
+            return NOTHING
+        self._shaken = True
+        checks = self._check()
+        return (*checks, *(self._replace(now) if moved or self._is_slow else NOTHING))
 
     def _files_changed(self, _: ev.FilesChanged, now: float) -> Commands:
         return self._dial(Trigger.FILES_CHANGED, now) if self.state is State.FAILED else NOTHING
@@ -194,39 +255,70 @@ class Machine:
         return self.state
 
     def _dial(self, trigger: Trigger, now: float) -> Commands:
-        self.attempt += 1
-        self._last_dial = now
+        self.attempt = self._next_dial(now)
         self._probing = False
         self._move(trigger)
         return (do.CancelTimers(), do.OpenConnection(self.attempt))
 
+    def _next_dial(self, now: float) -> int:
+        self._dials += 1
+        self.pace.dialled(now)
+        return self._dials
+
+    def _redial(self, now: float) -> Commands:
+        self._redialled = True
+        return (do.CloseConnection(self.attempt), *self._dial(Trigger.RETRY, now))
+
     def _hurry(self, now: float) -> Commands:
-        wait = self._last_dial + self._policy.dial_gap - now
+        wait = self.pace.hurried_delay(now)
         if wait <= 0:
             return self._dial(Trigger.RETRY, now)
         return (do.StartTimer(do.Timer.RETRY, wait, self.attempt),)
 
-    def _fall_back(self, failure: Failure, trigger: Trigger) -> Commands:
-        self.tries += 1
+    def _made(self) -> None:
+        """A connection is there, and nothing is known against it."""
+        self.connects += 1
+        self._misses = 0
+        self._probing = self._doubt = self._redialled = False
+        self._forget_check()
+
+    def _fall_back(self, failure: Failure, trigger: Trigger, now: float) -> Commands:
+        self.pace.failed(failure, now)
         self.failure = failure
-        self._probing = False
+        self._probing = self._redialled = False
+        self._forget_check()
         if failure.permanent:
             self._move(Trigger.PERMANENT_FAILURE)
             return (do.CancelTimers(),)
-        retry = do.StartTimer(do.Timer.RETRY, self._delays(self.tries), self.attempt)
+        retry = do.StartTimer(do.Timer.RETRY, self.pace.retry_delay(), self.attempt)
         self._move(trigger)
         return (do.CancelTimers(), retry)
+
+    def _check(self) -> Commands:
+        if self._checking:
+            return NOTHING
+        self._checking = True
+        return (do.CheckConnection(self.attempt),)
+
+    def _forget_check(self) -> None:
+        self._checking = self._is_slow = self._shaken = False
+
+    def _replace(self, now: float) -> Commands:
+        """Dial beside the connection that is in doubt: whichever answers first carries the clients."""
+        if self.replacement is not None or self.pace.since_dial(now) < self._policy.dial_gap:
+            return NOTHING
+        self.replacement = self._next_dial(now)
+        return (do.OpenConnection(self.replacement),)
+
+    def _drop_replacement(self) -> Commands:
+        replacement, self.replacement = self.replacement, None
+        return NOTHING if replacement is None else (do.CloseConnection(replacement),)
 
     def _probe(self) -> Commands:
         if self._probing:
             return NOTHING
         self._probing = True
         return (do.RunProbe(self.attempt),)
-
-    def _note_flapping(self, now: float) -> None:
-        while self._recent_losses and self._recent_losses[0] <= now - self._policy.flap_window:
-            self._recent_losses.popleft()
-        self.flapping = len(self._recent_losses) >= self._policy.flap_losses
 
 
 _HANDLERS: dict[type, Callable[[Machine, Any, float], Commands]] = {
@@ -237,6 +329,10 @@ _HANDLERS: dict[type, Callable[[Machine, Any, float], Commands]] = {
     ev.ConnectFailed: Machine._connect_failed,
     ev.ConnectionLost: Machine._lost,
     ev.ConnectionClosed: Machine._closed,
+    ev.TrafficStalled: Machine._stalled,
+    ev.ConnectionSlow: Machine._slow,
+    ev.ConnectionAnswered: Machine._answered,
+    ev.ConnectionSilent: Machine._silent,
     ev.ProbePassed: Machine._probe_passed,
     ev.ProbeFailed: Machine._probe_failed,
     ev.GatewayInDoubt: Machine._gateway_in_doubt,
@@ -244,7 +340,7 @@ _HANDLERS: dict[type, Callable[[Machine, Any, float], Commands]] = {
     ev.StabilityReached: Machine._stability_reached,
     ev.RetryDue: Machine._retry_due,
     ev.ClientWaiting: Machine._client_waiting,
-    ev.Woke: Machine._surroundings_changed,
-    ev.NetworkChanged: Machine._surroundings_changed,
+    ev.Woke: Machine._woke,
+    ev.NetworkChanged: Machine._network_changed,
     ev.FilesChanged: Machine._files_changed,
 }

@@ -16,6 +16,11 @@ class Policy:
     channel_timeout: float = 10.0  # opening one direct-tcpip channel
     keepalive_interval: float = 15.0
     keepalive_count: int = 3
+    stall: float = 3.0  # what clients sent is unanswered for so long: the server is asked whether it is still there
+    check_slow: float = (
+        1.0  # after sleep or a network change: no answer for so long, and a second connection is dialled
+    )
+    check_timeout: float = 3.0  # no answer for so long: the connection is dead
     backoff_first: float = 1.0  # upper end of the jitter before the second retry
     backoff_max: float = 60.0
     dial_gap: float = 1.0  # waiting clients never cause more than one dial in this time

@@ -47,6 +47,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, State]] = MappingProxyType(
             Trigger.CONNECTED: State.VERIFYING,
             Trigger.TRANSIENT_FAILURE: State.BACKOFF,
             Trigger.PERMANENT_FAILURE: State.FAILED,
+            Trigger.RETRY: State.CONNECTING,
             Trigger.STOP: State.STOPPING,
         },
         State.VERIFYING: {

@@ -14,7 +14,7 @@ from openclaw_tunnel.errors import ExitCode, RequestRefused
 from openclaw_tunnel.gateway.examine import Layer, Outcome
 from openclaw_tunnel.gateway.inquiry import Question, inquire, unreached
 from openclaw_tunnel.gateway.route import LinkRoute
-from openclaw_tunnel.supervisor import Supervisor
+from openclaw_tunnel.supervisor.tunnel import Supervisor
 
 
 async def ask(supervisor: Supervisor, data: dict[str, Any], paths: Paths) -> dict[str, Any]:

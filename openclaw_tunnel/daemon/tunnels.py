@@ -24,7 +24,7 @@ from openclaw_tunnel.errors import ExitCode, RequestRefused, TunnelError
 from openclaw_tunnel.host.tasks import Tasks
 from openclaw_tunnel.relay.listener import BindFailed
 from openclaw_tunnel.ssh.connection import SshConnector
-from openclaw_tunnel.supervisor import Supervisor, utc_now
+from openclaw_tunnel.supervisor.tunnel import Supervisor, utc_now
 
 logger = logging.getLogger(__name__)
 

@@ -85,6 +85,12 @@ class GatewayWatch:
         self._connection += 1
         self._forget()
 
+    def moved(self) -> None:
+        """The tunnel goes on over another SSH connection: what is known still holds, the session is made anew."""
+        self._connection += 1
+        if self._session is not None:
+            self._session.cancel()
+
     async def disconnected(self) -> None:
         """The SSH connection is gone, and the session with it."""
         self._forget()

@@ -19,6 +19,7 @@ from openclaw_tunnel.core.status import ByteCounts, ClientCounts, ForwardStatus
 from openclaw_tunnel.host.ports import who_holds
 from openclaw_tunnel.host.tasks import Tasks
 from openclaw_tunnel.relay.pipe import Client, Tally
+from openclaw_tunnel.relay.unanswered import Unanswered
 from openclaw_tunnel.relay.waiting import Gate, NobodyComes
 
 logger = logging.getLogger(__name__)
@@ -45,18 +46,25 @@ class Listener:
     """One LocalForward: accepts clients and joins each to a channel of its own."""
 
     def __init__(
-        self, forward: Forward, gate: Gate, policy: Policy, *, on_refused: Callable[[Failure], None] = lambda _: None
+        self,
+        forward: Forward,
+        gate: Gate,
+        policy: Policy,
+        *,
+        on_refused: Callable[[Failure], None] = lambda _: None,
+        unanswered: Unanswered | None = None,
     ) -> None:
         """Make a listener that is not bound yet.
 
         Args:
             on_refused: called when the far end would not open a client's channel.
+            unanswered: told of what is sent for clients and of what comes back.
         """
         self._forward = forward
         self._gate = gate
         self._policy = policy
         self._on_refused = on_refused
-        self._tally = Tally()
+        self._tally = Tally(unanswered)
         self._socket: socket.socket | None = None
         self._fresh: set[socket.socket] = set()
         self._clients: set[Client] = set()
@@ -151,6 +159,7 @@ class Listener:
                 link = await self._gate.link(patience, but=dead)
                 patience -= loop.time() - began
                 far = client.far_end()
+                self._tally.unanswered.sent()
                 try:
                     to = self._forward.to
                     channel = await link.open_channel(
@@ -160,11 +169,14 @@ class Listener:
                     far.detach()  # nothing was read from the client yet: it may wait for the next link
                     dead = link
                     continue
+                self._tally.unanswered.heard()
                 client.join(far, channel)
                 if not client.gone:
                     self._joined.add(client)
                 return
         except ChannelFailed as error:
+            if error.failure.code is not Code.TIMEOUT:
+                self._tally.unanswered.heard()
             logger.debug("%s: %s", self._forward, error)
             self._on_refused(error.failure)
         except (NobodyComes, TimeoutError):

@@ -6,12 +6,14 @@ while the other goes on. A link that dies resets the client, so that a cut downl
 """
 
 import asyncio
+import math
 import socket
 import struct
 from collections.abc import Callable
 from typing import cast
 
 from openclaw_tunnel.core.link import Channel
+from openclaw_tunnel.relay.unanswered import Unanswered
 
 LINGER = 5.0
 """Seconds a client that still sends is read and ignored after the far end closed: closing at once would make
@@ -27,9 +29,10 @@ def reset(transport: asyncio.WriteTransport) -> None:
 
 
 class Tally:
-    """Bytes carried: ``sent`` from the client, ``received`` for it."""
+    """Bytes carried: ``sent`` from the client, ``received`` for it; and whether what was sent gets answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, unanswered: Unanswered | None = None) -> None:
+        self.unanswered = unanswered or Unanswered(math.inf, lambda: None)
         self.sent = 0
         self.received = 0
 
@@ -88,6 +91,7 @@ class Client(asyncio.Protocol):
         if self._draining or self._far is None or self._far.channel is None:
             return
         self._tally.sent += len(data)
+        self._tally.unanswered.sent()
         self._far.channel.write(data)
 
     def eof_received(self) -> bool:
@@ -154,12 +158,14 @@ class FarEnd(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """The far end sent ``data``."""
+        self._tally.unanswered.heard()
         if not self._detached and not self._client.gone:
             self._tally.received += len(data)
             self._client.transport.write(data)
 
     def eof_received(self) -> bool:
         """The far end sends no more. True keeps the channel open for the client's bytes."""
+        self._tally.unanswered.heard()
         if not self._detached and not self.far_done:
             self.far_done = True
             if not self._client.gone and not self._client.transport.is_closing():

@@ -46,12 +46,13 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class LoggedIn:
-    """A connection that is up."""
+    """A connection that is up; ``local_address`` is the one of this computer, of the first hop where there are more."""
 
     connection: asyncssh.SSHClientConnection
     login: Login
     place: Place
     target: SshTarget
+    local_address: str = ""
 
 
 class Dial:
@@ -72,6 +73,7 @@ class Dial:
         self._stage = ""
         self._ring: KeyRing | None = None
         self._login: Login | None = None
+        self._local_address = ""
 
     async def resolve(self, typed: str, *, identity: str = "") -> tuple[SshTarget, Place]:
         """What ssh_config says of a destination.
@@ -117,6 +119,7 @@ class Dial:
         self._at(place, "connecting")
         sock = await connect_any(addresses, place, bind_address=target.bind_address)
         self._stack.callback(sock.close)
+        self._local_address = str(sock.getsockname()[0])
         return Way({"sock": sock})
 
     async def log_in(self, target: SshTarget, place: Place, way: Way) -> LoggedIn:
@@ -147,7 +150,7 @@ class Dial:
             raise DialFailed(host_keys.failure or await _explain(exc, ring, place, way)) from exc
         self._stack.push_async_callback(close_connection, connection)
         await ring.close()
-        return LoggedIn(connection, login, place, target)
+        return LoggedIn(connection, login, place, target, self._local_address)
 
     async def fetch_host_key(self, target: SshTarget, place: Place, way: Way) -> bytes:
         """The plain host key of a server, in wire format, without logging in; the server has proved that it has it.

@@ -32,7 +32,11 @@ class SshLink:
         self._tasks = Tasks()
         self._pinger = Pinger(self._connection, self._tasks)
         self._clean_up: asyncio.Task[None] | None = None
+        self._local_address = logged_in.local_address
         self._channels: set[SshChannel] = set()
+        self._opening = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._congested = False
         self._closing = False
         self._server = _server_info(logged_in.connection)
@@ -46,6 +50,11 @@ class SshLink:
     def server(self) -> ServerInfo:
         """Who answered."""
         return self._server
+
+    @property
+    def local_address(self) -> str:
+        """Where the connection comes from; see ``core.link.Link.local_address``."""
+        return self._local_address
 
     @property
     def lost(self) -> bool:
@@ -65,6 +74,7 @@ class SshLink:
         opening = Opening(receiver, self)
         task = self._tasks.start(opening.run(self._connection, host, port), name=f"open channel to {to}")
         nudge = self._pinger.nudge_later()
+        self._note_opening(1)
         try:
             done, _ = await asyncio.wait({task}, timeout=timeout)
         except asyncio.CancelledError:
@@ -72,6 +82,7 @@ class SshLink:
             raise
         finally:
             nudge.cancel()
+            self._note_opening(-1)
         if not done:
             opening.disown()
             text = f"{self._place.host} did not open a channel to {to} within {timeout:g} s"
@@ -111,6 +122,10 @@ class SshLink:
             self._clean_up = self._tasks.start(self._stack.aclose(), name=f"close the way to {self._place.host}")
         return self._clean_up
 
+    async def wait_idle(self) -> None:
+        """Return when no channel is open or being opened."""
+        await self._idle.wait()
+
     async def wait_lost(self) -> Failure:
         """Return when the connection is gone, with the reason."""
         exc = await asyncio.shield(self._ended)
@@ -121,10 +136,19 @@ class SshLink:
     def channel_opened(self, channel: SshChannel) -> None:
         """A channel wants to hear of congestion."""
         self._channels.add(channel)
+        self._note_opening(0)
 
     def channel_closed(self, channel: SshChannel) -> None:
         """And no more."""
         self._channels.discard(channel)
+        self._note_opening(0)
+
+    def _note_opening(self, change: int) -> None:
+        self._opening += change
+        if self._opening or self._channels:
+            self._idle.clear()
+        else:
+            self._idle.set()
 
     def _pause_channels(self) -> None:
         self._congested = True

@@ -3,7 +3,16 @@
 import pytest
 
 from openclaw_tunnel.core import events as ev
-from openclaw_tunnel.core.commands import CancelTimers, CloseConnection, OpenConnection, RunProbe, StartTimer, Timer
+from openclaw_tunnel.core.commands import (
+    CancelTimers,
+    CheckConnection,
+    CloseConnection,
+    OpenConnection,
+    RetireConnection,
+    RunProbe,
+    StartTimer,
+    Timer,
+)
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.core.states import State
@@ -12,6 +21,7 @@ from support.playbook import Playbook
 LOST = Failure(Code.LOST, "the connection was lost")
 REFUSED = Failure(Code.REFUSED, "gateway.example:22 refused the connection")
 UNKNOWN_KEY = Failure(Code.HOST_KEY_UNKNOWN, "the host key is not known")
+HUNG_UP = Failure(Code.NOT_SSH, "gateway.example:22 hung up before the login was done")
 FORBIDDEN = Failure(Code.FORWARDING_FORBIDDEN, "the server forbids forwarding")
 NOT_LISTENING = Failure(Code.NOT_LISTENING, "nothing listens on 127.0.0.1:18789")
 
@@ -75,7 +85,7 @@ def test_first_retry_at_once_then_backoff() -> None:
     book >> ev.ConnectFailed(3, REFUSED) << CancelTimers() << StartTimer(Timer.RETRY, 2.0, 3)
     book.at(State.BACKOFF)
     assert book.machine.failure is REFUSED
-    assert book.machine.tries == 3
+    assert book.machine.pace.tries == 3
 
 
 def test_loss_is_followed_by_a_dial() -> None:
@@ -95,14 +105,14 @@ def test_attempts_are_forgotten_only_after_stable_time_up() -> None:
         book >> ev.ConnectionLost(attempt, LOST) << CancelTimers() << StartTimer(Timer.RETRY, delay, attempt)
         book.skip(ev.RetryDue(attempt)).skip(ev.Connected(attempt + 1)).skip(ev.ProbePassed(attempt + 1))
     book >> ev.StabilityReached(4)
-    assert book.machine.tries == 0
+    assert book.machine.pace.tries == 0
     book >> ev.ConnectionLost(4, LOST) << CancelTimers() << StartTimer(Timer.RETRY, 0.0, 4)
 
 
 def test_stability_does_not_count_while_the_gateway_is_down() -> None:
     book = up().skip(ev.ConnectionLost(1, LOST)).skip(ev.RetryDue(1)).skip(ev.Connected(2))
     book >> ev.StabilityReached(2)
-    assert book.machine.tries == 1
+    assert book.machine.pace.tries == 1
 
 
 def test_a_permanent_failure_stops() -> None:
@@ -129,16 +139,14 @@ def test_failed_is_left_by_nothing_else(event: ev.Event) -> None:
 def test_gateway_down_is_degraded_and_keeps_the_link() -> None:
     """Three misses in a row; no command ever closes the connection."""
     book = up()
-    book >> ev.ProbeFailed(1, NOT_LISTENING) << StartTimer(Timer.PROBE, 0.5, 1)
-    book.at(State.UP)
-    book >> ev.ProbeDue(1) << RunProbe(1)
-    book >> ev.ProbeFailed(1, NOT_LISTENING) << StartTimer(Timer.PROBE, 0.5, 1)
-    book >> ev.ProbeDue(1) << RunProbe(1)
-    book >> ev.ProbeFailed(1, NOT_LISTENING) << StartTimer(Timer.PROBE, 2.0, 1)
-    book.at(State.DEGRADED)
+    for delay in (0.5, 0.5, 2.0):
+        book >> ev.ProbeFailed(1, NOT_LISTENING) << StartTimer(Timer.PROBE, delay, 1) << CheckConnection(1)
+        book >> ev.ConnectionAnswered(1)
+        book.at(State.UP if delay == 0.5 else State.DEGRADED)
+        book >> ev.ProbeDue(1) << RunProbe(1)
     assert book.machine.failure is NOT_LISTENING
-    book >> ev.ProbeDue(1) << RunProbe(1)
-    book >> ev.ProbeFailed(1, NOT_LISTENING) << StartTimer(Timer.PROBE, 2.0, 1)
+    book >> ev.ProbeFailed(1, NOT_LISTENING) << StartTimer(Timer.PROBE, 2.0, 1) << CheckConnection(1)
+    book >> ev.ConnectionAnswered(1)
     book >> ev.ProbeDue(1) << RunProbe(1)
     book >> ev.ProbePassed(1) << StartTimer(Timer.STABLE, 60.0, 1) << StartTimer(Timer.PROBE, 15.0, 1)
     book.at(State.UP)
@@ -163,7 +171,7 @@ def test_forwarding_forbidden_fails_and_closes() -> None:
 
 def test_forbidden_later_on_is_a_gateway_that_does_not_answer() -> None:
     book = up()
-    book >> ev.ProbeFailed(1, FORBIDDEN) << StartTimer(Timer.PROBE, 0.5, 1)
+    book >> ev.ProbeFailed(1, FORBIDDEN) << StartTimer(Timer.PROBE, 0.5, 1) << CheckConnection(1)
     book.at(State.UP)
 
 
@@ -177,13 +185,6 @@ def test_but_never_more_than_one_dial_a_second(event: ev.Event) -> None:
     book = backoff().wait(0.25)
     book >> event << StartTimer(Timer.RETRY, 0.75, 1)
     book.at(State.BACKOFF)
-
-
-def test_waking_looks_at_a_link_that_seems_to_live() -> None:
-    book = up()
-    book >> ev.Woke() << RunProbe(1)
-    book >> ev.NetworkChanged()  # a probe runs already
-    book.at(State.UP)
 
 
 def test_a_refused_channel_looks_at_the_gateway_once() -> None:
@@ -266,15 +267,15 @@ def test_flapping_comes_and_goes() -> None:
     book = Playbook(Policy(flap_losses=3, flap_window=100.0)).skip(ev.StartRequested())
     for attempt in (1, 2, 3):
         book.skip(ev.Connected(attempt))
-        assert not book.machine.flapping
+        assert not book.machine.pace.flapping
         book.skip(ev.ConnectionLost(attempt, LOST)).wait(10.0)
         if attempt < 3:
             book.skip(ev.RetryDue(attempt))
-    assert book.machine.flapping
+    assert book.machine.pace.flapping
     book.wait(65.0).skip(ev.RetryDue(3)).skip(ev.Connected(4))
-    assert book.machine.flapping
+    assert book.machine.pace.flapping
     book.wait(10.0).skip(ev.ProbePassed(4))
-    assert not book.machine.flapping
+    assert not book.machine.pace.flapping
 
 
 def test_every_change_is_reported_once() -> None:
@@ -284,3 +285,189 @@ def test_every_change_is_reported_once() -> None:
         (State.CONNECTING, State.VERIFYING),
         (State.VERIFYING, State.UP),
     ]
+
+
+# Is it still there?
+
+SILENT = Failure(Code.KEEPALIVE_TIMEOUT, "the host no longer answers")
+
+
+def test_stalled_traffic_is_a_question_and_a_slow_answer_no_outage() -> None:
+    book = up()
+    book >> ev.TrafficStalled(1) << CheckConnection(1)
+    book >> ev.TrafficStalled(1)  # asked already
+    book >> ev.ConnectionSlow(1)
+    book >> ev.ConnectionAnswered(1)
+    book.at(State.UP)
+    book >> ev.TrafficStalled(1) << CheckConnection(1)
+    assert book.machine.losses == 0
+
+
+def test_a_silent_server_is_lost_and_dialled_at_once() -> None:
+    book = up()
+    book >> ev.TrafficStalled(1) << CheckConnection(1)
+    book >> ev.ConnectionSilent(1, SILENT) << CloseConnection(1) << CancelTimers() << StartTimer(Timer.RETRY, 0.0, 1)
+    book.at(State.BACKOFF)
+    assert book.machine.losses == 1
+    assert book.machine.failure is SILENT
+    book >> ev.ConnectionClosed(1)
+    book >> ev.ConnectionLost(1, LOST)  # what closing it leads to is no second loss
+    book >> ev.RetryDue(1) << CancelTimers() << OpenConnection(2)
+    assert book.machine.losses == 1
+
+
+def test_a_gateway_and_a_server_that_are_silent_are_one_loss() -> None:
+    book = up()
+    book >> ev.ProbeFailed(1, NOT_LISTENING) << StartTimer(Timer.PROBE, 0.5, 1) << CheckConnection(1)
+    book >> ev.ConnectionSilent(1, SILENT) << CloseConnection(1) << CancelTimers() << StartTimer(Timer.RETRY, 0.0, 1)
+    book.at(State.BACKOFF)
+
+
+@pytest.mark.parametrize("event", [ev.Woke(), ev.NetworkChanged()])
+def test_after_sleep_or_a_network_change_slowness_dials_beside(event: ev.Event) -> None:
+    book = up().wait(60.0)
+    book >> event << CheckConnection(1)
+    book >> event  # asked already
+    book >> ev.ConnectionSlow(1) << OpenConnection(2)
+    book.at(State.UP)
+    book >> ev.ConnectionSlow(1)
+    book.done()
+    assert book.machine.replacement == 2
+
+
+def test_whoever_answers_first_carries_the_clients() -> None:
+    """The old one answers after all: the second dial is given up, and the gateway is looked at."""
+    book = up().wait(60.0).skip(ev.Woke()).skip(ev.ConnectionSlow(1))
+    book >> ev.ConnectionAnswered(1) << CloseConnection(2) << RunProbe(1)
+    book >> ev.Connected(2)
+    book.at(State.UP)
+    assert (book.machine.attempt, book.machine.replacement, book.machine.connects) == (1, None, 1)
+
+
+def test_make_before_break() -> None:
+    """The new one is there first: it takes over without a moment in which nothing is up."""
+    book = up().wait(60.0)
+    book >> ev.NetworkChanged(moved=True) << CheckConnection(1) << OpenConnection(2)
+    book >> ev.Connected(2) << CancelTimers() << RetireConnection(1) << StartTimer(Timer.STABLE, 60.0, 2) << RunProbe(2)
+    book.at(State.UP)
+    book >> ev.ConnectionSilent(1, SILENT)  # the old one may die as it likes
+    book >> ev.ConnectionLost(1, LOST)
+    book >> ev.ProbePassed(2) << StartTimer(Timer.PROBE, 15.0, 2)
+    book.at(State.UP)
+    assert (book.machine.connects, book.machine.losses) == (2, 0)
+
+
+def test_a_degraded_tunnel_moves_as_well() -> None:
+    book = degraded().wait(60.0)
+    for _ in range(3):
+        book.skip(ev.ConnectionAnswered(1))
+    book >> ev.NetworkChanged(moved=True) << CheckConnection(1) << OpenConnection(2)
+    book >> ev.Connected(2) << CancelTimers() << RetireConnection(1) << RunProbe(2)
+    book.at(State.DEGRADED)
+
+
+def test_a_loss_while_the_second_dial_runs_waits_for_that_dial() -> None:
+    book = up().wait(60.0).skip(ev.NetworkChanged(moved=True))
+    book >> ev.ConnectionSilent(1, SILENT) << CloseConnection(1) << CancelTimers()
+    book.at(State.CONNECTING)
+    assert book.moves[-2:] == [(State.UP, State.BACKOFF), (State.BACKOFF, State.CONNECTING)]
+    book >> ev.Connected(2) << RunProbe(2)
+    book.at(State.VERIFYING)
+
+
+def test_a_second_dial_that_fails_changes_nothing() -> None:
+    """Not even where the reason is one for which a first dial would stop for good."""
+    book = up().wait(60.0).skip(ev.NetworkChanged(moved=True))
+    book >> ev.ConnectFailed(2, UNKNOWN_KEY)
+    book.at(State.UP)
+    book >> ev.NetworkChanged(moved=True)  # one dial a second, here as well
+    book.wait(1.0)
+    book >> ev.NetworkChanged(moved=True) << OpenConnection(3)
+    book >> ev.ConnectionLost(1, LOST) << CancelTimers()
+    book.at(State.CONNECTING)
+    book >> ev.ConnectFailed(3, UNKNOWN_KEY) << CancelTimers()
+    book.at(State.FAILED)
+
+
+@pytest.mark.parametrize("event", [ev.StopRequested(), ev.RestartRequested()])
+def test_stop_and_restart_give_the_second_dial_up(event: ev.Event) -> None:
+    book = up().wait(60.0).skip(ev.NetworkChanged(moved=True))
+    commands = book.machine.handle(event, book.now)
+    assert CloseConnection(2) in commands
+    assert CloseConnection(1) in commands
+    assert book.machine.replacement is None
+
+
+def test_a_change_that_comes_when_the_answer_is_late_already_dials_at_once() -> None:
+    book = up().wait(60.0).skip(ev.TrafficStalled(1)).skip(ev.ConnectionSlow(1))
+    book >> ev.NetworkChanged() << OpenConnection(2)
+
+
+def test_waking_begins_a_dial_anew() -> None:
+    book = connecting()
+    book >> ev.Woke() << CloseConnection(1) << CancelTimers() << OpenConnection(2)
+    book >> ev.ConnectFailed(1, LOST)
+    book.at(State.CONNECTING)
+
+
+def test_a_network_change_begins_a_dial_anew_once_and_after_its_time() -> None:
+    """A computer whose networks change all the time still gets through to a slow server."""
+    book = connecting().wait(1.0)
+    book >> ev.NetworkChanged() << StartTimer(Timer.RETRY, 2.0, 1)
+    book.wait(2.0)
+    book >> ev.RetryDue(1) << CloseConnection(1) << CancelTimers() << OpenConnection(2)
+    book.wait(5.0)
+    book >> ev.NetworkChanged()
+    book >> ev.Connected(2) << RunProbe(2)
+    book >> ev.ConnectionLost(2, LOST) << CancelTimers() << StartTimer(Timer.RETRY, 0.0, 2)
+    book.skip(ev.RetryDue(2)).wait(5.0)
+    book >> ev.NetworkChanged() << StartTimer(Timer.RETRY, 0.0, 3)
+
+
+# Servers that accept and drop
+
+
+def test_a_server_that_accepts_and_drops_is_not_hammered_by_a_client_that_waits() -> None:
+    """Dials within five minutes while somebody waits all the time, and what is shown."""
+    book = connecting()
+    dials, began, attempt = 1, book.now, 1
+    while book.now - began < 300:
+        (cancel, retry) = book.machine.handle(ev.ConnectFailed(attempt, HUNG_UP), book.now)
+        assert cancel == CancelTimers()
+        assert isinstance(retry, StartTimer)
+        hurried = book.machine.handle(ev.ClientWaiting(), book.now)
+        if isinstance(hurried[0], StartTimer):
+            book.wait(min(retry.delay, hurried[0].delay))
+            book.skip(ev.RetryDue(attempt))
+        attempt += 1
+        dials += 1
+        assert book.at(State.CONNECTING).machine.attempt == attempt
+    assert dials < 20
+    assert book.machine.pace.flapping
+
+
+def test_a_connection_that_dies_after_login_counts_as_dropped() -> None:
+    book = connecting()
+    for attempt in range(1, 7):
+        book.skip(ev.Connected(attempt)).skip(ev.ConnectionLost(attempt, LOST))
+        if attempt < 6:
+            book.wait(60.0).skip(ev.RetryDue(attempt))
+    assert book.machine.pace.flapping
+    book >> ev.ClientWaiting() << StartTimer(Timer.RETRY, 16.0, 6)
+
+
+def test_when_the_network_is_gone_haste_is_back() -> None:
+    book = connecting()
+    for attempt in range(1, 9):
+        book.skip(ev.ConnectFailed(attempt, HUNG_UP)).wait(60.0).skip(ev.RetryDue(attempt))
+    book.skip(ev.ConnectFailed(9, Failure(Code.TIMEOUT, "no answer"))).wait(1.0)
+    book >> ev.ClientWaiting() << CancelTimers() << OpenConnection(10)
+
+
+def test_refused_connections_are_no_drops() -> None:
+    """sshd restarts, somebody waits: a dial a second is what brings the tunnel back at once."""
+    book = connecting()
+    for attempt in range(1, 20):
+        book.skip(ev.ConnectFailed(attempt, REFUSED)).wait(1.0)
+        book >> ev.ClientWaiting() << CancelTimers() << OpenConnection(attempt + 1)
+    assert not book.machine.pace.flapping

@@ -57,12 +57,17 @@ def _events(attempt: int) -> list[ev.Event]:
         ev.ClientWaiting(),
         ev.Woke(),
         ev.NetworkChanged(),
+        ev.NetworkChanged(moved=True),
         ev.FilesChanged(),
     ]
-    for n in (attempt, attempt - 1):
+    for n in (attempt, attempt - 1, attempt + 1):
         fixed += [
             ev.Connected(n),
             ev.ConnectionClosed(n),
+            ev.TrafficStalled(n),
+            ev.ConnectionSlow(n),
+            ev.ConnectionAnswered(n),
+            ev.ConnectionSilent(n, TRANSIENT),
             ev.ProbePassed(n),
             ev.GatewayInDoubt(n),
             ev.RetryDue(n),
@@ -81,18 +86,24 @@ class World:
         self.machine = Machine(Policy(), delays(Policy()))
         self.now = 0.0
         self.timers: dict[do.Timer, do.StartTimer] = {}
-        self.dialling: int | None = None
+        self.open: set[int] = set()
+        self.dialled: set[int] = set()
         self.closing: set[int] = set()
         self.probing: int | None = None
 
     def give(self, event: ev.Event) -> None:
-        # the supervisor never reports the end of what it was not asked to do
+        if isinstance(event, ev.ConnectFailed | ev.ConnectionLost):
+            self.open.discard(event.attempt)
         for command in self.machine.handle(event, self.now):
             match command:
                 case do.OpenConnection(attempt):
-                    self.dialling = attempt
+                    self.open.add(attempt)
+                    self.dialled.add(attempt)
                 case do.CloseConnection(attempt):
                     self.closing.add(attempt)
+                    self.open.discard(attempt)
+                case do.RetireConnection(attempt):
+                    self.open.discard(attempt)
                 case do.StartTimer(timer, delay, _):
                     assert 0.0 <= delay <= 60.0
                     self.timers[timer] = command
@@ -101,13 +112,17 @@ class World:
                 case do.RunProbe(attempt):
                     self.probing = attempt
 
+    def forgotten(self) -> set[int]:
+        """Dials and connections that nobody will ever close."""
+        return self.open - {self.machine.attempt, self.machine.replacement}
+
     def waits_for_something(self) -> bool:
         m = self.machine
         match m.state:
             case State.STOPPED | State.FAILED:
                 return True
             case State.CONNECTING:
-                return self.dialling == m.attempt
+                return m.attempt in self.dialled
             case State.STOPPING:
                 return m.attempt in self.closing
             case State.BACKOFF:
@@ -126,6 +141,7 @@ def test_no_state_is_stuck_and_stop_always_ends_in_stopped(script: list[tuple[in
         events = _events(world.machine.attempt)
         world.give(events[choice % len(events)])
         assert world.waits_for_something()
+        assert world.forgotten() == set()
     world.give(ev.StopRequested())
     world.give(ev.ConnectionClosed(world.machine.attempt))
     assert world.machine.state is State.STOPPED

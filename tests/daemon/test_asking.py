@@ -13,7 +13,7 @@ from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.daemon.asking import ask
 from openclaw_tunnel.errors import ConfigError, RequestRefused
-from openclaw_tunnel.supervisor import Supervisor
+from openclaw_tunnel.supervisor.tunnel import Supervisor
 from support.aio import async_test, settle
 from support.links import ScriptedConnector
 from support.scripted import Script, scripted

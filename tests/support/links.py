@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import ChannelFailed, DialFailed, Link, LinkLost, ServerInfo
+from support.aio import settle
 
 LOST = Failure(Code.LOST, "the connection was lost")
 
@@ -70,6 +71,8 @@ class DirectLink:
         refuse: a failure every channel is refused with.
         hang: channels do not open until this future is done.
         silent: ping is not answered.
+        slow: ping is answered when this future is done.
+        pings: how many there were.
     """
 
     def __init__(self) -> None:
@@ -78,7 +81,14 @@ class DirectLink:
         self.refuse: Failure | None = None
         self.hang: asyncio.Future[None] | None = None
         self.silent = False
+        self.slow: asyncio.Future[None] | None = None
+        self.pings = 0
         self.closed = False
+
+    local_address = "192.0.2.7"
+
+    async def wait_idle(self) -> None:
+        await settle(lambda: not self.channels, "the last channel to close", deadline=60.0)
 
     @property
     def server(self) -> ServerInfo:
@@ -100,8 +110,12 @@ class DirectLink:
         return _Channel(made.transport)
 
     async def ping(self, *, timeout: float) -> float:
+        self.pings += 1
         if self.silent:
             raise TimeoutError
+        if self.slow is not None:
+            async with asyncio.timeout(timeout):
+                await asyncio.shield(self.slow)
         if self.lost.done():
             raise LinkLost
         return 0.001

@@ -5,6 +5,7 @@ and the gate in front of the local ports is set to what the state allows.
 """
 
 import asyncio
+import ipaddress
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -12,8 +13,8 @@ from openclaw_tunnel.config.model import TunnelSpec
 from openclaw_tunnel.core import commands as do
 from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.backoff import Delays, delays
-from openclaw_tunnel.core.failures import Code, Failure
-from openclaw_tunnel.core.link import Connector, DialFailed, Link, LinkLost
+from openclaw_tunnel.core.failures import Failure
+from openclaw_tunnel.core.link import Connector, Link, LinkLost
 from openclaw_tunnel.core.machine import Machine
 from openclaw_tunnel.core.states import LINK_STATES, State
 from openclaw_tunnel.core.status import (
@@ -29,7 +30,9 @@ from openclaw_tunnel.host.logs import tunnel_logger
 from openclaw_tunnel.host.tasks import Tasks
 from openclaw_tunnel.host.watch import fingerprint
 from openclaw_tunnel.relay.listener import Listener
+from openclaw_tunnel.relay.unanswered import Unanswered
 from openclaw_tunnel.relay.waiting import Gate
+from openclaw_tunnel.supervisor.connections import Connections
 
 FILE_CHECK = 1.0
 """Seconds between looks at the files behind a permanent failure; only while FAILED."""
@@ -46,6 +49,19 @@ _ABOUT_A_FAILURE = (State.BACKOFF, State.DEGRADED, State.FAILED)
 def utc_now() -> str:
     """The time as RFC 3339 in UTC, to the second."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def has_moved(local_address: str, addresses: frozenset[str] | None) -> bool:
+    """Whether a connection made from ``local_address`` has lost its footing: this computer is no longer there.
+
+    Args:
+        local_address: as ``core.link.Link.local_address``.
+        addresses: those of this computer; None where they are not known.
+    """
+    if addresses is None or not local_address:
+        return False
+    address = ipaddress.ip_address(local_address.partition("%")[0])
+    return not address.is_loopback and str(address) not in addresses
 
 
 class Supervisor:
@@ -81,16 +97,16 @@ class Supervisor:
         self._log = tunnel_logger(spec.name)
         self._machine = Machine(spec.policy, backoff or delays(spec.policy))
         self._gate = Gate(self._client_waiting)
+        self._unanswered = Unanswered(spec.policy.stall, self._traffic_stalled)
         self._listeners = [
-            Listener(f, self._gate, spec.policy, on_refused=self._channel_refused) for f in spec.forwards
+            Listener(f, self._gate, spec.policy, on_refused=self._channel_refused, unanswered=self._unanswered)
+            for f in spec.forwards
         ]
         self._tasks = Tasks(self._log)
         self._timers: dict[do.Timer, asyncio.TimerHandle] = {}
-        self._dialling: asyncio.Task[None] | None = None
-        self._link: Link | None = None
+        self._connections = Connections(spec, connector, post=self.post, logger=self._log)
         self._since = utc_now()
         self._failed_at: str | None = None
-        self._rtt_ms: float | None = None
         self._watch = GatewayWatch(
             spec, prober=prober, credentials=credentials, on_news=self._gateway_news, logger=self._log
         )
@@ -120,9 +136,19 @@ class Supervisor:
             self._failed_at = utc_now()
         for command in commands:
             self._do(command)
+        self._set_gate()
         if self._machine.state is not before:
             self._state_changed(before)
         self._on_change()
+
+    def network_changed(self, addresses: frozenset[str] | None) -> None:
+        """Addresses, links or routes of this computer are no longer what they were.
+
+        Args:
+            addresses: the IP addresses it has now, as ``ipaddress`` prints them; None where they are not known.
+        """
+        link = self.link
+        self.post(ev.NetworkChanged(moved=link is not None and has_moved(link.local_address, addresses)))
 
     async def stop(self) -> None:
         """Close the connection in order, drop the clients, give the ports back; idempotent."""
@@ -131,7 +157,9 @@ class Supervisor:
             self._stopped.set()
         await self._stopped.wait()
         await self._close_listeners()
+        await self._connections.close_all()
         await self._tasks.cancel_all()
+        self._unanswered.clear()
 
     @property
     def state(self) -> State:
@@ -146,14 +174,12 @@ class Supervisor:
     @property
     def link(self) -> Link | None:
         """The live SSH connection; None where there is none at this moment."""
-        return self._link if self._machine.state in LINK_STATES else None
+        return self._connections.link(self._machine.attempt) if self._machine.state in LINK_STATES else None
 
     def snapshot(self) -> Snapshot:
         """Everything there is to show, at this moment."""
         machine, spec = self._machine, self.spec
-        failure = machine.failure
-        connected = machine.state in LINK_STATES and self._link is not None
-        server = self._link.server if connected and self._link else None
+        failure, link = machine.failure, self.link
         return Snapshot(
             name=spec.name,
             state=machine.state,
@@ -162,16 +188,16 @@ class Supervisor:
             alias=spec.target,
             forwards=tuple(listener.status() for listener in self._listeners),
             ssh=SshStatus(
-                connected=connected,
-                server=server.version if server else None,
-                cipher=server.cipher if server else None,
-                rtt_ms=self._rtt_ms if connected else None,
+                connected=link is not None,
+                server=link.server.version if link else None,
+                cipher=link.server.cipher if link else None,
+                rtt_ms=self._connections.rtt_ms(machine.attempt) if link else None,
             ),
             gateway=self._watch.status(),
             retry=RetryStatus(
-                attempt=0 if connected else machine.tries,
+                attempt=0 if link else machine.pace.tries,
                 next_in_s=self._next_dial_in(),
-                flapping=machine.flapping,
+                flapping=machine.pace.flapping,
             ),
             counters=Counters(machine.connects, machine.losses, self._gate.held),
             failure=FailureStatus(**failure.to_json(self._failed_at)) if failure else None,
@@ -188,11 +214,15 @@ class Supervisor:
     def _do(self, command: do.Command) -> None:
         match command:
             case do.OpenConnection(attempt):
-                self._dialling = self._tasks.start(self._dial(attempt), name=f"dial {attempt}")
+                self._connections.open(attempt)
             case do.CloseConnection(attempt):
-                dialling, link, self._dialling, self._link = self._dialling, self._link, None, None
-                self._gate.hold()
-                self._tasks.start(self._close(attempt, dialling, link), name=f"close {attempt}")
+                self._connections.close(attempt)
+            case do.CheckConnection(attempt):
+                self._connections.check(attempt)
+            case do.RetireConnection(attempt):
+                self._log.info("connection %s is replaced by a new one", attempt)
+                self._watch.moved()
+                self._connections.retire(attempt)
             case do.StartTimer(timer, delay, attempt):
                 self._set_timer(timer, delay, lambda: self.post(_TIMER_EVENTS[timer](attempt)))
             case do.CancelTimers():
@@ -200,48 +230,14 @@ class Supervisor:
                     handle.cancel()
                 self._timers.clear()
             case do.RunProbe(attempt):
-                if self._link is not None:
-                    self._tasks.start(self._probe(attempt, self._link), name=f"probe {attempt}")
+                link = self._connections.link(attempt)
+                if link is not None:
+                    self._tasks.start(self._probe(attempt, link), name=f"probe {attempt}")
 
     def _set_timer(self, timer: do.Timer, delay: float, then: Callable[[], None]) -> None:
         if timer in self._timers:
             self._timers[timer].cancel()
         self._timers[timer] = asyncio.get_running_loop().call_later(delay, then)
-
-    async def _dial(self, attempt: int) -> None:
-        try:
-            link = await self._connector.connect()
-        except DialFailed as error:
-            self.post(ev.ConnectFailed(attempt, error.failure))
-            return
-        except Exception as error:
-            self._log.exception("dial %s broke", attempt)
-            self.post(ev.ConnectFailed(attempt, Failure(Code.BUG, f"internal error while connecting: {error!r}")))
-            return
-        if self._machine.attempt != attempt or self._machine.state is not State.CONNECTING:
-            await link.close()
-            return
-        self._link = link
-        self._rtt_ms = None
-        self._watch.connected()
-        self.post(ev.Connected(attempt))
-        self._tasks.start(self._wait_lost(attempt, link), name=f"watch {attempt}")
-
-    async def _wait_lost(self, attempt: int, link: Link) -> None:
-        failure = await link.wait_lost()
-        if self._link is link:
-            self._link = None
-        self.post(ev.ConnectionLost(attempt, failure))
-
-    async def _close(self, attempt: int, dialling: asyncio.Task[None] | None, link: Link | None) -> None:
-        try:
-            if dialling is not None and not dialling.done():
-                dialling.cancel()
-                await asyncio.wait([dialling])
-            if link is not None:
-                await link.close()
-        finally:  # whatever went wrong: stop() waits for this
-            self.post(ev.ConnectionClosed(attempt))
 
     async def _probe(self, attempt: int, link: Link) -> None:
         try:
@@ -249,48 +245,31 @@ class Supervisor:
         except LinkLost:
             return  # whoever waits for the loss says so, with the reason
         self.post(ev.ProbePassed(attempt) if failure is None else ev.ProbeFailed(attempt, failure))
-        alive = await self._measure(attempt, link, self.spec.policy.probe_timeout)
-        if failure is not None and not alive:
-            self._give_up(attempt, link)
-
-    async def _measure(self, attempt: int, link: Link, timeout: float) -> bool:
-        """Note the round-trip time; False where a server that has answered pings before answers no more."""
-        try:
-            rtt_ms = round(await link.ping(timeout=timeout) * 1000, 1)
-        except LinkLost:
-            return True  # whoever waits for the loss says so, with the reason
-        except TimeoutError:
-            return self._rtt_ms is None
-        if self._machine.attempt == attempt:
-            self._rtt_ms = rtt_ms
+        if failure is None:
+            await self._connections.measure(attempt)
             self._on_change()
-        return True
-
-    def _give_up(self, attempt: int, link: Link) -> None:
-        """Neither the gateway nor the SSH server answers: no need to wait for the keepalive to find out."""
-        if self._link is not link:
-            return
-        self._link = None
-        self._tasks.start(link.close(), name=f"close the dead connection {attempt}")
-        where = self.spec.address or self.spec.target
-        message = f"{where} answers neither probe nor ping: the connection is taken for dead"
-        facts = {"target": self.spec.target, "host": where}
-        self.post(ev.ConnectionLost(attempt, Failure(Code.KEEPALIVE_TIMEOUT, message, facts)))
 
     # What follows from a change of state
 
-    def _state_changed(self, before: State) -> None:
-        state, failure = self._machine.state, self._machine.failure
-        self._since = utc_now()
-        self.was_up |= state is State.UP
-        self._log_change(before, state, failure)
-        if state in LINK_STATES and self._link is not None:
-            self._gate.open(self._link)
-        elif state in (State.CONNECTING, State.BACKOFF):
+    def _set_gate(self) -> None:
+        """Let the clients through to the live connection, wait for one, or go."""
+        link, state = self.link, self._machine.state
+        if link is not None:
+            self._gate.open(link)
+        elif state in LINK_STATES or state in (State.CONNECTING, State.BACKOFF):
             self._gate.hold()
         else:
             self._gate.refuse()
+
+    def _state_changed(self, before: State) -> None:
+        state = self._machine.state
+        self._since = utc_now()
+        self.was_up |= state is State.UP
+        self._log_change(before, state, self._machine.failure)
+        if state is State.VERIFYING:
+            self._watch.connected()
         if before in LINK_STATES and state not in LINK_STATES:
+            self._unanswered.clear()
             self._tasks.start(self._watch.disconnected(), name="end the session with the gateway")
         if state is State.BACKOFF and self._gate.waiting:
             self._client_waiting()
@@ -319,6 +298,10 @@ class Supervisor:
     def _client_waiting(self) -> None:
         # in the next round of the loop: the machine may be in the middle of handling an event
         asyncio.get_running_loop().call_soon(self.post, ev.ClientWaiting())
+
+    def _traffic_stalled(self) -> None:
+        self._log.debug("clients wait for an answer: is the server still there?")
+        self.post(ev.TrafficStalled(self._machine.attempt))
 
     def _channel_refused(self, failure: Failure) -> None:
         self._log.debug("a client's channel was refused: %s", failure.message)

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import Verdict
 from openclaw_tunnel.relay.listener import BindFailed
-from openclaw_tunnel.supervisor import Supervisor
+from openclaw_tunnel.supervisor.tunnel import Supervisor, has_moved
 from support.aio import async_test, settle
 from support.links import DirectLink, ScriptedConnector
 from support.waiting import free_port
@@ -351,3 +352,187 @@ async def test_a_link_that_breaks_while_it_is_closed_does_not_hold_up_the_end(ca
         await asyncio.wait_for(supervisor.stop(), 5)
         assert supervisor.state is State.STOPPED
     assert "task close 1 failed" in caplog.text
+
+
+# Is it still there?
+
+WATCHFUL = replace(QUICK, stall=0.05, check_slow=0.02, check_timeout=10.0, dial_gap=0.0)
+
+
+def lines_server(answers: bool) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+    """Sends each line back; or reads and says nothing."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            if answers:
+                writer.write(line)
+        writer.close()
+
+    return serve
+
+
+@asynccontextmanager
+async def line_tunnel(connector: ScriptedConnector, *, answers: bool = True) -> AsyncIterator[Supervisor]:
+    """A tunnel that is up, has measured a round trip, and leads to a server of lines."""
+    server = await asyncio.start_server(lines_server(answers), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    forward = Forward(Endpoint("127.0.0.1", free_port()), Endpoint("127.0.0.1", port))
+    spec = TunnelSpec("dev", "alias", (forward,), address="me@h:22", policy=WATCHFUL, probe=Probe.NONE)
+    supervisor = Supervisor(spec, connector, backoff=lambda tries: 0.0 if tries <= 1 else 30.0)
+    await supervisor.start()
+    try:
+        await settle(lambda: supervisor.snapshot().ssh.rtt_ms == 1.0)
+        yield supervisor
+    finally:
+        await supervisor.stop()
+        server.close()
+
+
+async def line_client(supervisor: Supervisor) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection("127.0.0.1", supervisor.spec.main.listen.port)
+
+
+async def echoes(client: tuple[asyncio.StreamReader, asyncio.StreamWriter], line: bytes) -> bool:
+    client[1].write(line)
+    return await client[0].readline() == line
+
+
+@async_test
+async def test_unanswered_clients_on_a_dead_connection_are_noticed() -> None:
+    """The keepalive would take 45 s; a client that was not read yet is served over the next connection."""
+    connector = ScriptedConnector()
+    async with line_tunnel(connector, answers=False) as supervisor:
+        _, writer = await line_client(supervisor)
+        connector.links[0].silent = True
+        writer.write(b"anybody there?\n")
+        await settle(lambda: supervisor.snapshot().counters.losses == 1)
+        await settle(lambda: connector.links[0].closed)
+        await reaches(supervisor, State.UP)
+        assert connector.dials == 2
+        writer.close()
+
+
+@async_test
+async def test_a_slow_answer_on_a_live_connection_is_no_outage() -> None:
+    connector = ScriptedConnector()
+    async with line_tunnel(connector, answers=False) as supervisor:
+        _, writer = await line_client(supervisor)
+        writer.write(b"think about it\n")
+        pings = connector.links[0].pings
+        await settle(lambda: connector.links[0].pings > pings, "the question to the SSH server")
+        writer.write(b"and about this\n")
+        pings = connector.links[0].pings
+        await settle(lambda: connector.links[0].pings > pings, "the next question")
+        assert supervisor.state is State.UP
+        assert supervisor.snapshot().counters.losses == 0
+        writer.close()
+
+
+@async_test
+async def test_a_channel_that_does_not_open_is_unanswered_too() -> None:
+    connector = ScriptedConnector()
+    async with line_tunnel(connector) as supervisor:
+        connector.links[0].hang = asyncio.get_running_loop().create_future()
+        connector.links[0].silent = True
+        client = await line_client(supervisor)
+        assert await echoes(client, b"served by the second connection\n")
+        assert supervisor.snapshot().counters.losses == 1
+        client[1].close()
+
+
+@async_test
+async def test_make_before_break() -> None:
+    """Old clients stay with the old connection, new ones get the new one, and the old one goes with its last client."""
+    connector = ScriptedConnector()
+    async with line_tunnel(connector) as supervisor:
+        old = await line_client(supervisor)
+        assert await echoes(old, b"one\n")
+        connector.links[0].slow = asyncio.get_running_loop().create_future()
+        supervisor.network_changed(frozenset({"192.0.2.8"}))
+        await settle(lambda: supervisor.snapshot().counters.connects == 2)
+        assert supervisor.state is State.UP
+        assert supervisor.link is connector.links[1]
+        connector.links[0].slow.set_result(None)
+        new = await line_client(supervisor)
+        assert await echoes(new, b"two\n")
+        assert await echoes(old, b"three\n")
+        assert [len(link.channels) for link in connector.links] == [1, 1]
+        assert not connector.links[0].closed
+        old[1].close()
+        await settle(lambda: connector.links[0].closed, "the old connection to be closed")
+        assert await echoes(new, b"four\n")
+        counters = supervisor.snapshot().counters
+        assert (counters.connects, counters.losses) == (2, 0)
+        new[1].close()
+
+
+@async_test
+async def test_after_sleep_a_late_answer_is_overtaken_by_a_second_connection() -> None:
+    connector = ScriptedConnector()
+    async with line_tunnel(connector) as supervisor:
+        connector.links[0].slow = asyncio.get_running_loop().create_future()
+        supervisor.post(ev.Woke())
+        await settle(lambda: supervisor.link in connector.links[1:])
+        await settle(lambda: connector.dials == 2)
+        connector.links[0].slow.set_result(None)
+        await settle(lambda: connector.links[0].closed)
+        assert supervisor.snapshot().counters.losses == 0
+
+
+@async_test
+async def test_a_retired_connection_that_answers_no_more_is_closed() -> None:
+    connector = ScriptedConnector()
+    async with line_tunnel(connector) as supervisor:
+        reader, writer = await line_client(supervisor)
+        assert await echoes((reader, writer), b"one\n")
+        connector.links[0].slow = asyncio.get_running_loop().create_future()
+        supervisor.network_changed(frozenset({"192.0.2.8"}))
+        await settle(lambda: supervisor.link in connector.links[1:])
+        connector.links[0].slow.set_exception(TimeoutError())
+        await settle(lambda: connector.links[0].closed)
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        assert supervisor.state is State.UP
+        assert supervisor.snapshot().counters.losses == 0
+
+
+@async_test
+async def test_stop_closes_retired_connections_too() -> None:
+    connector = ScriptedConnector()
+    async with line_tunnel(connector) as supervisor:
+        old = await line_client(supervisor)
+        assert await echoes(old, b"one\n")
+        connector.links[0].slow = asyncio.get_running_loop().create_future()
+        supervisor.network_changed(frozenset())
+        await settle(lambda: supervisor.snapshot().counters.connects == 2)
+        await supervisor.stop()
+        assert [link.closed for link in connector.links] == [True, True]
+        old[1].close()
+
+
+@async_test
+async def test_a_change_that_leaves_our_address_alone_only_asks() -> None:
+    connector = ScriptedConnector()
+    async with line_tunnel(connector) as supervisor:
+        pings = connector.links[0].pings
+        supervisor.network_changed(frozenset({"192.0.2.7"}))
+        await settle(lambda: connector.links[0].pings > pings)
+        supervisor.network_changed(None)
+        assert (connector.dials, supervisor.state) == (1, State.UP)
+
+
+@pytest.mark.parametrize(
+    ("local", "addresses", "moved"),
+    [
+        ("192.0.2.7", {"192.0.2.7", "2001:db8::1"}, False),
+        ("192.0.2.7", {"192.0.2.8"}, True),
+        ("192.0.2.7", None, False),
+        ("", {"192.0.2.8"}, False),
+        ("127.0.0.1", {"192.0.2.8"}, False),
+        ("::1", set(), False),
+        ("fe80::1%eth0", {"fe80::1"}, False),
+        ("fe80::1%eth0", {"fe80::2"}, True),
+    ],
+)
+def test_whether_we_have_moved(local: str, addresses: set[str] | None, moved: bool) -> None:
+    assert has_moved(local, None if addresses is None else frozenset(addresses)) is moved

@@ -1,0 +1,1 @@
+"""One tunnel: the machine's commands carried out, and what became of them fed back."""

@@ -1,0 +1,188 @@
+"""The SSH connections of one tunnel: dialled, asked whether they live, retired, closed. Nothing is decided here.
+
+There may be several at once: the one that carries new clients, a second one dialled beside it, and older ones that
+still carry their last clients.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from openclaw_tunnel.config.model import TunnelSpec
+from openclaw_tunnel.core import events as ev
+from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.core.link import Connector, DialFailed, Link, LinkLost
+from openclaw_tunnel.host.tasks import Tasks
+
+
+@dataclass(slots=True)
+class _Live:
+    """A connection, and the last round trip in milliseconds; None while it has not answered a question."""
+
+    link: Link
+    rtt_ms: float | None = None
+
+
+class Connections:
+    """Carries out what the machine wants of connections, each known by the number of its attempt."""
+
+    def __init__(
+        self,
+        spec: TunnelSpec,
+        connector: Connector,
+        *,
+        post: Callable[[ev.Event], None],
+        logger: "logging.LoggerAdapter[Any] | logging.Logger",
+    ) -> None:
+        """Have none yet.
+
+        Args:
+            connector: dials the SSH server.
+            post: takes what has become of a command.
+        """
+        self._spec = spec
+        self._connector = connector
+        self._post = post
+        self._log = logger
+        self._tasks = Tasks(logger)
+        self._dials: dict[int, asyncio.Task[None]] = {}
+        self._live: dict[int, _Live] = {}
+        self._retired: dict[int, Link] = {}
+
+    def link(self, attempt: int) -> Link | None:
+        """The connection of an attempt, while it is neither retired nor gone."""
+        live = self._live.get(attempt)
+        return live.link if live else None
+
+    def rtt_ms(self, attempt: int) -> float | None:
+        """The last measured round trip to the SSH server."""
+        live = self._live.get(attempt)
+        return live.rtt_ms if live else None
+
+    @property
+    def retired(self) -> int:
+        """Connections that only carry their last clients."""
+        return len(self._retired)
+
+    def open(self, attempt: int) -> None:
+        """Dial; Connected or ConnectFailed follows, unless it is closed before."""
+        self._dials[attempt] = self._tasks.start(self._dial(attempt), name=f"dial {attempt}")
+
+    def close(self, attempt: int) -> None:
+        """Close, or give the dial up; ConnectionClosed follows."""
+        dial, live = self._dials.pop(attempt, None), self._live.pop(attempt, None)
+        self._tasks.start(self._close(attempt, dial, live.link if live else None), name=f"close {attempt}")
+
+    def retire(self, attempt: int) -> None:
+        """Close it once its last client has gone, or once it answers no more."""
+        live = self._live.pop(attempt, None)
+        if live is not None:
+            self._retired[attempt] = live.link
+            self._tasks.start(self._retire(attempt, live.link), name=f"retire {attempt}")
+
+    def check(self, attempt: int) -> None:
+        """Ask for a sign of life; ConnectionSlow may, ConnectionAnswered or ConnectionSilent will follow."""
+        live = self._live.get(attempt)
+        if live is not None:
+            self._tasks.start(self._check(attempt, live), name=f"check {attempt}")
+
+    async def measure(self, attempt: int) -> None:
+        """Note the round trip, where the server answers at all."""
+        live = self._live.get(attempt)
+        if live is not None:
+            try:
+                live.rtt_ms = await self._ping(live.link)
+            except (LinkLost, TimeoutError):
+                pass  # it has been noticed, or will be
+
+    async def close_all(self) -> None:
+        """Close whatever is left, once nothing is opened any more."""
+        links = [*self._retired.values(), *(live.link for live in self._live.values())]
+        self._retired.clear()
+        self._live.clear()
+        for result in await asyncio.gather(*(link.close() for link in links), return_exceptions=True):
+            if isinstance(result, Exception):
+                self._log.error("a connection could not be closed in order", exc_info=result)
+        await self._tasks.cancel_all()
+
+    async def _dial(self, attempt: int) -> None:
+        try:
+            link = await self._connector.connect()
+        except DialFailed as error:
+            self._ended(attempt, ev.ConnectFailed(attempt, error.failure))
+            return
+        except Exception as error:
+            self._log.exception("dial %s broke", attempt)
+            failure = Failure(Code.BUG, f"internal error while connecting: {error!r}")
+            self._ended(attempt, ev.ConnectFailed(attempt, failure))
+            return
+        if attempt not in self._dials:
+            await link.close()  # nobody wants it any more
+            return
+        self._live[attempt] = _Live(link)
+        self._tasks.start(self._wait_lost(attempt, link), name=f"watch {attempt}")
+        self._ended(attempt, ev.Connected(attempt))
+
+    def _ended(self, attempt: int, event: ev.Event) -> None:
+        if self._dials.pop(attempt, None) is not None:
+            self._post(event)
+
+    async def _wait_lost(self, attempt: int, link: Link) -> None:
+        failure = await link.wait_lost()
+        self._retired.pop(attempt, None)
+        if self._live.pop(attempt, None) is not None:
+            self._post(ev.ConnectionLost(attempt, failure))
+
+    async def _close(self, attempt: int, dial: asyncio.Task[None] | None, link: Link | None) -> None:
+        try:
+            if dial is not None and not dial.done():
+                dial.cancel()
+                await asyncio.wait([dial])
+            if link is not None:
+                await link.close()
+        finally:  # whatever went wrong: somebody waits for this
+            self._post(ev.ConnectionClosed(attempt))
+
+    async def _retire(self, attempt: int, link: Link) -> None:
+        """Wait for the last client, asking now and then whether there is still a server for it."""
+        policy = self._spec.policy
+        idle = self._tasks.start(link.wait_idle(), name=f"last client of {attempt}")
+        try:
+            while not idle.done():
+                await link.ping(timeout=policy.check_timeout)
+                await asyncio.wait([idle], timeout=policy.keepalive_interval)
+        except LinkLost:
+            return
+        except TimeoutError:
+            self._log.debug("connection %s answers no more", attempt)
+        finally:
+            idle.cancel()
+        self._retired.pop(attempt, None)
+        await link.close()
+
+    async def _check(self, attempt: int, live: _Live) -> None:
+        slow = asyncio.get_running_loop().call_later(
+            self._spec.policy.check_slow, self._post, ev.ConnectionSlow(attempt)
+        )
+        try:
+            live.rtt_ms = await self._ping(live.link)
+        except LinkLost:
+            return  # whoever waits for the loss says so, with the reason
+        except TimeoutError:
+            # one that has never answered a question cannot be told from a dead one in this way
+            silent = live.rtt_ms is not None
+            self._post(ev.ConnectionSilent(attempt, self._silence()) if silent else ev.ConnectionAnswered(attempt))
+            return
+        finally:
+            slow.cancel()
+        self._post(ev.ConnectionAnswered(attempt))
+
+    async def _ping(self, link: Link) -> float:
+        return round(await link.ping(timeout=self._spec.policy.check_timeout) * 1000, 1)
+
+    def _silence(self) -> Failure:
+        where = self._spec.address or self._spec.target
+        facts = {"target": self._spec.target, "host": where}
+        return Failure(Code.KEEPALIVE_TIMEOUT, f"{where} no longer answers: the connection is taken for dead", facts)
