@@ -1,6 +1,7 @@
 """One attempt to get through to an SSH server: ssh -G, jump hosts or ProxyCommand, TCP, host key, login."""
 
 import asyncio
+import socket
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -46,13 +47,13 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class LoggedIn:
-    """A connection that is up; ``local_address`` is the one of this computer, of the first hop where there are more."""
+    """A connection that is up; ``tcp`` is the socket of the first hop, None where a proxy's process has it."""
 
     connection: asyncssh.SSHClientConnection
     login: Login
     place: Place
     target: SshTarget
-    local_address: str = ""
+    tcp: socket.socket | None = None
 
 
 class Dial:
@@ -73,7 +74,7 @@ class Dial:
         self._stage = ""
         self._ring: KeyRing | None = None
         self._login: Login | None = None
-        self._local_address = ""
+        self._socket: socket.socket | None = None
 
     async def resolve(self, typed: str, *, identity: str = "") -> tuple[SshTarget, Place]:
         """What ssh_config says of a destination.
@@ -119,7 +120,7 @@ class Dial:
         self._at(place, "connecting")
         sock = await connect_any(addresses, place, bind_address=target.bind_address)
         self._stack.callback(sock.close)
-        self._local_address = str(sock.getsockname()[0])
+        self._socket = sock
         return Way({"sock": sock})
 
     async def log_in(self, target: SshTarget, place: Place, way: Way) -> LoggedIn:
@@ -150,7 +151,7 @@ class Dial:
             raise DialFailed(host_keys.failure or await _explain(exc, ring, place, way)) from exc
         self._stack.push_async_callback(close_connection, connection)
         await ring.close()
-        return LoggedIn(connection, login, place, target, self._local_address)
+        return LoggedIn(connection, login, place, target, self._socket)
 
     async def fetch_host_key(self, target: SshTarget, place: Place, way: Way) -> bytes:
         """The plain host key of a server, in wire format, without logging in; the server has proved that it has it.

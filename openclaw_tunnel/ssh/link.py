@@ -14,6 +14,7 @@ from openclaw_tunnel.ssh.dial import LoggedIn
 from openclaw_tunnel.ssh.failures import of_bug, of_channel, of_loss
 from openclaw_tunnel.ssh.ping import Pinger
 from openclaw_tunnel.ssh.place import clean, show_address
+from openclaw_tunnel.ssh.traffic import Traffic
 
 
 class SshLink:
@@ -30,9 +31,9 @@ class SshLink:
         self._place = logged_in.place
         self._stack = stack
         self._tasks = Tasks()
-        self._pinger = Pinger(self._connection, self._tasks)
+        self._traffic = Traffic(logged_in.tcp)
+        self._pinger = Pinger(self._connection, self._tasks, progress=self._traffic.bytes_through)
         self._clean_up: asyncio.Task[None] | None = None
-        self._local_address = logged_in.local_address
         self._channels: set[SshChannel] = set()
         self._opening = 0
         self._idle = asyncio.Event()
@@ -54,7 +55,7 @@ class SshLink:
     @property
     def local_address(self) -> str:
         """Where the connection comes from; see ``core.link.Link.local_address``."""
-        return self._local_address
+        return self._traffic.local_address
 
     @property
     def lost(self) -> bool:

@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncssh
@@ -9,6 +11,7 @@ import asyncssh
 from openclaw_tunnel.host.tasks import Tasks
 
 _PATIENCE = 0.25  # seconds that a proper answer may come after the first sign of life
+_LOOKS = 12  # within the patience of one question
 _NUDGE = 0.3  # seconds without an answer after which a second packet is sent
 
 
@@ -18,17 +21,31 @@ class Pinger:
     tinysshd replies to no global request; it only says that it does not understand. So as long as a server has
     never replied, whatever arrives after the question is taken for its answer. It also leaves a packet in its buffer
     now and then until the next one comes (one in five was measured): hence the nudges.
+
+    On a line that carries a large upload the question waits behind what was sent before it, megabytes maybe. As long as
+    those get through, the server is no less alive: its time to answer begins anew.
     """
 
-    def __init__(self, connection: asyncssh.SSHClientConnection, tasks: Tasks) -> None:
+    def __init__(
+        self,
+        connection: asyncssh.SSHClientConnection,
+        tasks: Tasks,
+        *,
+        progress: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """Args: ``progress`` is a number that grows whenever bytes get through to the server, or from it."""
         self._connection = connection
         self._tasks = tasks
+        self._progress = progress
         self._replies = False
         self._sign: asyncio.Future[None] | None = None
         connection.data_received = self._data_received  # type: ignore[method-assign]
 
     async def ping(self, *, timeout: float) -> float:
         """The round-trip time in seconds; that the connection is gone, the caller finds out.
+
+        Args:
+            timeout: seconds without an answer and without any progress.
 
         Raises:
             TimeoutError: no answer came in time.
@@ -37,7 +54,7 @@ class Pinger:
         reply = self._tasks.start(self._ask(), name="ping")
         nudge = self.nudge_later()
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout) as deadline, self._extended(deadline, timeout):
                 if not self._replies:
                     await self._wait_for_sign(reply)
                 if self._replies:
@@ -46,6 +63,24 @@ class Pinger:
             reply.cancel()
             nudge.cancel()
         return time.perf_counter() - started
+
+    @asynccontextmanager
+    async def _extended(self, deadline: asyncio.Timeout, patience: float) -> AsyncIterator[None]:
+        """Put the deadline off for as long as there is progress."""
+        watching = self._tasks.start(self._extend(deadline, patience), name="progress of a ping")
+        try:
+            yield
+        finally:
+            watching.cancel()
+
+    async def _extend(self, deadline: asyncio.Timeout, patience: float) -> None:
+        before = self._progress()
+        while True:
+            await asyncio.sleep(patience / _LOOKS)
+            now = self._progress()
+            if now != before:
+                before = now
+                deadline.reschedule(asyncio.get_running_loop().time() + patience)
 
     def nudge_later(self) -> asyncio.TimerHandle:
         """Unless cancelled in time, send a packet that means nothing, so that the one before is looked at."""

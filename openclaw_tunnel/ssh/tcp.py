@@ -3,6 +3,9 @@
 import asyncio
 import socket
 import threading
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from openclaw_tunnel.core.link import DialFailed
@@ -11,6 +14,8 @@ from openclaw_tunnel.ssh.place import Place
 
 _FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 _STAGGER = 0.25  # RFC 8305: the next address gets its turn so many seconds after the one before
+_FRESH_AFTER, _FRESH_EVERY = 1.0, 0.5  # seconds
+_FRESH_AT_ONCE = 2
 
 Address = tuple[int, int, int, str, Any]
 
@@ -25,10 +30,15 @@ async def connect_any(addresses: list[Address], place: Place, *, bind_address: s
     Raises:
         DialFailed: none could be reached; there is no deadline here.
     """
-    winner, errors = await _race(addresses, bind_address)
-    if winner is None:
-        raise DialFailed(most_telling([of_os_error(exc, place) for exc in errors]))
-    return winner
+    race = Race(lambda address: _connect(address, bind_address))
+    try:
+        async with asyncio.TaskGroup() as group:
+            await race.run(group, interleaved(addresses))
+    finally:
+        race.close_losers()
+    if race.winner is None:
+        raise DialFailed(most_telling([of_os_error(exc, place) for exc in race.errors]))
+    return race.winner
 
 
 async def look_up(host: str, port: int, address_family: str = "any") -> list[Address]:
@@ -72,39 +82,82 @@ async def look_up(host: str, port: int, address_family: str = "any") -> list[Add
     return await answer
 
 
-async def _race(addresses: list[Address], bind_address: str) -> tuple[socket.socket | None, list[OSError]]:
-    """Connect to all addresses, each a moment after the one before; the first connection wins."""
-    waiting = list(addresses)
-    tasks: list[asyncio.Task[socket.socket | OSError]] = []
-    winner: socket.socket | None = None
-    errors: list[OSError] = []
-    try:
-        async with asyncio.TaskGroup() as group:
-            pending: set[asyncio.Task[socket.socket | OSError]] = set()
-            while winner is None and (waiting or pending):
-                if waiting:
-                    task = group.create_task(_connect(waiting.pop(0), bind_address))
-                    tasks.append(task)
-                    pending.add(task)
-                patience = _STAGGER if waiting else None
-                done, pending = await asyncio.wait(pending, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-                for result in (task.result() for task in done):
-                    if isinstance(result, OSError):
-                        errors.append(result)
-                    else:
-                        winner = winner or result
-            for task in pending:
-                task.cancel()
-    finally:
-        _close_losers(tasks, winner)
-    return winner, errors
+def interleaved(addresses: Sequence[Address]) -> list[Address]:
+    """The addresses in their order, but with the families taking turns (RFC 8305 section 4): one that is broken
+    delays the other by one address, not by all of its own."""
+    families = dict.fromkeys(address[0] for address in addresses)
+    by_family = [[address for address in addresses if address[0] == family] for family in families]
+    return [address for row in zip_longest(*by_family) for address in row if address is not None]
 
 
-def _close_losers(tasks: list[asyncio.Task[socket.socket | OSError]], winner: socket.socket | None) -> None:
-    for task in tasks:
-        result = None if task.cancelled() or task.exception() else task.result()
-        if isinstance(result, socket.socket) and result is not winner:
-            result.close()
+class Race:
+    """Attempts to connect, side by side.
+
+    An attempt that is not answered is repeated by the system at longer and longer intervals, up to half a minute: when
+    the network comes back, it would be up to that long before anybody notices. So as long as an address has not
+    answered, a fresh attempt is made beside the first one every half second, two at a time.
+
+    Attributes:
+        winner: the first connection that was made.
+        errors: of the addresses that failed.
+    """
+
+    def __init__(self, connect: Callable[[Address], Coroutine[Any, Any, socket.socket | OSError]]) -> None:
+        """Begin nothing yet; ``connect`` makes one attempt."""
+        self._connect = connect
+        self._tasks: dict[asyncio.Task[socket.socket | OSError], Address] = {}
+        self._fresh: deque[asyncio.Task[socket.socket | OSError]] = deque()
+        self.winner: socket.socket | None = None
+        self.errors: list[OSError] = []
+
+    async def run(self, group: asyncio.TaskGroup, addresses: list[Address]) -> None:
+        """Return when one is connected or all have failed; attempts that are left over are cancelled."""
+        waiting = list(addresses)
+        loop = asyncio.get_running_loop()
+        fresh_at = loop.time() + _STAGGER * (len(addresses) - 1) + _FRESH_AFTER
+        while self.winner is None and (waiting or self._pending()):
+            if waiting:
+                self._start(group, waiting.pop(0))
+            elif loop.time() >= fresh_at:
+                self._start_fresh(group)
+                fresh_at = loop.time() + _FRESH_EVERY
+            patience = _STAGGER if waiting else max(0.0, fresh_at - loop.time())
+            await asyncio.wait(self._pending(), timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            self._take_results()
+        for task in self._pending():
+            task.cancel()
+
+    def close_losers(self) -> None:
+        """Close every connection but the winner's."""
+        for task in self._tasks:
+            if task.done() and not task.cancelled() and not task.exception():
+                result = task.result()
+                if isinstance(result, socket.socket) and result is not self.winner:
+                    result.close()
+
+    def _pending(self) -> list[asyncio.Task[socket.socket | OSError]]:
+        return [task for task in self._tasks if not task.done()]
+
+    def _start(self, group: asyncio.TaskGroup, address: Address) -> asyncio.Task[socket.socket | OSError]:
+        task = group.create_task(self._connect(address))
+        self._tasks[task] = address
+        return task
+
+    def _start_fresh(self, group: asyncio.TaskGroup) -> None:
+        silent = dict.fromkeys(self._tasks[task] for task in self._pending() if task not in self._fresh)
+        while len(self._fresh) > (_FRESH_AT_ONCE - 1) * len(silent):
+            self._fresh.popleft().cancel()
+        self._fresh.extend(self._start(group, address) for address in silent)
+
+    def _take_results(self) -> None:
+        for task in [task for task in self._tasks if task.done() and not task.cancelled()]:
+            result = task.result()
+            if isinstance(result, OSError):
+                # what a fresh attempt runs into says no more than the first attempt will
+                self.errors += [] if task in self._fresh else [result]
+                del self._tasks[task]
+            else:
+                self.winner = self.winner or result
 
 
 async def _connect(address: Address, bind_address: str) -> socket.socket | OSError:

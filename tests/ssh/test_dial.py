@@ -15,7 +15,7 @@ from openclaw_tunnel.errors import ConfigError
 from openclaw_tunnel.ssh.connection import SshConnector
 from openclaw_tunnel.ssh.place import Place
 from openclaw_tunnel.ssh.proxy import ProxyProcess
-from openclaw_tunnel.ssh.tcp import connect_any, look_up
+from openclaw_tunnel.ssh.tcp import Address, Race, connect_any, interleaved, look_up
 from support.aio import async_test, settle
 from support.sshserver import SshTestServer
 from support.sshtargets import Resolver, make_connector, make_spec, make_target, target_for
@@ -328,3 +328,75 @@ async def test_an_address_to_bind_that_is_not_ours() -> None:
         with pytest.raises(DialFailed) as caught:
             await connect_any(addresses, Place("gw", "gw:22"), bind_address="192.0.2.1")
     assert caught.value.failure.code is Code.NO_ROUTE
+
+
+def address(text: str) -> Address:
+    family = socket.AF_INET6 if ":" in text else socket.AF_INET
+    return (family, socket.SOCK_STREAM, 6, "", (text, 22))
+
+
+def test_the_families_take_turns() -> None:
+    six, four = [address(f"2001:db8::{n}") for n in range(3)], [address(f"192.0.2.{n}") for n in range(1)]
+    assert interleaved([*six, *four]) == [six[0], four[0], six[1], six[2]]
+    assert interleaved([*four, *six]) == [four[0], six[0], six[1], six[2]]
+    assert interleaved([]) == []
+
+
+class Attempts:
+    """Counts attempts to connect; each hangs until it is cancelled, but those that the script has an outcome for."""
+
+    def __init__(self, **outcomes: socket.socket | OSError) -> None:
+        self.outcomes = outcomes
+        self.made: list[str] = []
+        self.hanging = self.most = 0
+
+    async def __call__(self, to: Address) -> socket.socket | OSError:
+        self.made.append(to[4][0])
+        outcome = self.outcomes.get(f"n{len(self.made)}")
+        if outcome is not None:
+            return outcome
+        self.hanging += 1
+        self.most = max(self.most, self.hanging)
+        never: asyncio.Future[OSError] = asyncio.get_running_loop().create_future()
+        try:
+            return await never
+        finally:
+            self.hanging -= 1
+
+
+async def raced(attempts: Attempts, *addresses: str) -> Race:
+    race = Race(attempts)
+    async with asyncio.TaskGroup() as group:
+        await race.run(group, [address(text) for text in addresses])
+    race.close_losers()
+    return race
+
+
+@async_test
+async def test_an_address_that_does_not_answer_is_tried_afresh_beside_the_first_attempt() -> None:
+    """What brings a tunnel back at once when the network does: the system's own repetitions are seconds apart."""
+    with socket.socket() as made:
+        attempts = Attempts(n5=made)
+        race = await raced(attempts, "192.0.2.1")
+        assert race.winner is made
+        assert attempts.made == ["192.0.2.1"] * 5
+        assert (attempts.hanging, attempts.most) == (0, 3)
+
+
+@async_test
+async def test_a_fresh_attempt_that_fails_at_once_says_nothing() -> None:
+    with socket.socket() as made:
+        away = OSError(101, "Network is unreachable")
+        race = await raced(Attempts(n1=OSError(111, "refused"), n3=away, n4=away, n5=made), "192.0.2.1", "2001:db8::1")
+        assert race.winner is made
+        assert [error.errno for error in race.errors] == [111]
+
+
+@async_test
+async def test_addresses_that_refuse_are_not_tried_afresh() -> None:
+    refused = OSError(111, "refused")
+    attempts = Attempts(n1=refused, n2=refused)
+    race = await raced(attempts, "192.0.2.1", "192.0.2.2")
+    assert race.winner is None
+    assert attempts.made == ["192.0.2.1", "192.0.2.2"]
+    assert race.errors == [refused, refused]

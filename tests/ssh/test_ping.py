@@ -1,6 +1,7 @@
 """Any answer counts, and a server that never answers properly is still alive."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, cast
 
 import asyncssh
@@ -39,9 +40,9 @@ class FakeConnection:
         return False
 
 
-def make() -> tuple[FakeConnection, Pinger]:
+def make(progress: Callable[[], int] = lambda: 0) -> tuple[FakeConnection, Pinger]:
     connection = FakeConnection()
-    return connection, Pinger(cast(asyncssh.SSHClientConnection, connection), Tasks())
+    return connection, Pinger(cast(asyncssh.SSHClientConnection, connection), Tasks(), progress=progress)
 
 
 @async_test
@@ -94,3 +95,35 @@ async def test_a_packet_that_was_left_lying_is_nudged() -> None:
         await settle(lambda: connection.debugs == 1)
         connection.reply.set()
     assert ping.result() > 0.2
+
+
+@async_test
+async def test_as_long_as_bytes_get_through_the_answer_may_take_its_time() -> None:
+    """Behind a large upload: the question waits for four times its timeout, and the answer still counts."""
+    looks = 0
+
+    def progress() -> int:
+        nonlocal looks
+        looks += 1
+        if looks == 48:
+            connection.reply.set()
+        return looks
+
+    connection, pinger = make(progress)
+    assert await pinger.ping(timeout=0.12) > 0.24
+    assert looks >= 48
+
+
+@async_test
+async def test_progress_that_ends_is_none() -> None:
+    looks = 0
+
+    def progress() -> int:
+        nonlocal looks
+        looks += 1
+        return min(looks, 20)
+
+    _, pinger = make(progress)
+    with pytest.raises(TimeoutError):
+        await pinger.ping(timeout=0.12)
+    assert looks > 30
