@@ -15,7 +15,8 @@ from openclaw_tunnel.config.resolve import UpOptions
 from openclaw_tunnel.control.lock import DaemonLock
 from openclaw_tunnel.control.server import ControlServer
 from openclaw_tunnel.core.states import State
-from openclaw_tunnel.daemon.tunnels import Daemon, DaemonCloses, MakeConnector, refusal
+from openclaw_tunnel.daemon.requests import DaemonCloses, refusal
+from openclaw_tunnel.daemon.tunnels import Daemon, MakeConnector
 from openclaw_tunnel.errors import ExitCode
 
 logger = logging.getLogger(__name__)

@@ -10,6 +10,8 @@ from typing import Any
 
 from openclaw_tunnel import __version__
 from openclaw_tunnel.config.model import TunnelSpec
+from openclaw_tunnel.config.openclaw import config_file
+from openclaw_tunnel.config.openclawpaths import dotenv_files
 from openclaw_tunnel.config.paths import Paths
 from openclaw_tunnel.config.resolve import UpOptions, resolve
 from openclaw_tunnel.control.messages import unknown_method
@@ -20,6 +22,7 @@ from openclaw_tunnel.core.states import LINK_STATES
 from openclaw_tunnel.core.status import DaemonInfo, report
 from openclaw_tunnel.daemon.asking import ask
 from openclaw_tunnel.daemon.credentials import SettingsCredentials
+from openclaw_tunnel.daemon.requests import DaemonCloses, environment, goes_on, refusal
 from openclaw_tunnel.errors import ExitCode, RequestRefused, TunnelError
 from openclaw_tunnel.host.tasks import Tasks
 from openclaw_tunnel.relay.listener import BindFailed
@@ -30,13 +33,6 @@ logger = logging.getLogger(__name__)
 
 Emit = Callable[[dict[str, Any]], None]
 MakeConnector = Callable[[TunnelSpec], Connector]
-
-
-class DaemonCloses(RequestRefused):
-    """The daemon has begun to end and takes no more tunnels: the command line starts the next one."""
-
-    def __init__(self) -> None:
-        super().__init__("the daemon is just closing", hint="give the command again", exit_code=ExitCode.NOT_RUNNING)
 
 
 @dataclass(slots=True)
@@ -144,7 +140,7 @@ class Daemon:
             if old is not None:
                 same = old.supervisor.spec == spec
                 if same or old.supervisor.state in LINK_STATES:
-                    return False, _goes_on(old.supervisor, spec)
+                    return False, goes_on(old.supervisor, spec)
                 await self._close([spec.name])
             await self._start(spec, options, dict(self._env if env is None else env))
             return True, ""
@@ -189,6 +185,18 @@ class Daemon:
         tunnel = self._tunnels.get(name)
         return tunnel.supervisor if tunnel else None
 
+    def woke(self, slept: float) -> None:
+        """The computer was asleep for ``slept`` seconds: every connection may be dead."""
+        logger.info("awake again after %.0f s of sleep", slept)
+        for tunnel in self._tunnels.values():
+            tunnel.supervisor.post(ev.Woke())
+
+    def network_changed(self, addresses: frozenset[str] | None) -> None:
+        """Addresses, links or routes of this computer changed; see ``Supervisor.network_changed``."""
+        logger.debug("the network changed")
+        for tunnel in self._tunnels.values():
+            tunnel.supervisor.network_changed(addresses)
+
     def on_signal(self, number: signal.Signals) -> None:
         """SIGTERM and the first SIGINT end in order, the second SIGINT ends at once, SIGHUP reloads."""
         if number is signal.SIGHUP:
@@ -208,7 +216,7 @@ class Daemon:
         try:
             spec = TunnelSpec.from_json(params["spec"])
             options = UpOptions.from_json(params["options"]) if params.get("options") else None
-            env = _environment(params.get("env"))
+            env = environment(params.get("env"))
         except (KeyError, TypeError, ValueError) as error:
             raise RequestRefused(f"not a tunnel: {error!r}", exit_code=ExitCode.USAGE) from error
         started, note = await self.up(spec, options, env)
@@ -226,6 +234,8 @@ class Daemon:
             spec,
             self._make_connector(spec),
             credentials=SettingsCredentials(env, self._paths.tunnels_file, spec),
+            settings_files=tuple(map(str, (config_file(env), self._paths.tunnels_file, *dotenv_files(env)))),
+            on_settings=lambda: self._settings_changed(spec.name),
             on_change=self._note_change,
         )
         try:
@@ -234,6 +244,15 @@ class Daemon:
             raise self._in_our_way(spec, error.failure) or refusal(error.failure) from error
         self._tunnels[spec.name] = _Tunnel(supervisor, options, env)
         self._note_change()
+
+    def _settings_changed(self, name: str) -> None:
+        """A tunnel that waits for a person: the person may just have mended its settings."""
+        self._tasks.start(self._reload_named(name), name=f"reload {name}")
+
+    async def _reload_named(self, name: str) -> None:
+        async with self._turn:
+            if name in self._tunnels:
+                await self._reload_one(name, self._tunnels[name])
 
     def _in_our_way(self, spec: TunnelSpec, failure: Failure) -> RequestRefused | None:
         """The refusal where another tunnel of this daemon has the port."""
@@ -258,13 +277,14 @@ class Daemon:
         self._note_change()
 
     async def _reload_one(self, name: str, tunnel: _Tunnel) -> None:
-        tunnel.supervisor.post(ev.FilesChanged())
         if tunnel.options is None:
+            tunnel.supervisor.post(ev.FilesChanged())
             return
         try:
             agent = {k: v for k, v in self._env.items() if k == "SSH_AUTH_SOCK"}
             spec = (await resolve(tunnel.options, env={**tunnel.env, **agent}, paths=self._paths)).spec
             if spec == tunnel.supervisor.spec:
+                tunnel.supervisor.post(ev.FilesChanged())
                 return
             await self._close([name])
             await self._start(spec, tunnel.options, tunnel.env)
@@ -300,36 +320,3 @@ class Daemon:
         self._changed.set()
         self._changed = asyncio.Event()
         self._view(self)
-
-
-def refusal(failure: Failure) -> RequestRefused:
-    """A failure as the error that ends a command."""
-    return RequestRefused(failure.message, hint=failure.hint, exit_code=failure.exit_code)
-
-
-def _environment(told: Any) -> dict[str, str] | None:
-    """The environment that came with a request; None where none did.
-
-    Raises:
-        TypeError: it is none. What is in it is not repeated: it holds secrets.
-    """
-    if told is None:
-        return None
-    if not isinstance(told, dict) or not all(isinstance(value, str) for value in told.values()):
-        raise TypeError("an environment is an object of strings")
-    return told
-
-
-def _goes_on(running: Supervisor, wanted: TunnelSpec) -> str:
-    """Let a tunnel that runs already try again if it waits; a note where it is not quite what was asked for."""
-    spec = running.spec
-    if running.state in LINK_STATES and (spec.address or spec.target) != (wanted.address or wanted.target):
-        raise RequestRefused(
-            f"tunnel {spec.name} is up already, and leads to {spec.address or spec.target}",
-            hint=f"close it first: openclaw-tunnel down {spec.name}, or give the new one a name of its own: -n NAME",
-            exit_code=ExitCode.USAGE,
-        )
-    running.post(ev.StartRequested())
-    if spec == wanted:
-        return ""
-    return f"it runs with other settings ({spec.main}); to change them: openclaw-tunnel down {spec.name}, then up again"

@@ -5,7 +5,6 @@ and the gate in front of the local ports is set to what the state allows.
 """
 
 import asyncio
-import ipaddress
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -28,11 +27,11 @@ from openclaw_tunnel.gateway.probe import probe
 from openclaw_tunnel.gateway.watch import CredentialSource, GatewayWatch, Prober, no_credentials
 from openclaw_tunnel.host.logs import tunnel_logger
 from openclaw_tunnel.host.tasks import Tasks
-from openclaw_tunnel.host.watch import fingerprint
 from openclaw_tunnel.relay.listener import Listener
 from openclaw_tunnel.relay.unanswered import Unanswered
 from openclaw_tunnel.relay.waiting import Gate
 from openclaw_tunnel.supervisor.connections import Connections
+from openclaw_tunnel.supervisor.surroundings import WatchedFiles, has_moved
 
 FILE_CHECK = 1.0
 """Seconds between looks at the files behind a permanent failure; only while FAILED."""
@@ -51,19 +50,6 @@ def utc_now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def has_moved(local_address: str, addresses: frozenset[str] | None) -> bool:
-    """Whether a connection made from ``local_address`` has lost its footing: this computer is no longer there.
-
-    Args:
-        local_address: as ``core.link.Link.local_address``.
-        addresses: those of this computer; None where they are not known.
-    """
-    if addresses is None or not local_address:
-        return False
-    address = ipaddress.ip_address(local_address.partition("%")[0])
-    return not address.is_loopback and str(address) not in addresses
-
-
 class Supervisor:
     """Keeps one tunnel as the user wants it.
 
@@ -80,6 +66,8 @@ class Supervisor:
         backoff: Delays | None = None,
         prober: Prober = probe,
         credentials: CredentialSource = no_credentials,
+        settings_files: tuple[str, ...] = (),
+        on_settings: Callable[[], None] = lambda: None,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         """Make a tunnel that is stopped and not bound.
@@ -88,11 +76,15 @@ class Supervisor:
             connector: dials the SSH server.
             backoff: seconds before the next dial, by failed tries in a row; by default the policy's.
             credentials: what the gateway is asked with, beyond its plain health.
+            settings_files: where ``spec`` came from.
+            on_settings: called when one of these has changed while only a person can help.
             on_change: called after every change that a view may want to show.
         """
         self.spec = spec
         self.was_up = False
         self._connector = connector
+        self._settings_files = settings_files
+        self._on_settings = on_settings
         self._on_change = on_change
         self._log = tunnel_logger(spec.name)
         self._machine = Machine(spec.policy, backoff or delays(spec.policy))
@@ -285,15 +277,18 @@ class Supervisor:
         self._log.info("%s -> %s%s%s", before, state, reason, retry)
 
     async def _watch_files(self, attempt: int) -> None:
-        """Post FilesChanged once a file that may have caused the failure is no longer what it was."""
-        files = self._connector.files
-        seen = [fingerprint(f) for f in files]
-        while self._machine.state is State.FAILED and self._machine.attempt == attempt:
+        """While FAILED: post FilesChanged once a file that may have caused the failure is no longer what it was."""
+        files, settings = WatchedFiles(self._connector.files), WatchedFiles(self._settings_files)
+        while True:
             await asyncio.sleep(FILE_CHECK)
-            if seen != [fingerprint(f) for f in files]:
-                self._log.debug("a settings file changed")
-                self.post(ev.FilesChanged())
+            if self._machine.state is not State.FAILED or self._machine.attempt != attempt:
                 return
+            if files.changed():
+                self._log.debug("a file that the connection depends on changed")
+                self.post(ev.FilesChanged())
+            elif settings.changed():
+                self._log.debug("a settings file changed")
+                self._on_settings()
 
     def _client_waiting(self) -> None:
         # in the next round of the loop: the machine may be in the middle of handling an event

@@ -319,6 +319,46 @@ async def test_reload_starts_a_changed_tunnel_anew_and_leaves_the_others(tmp_pat
 
 
 @async_test
+async def test_a_tunnel_that_waits_for_a_person_notices_that_its_settings_were_mended(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """openclaw.json names another host now: no command is needed."""
+    settings = tmp_path / ".openclaw" / "openclaw.json"
+    settings.parent.mkdir()
+    settings.write_text('{gateway: {remote: {sshTarget: "me@wrong.example"}}}')
+    ssh_config = tmp_path / "ssh_config"
+    ssh_config.touch()
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "OPENCLAW_TUNNEL_SSH_CONFIG": str(ssh_config)}
+    async with running(UNKNOWN_KEY, env=env) as rig:
+        spec = make_spec(target="me@wrong.example", address="me@wrong.example:22")
+        options = UpOptions(local_port=spec.main.listen.port, remote_port=9, probe="none")
+        await rig.ask("up", spec=spec.to_json(), options=options.to_json())
+        await rig.reaches("default", State.FAILED)
+        settings.write_text("{gateway: {remote: {sshTarget: 17}}}")
+        await settle(lambda: "sshTarget" in caplog.text, "the warning about the settings")
+        assert rig.daemon.supervisor("default").state is State.FAILED  # type: ignore[union-attr]
+        settings.write_text('{gateway: {remote: {sshTarget: "me@right.example"}}}')
+        await settle(lambda: len(rig.connectors["default"]) == 2, "a tunnel with the new settings")
+        await rig.reaches("default", State.UP)
+        assert rig.daemon.supervisor("default").spec.target == "me@right.example"  # type: ignore[union-attr]
+
+
+@async_test
+async def test_every_tunnel_hears_of_sleep_and_of_the_network() -> None:
+    async with running(REFUSED, REFUSED) as rig:
+        await rig.up(make_spec("one"))
+        await rig.reaches("one", State.BACKOFF)
+        await rig.up(make_spec("two"))
+        await rig.reaches("two", State.UP)
+        pings = rig.connectors["two"][0].links[0].pings
+        rig.daemon.woke(3600.0)
+        await settle(lambda: rig.connectors["two"][0].links[0].pings > pings)
+        await rig.reaches("one", State.UP)
+        rig.daemon.network_changed(frozenset({"192.0.2.99"}))
+        await settle(lambda: len(rig.connectors["two"][0].links) == 2, "a connection from the new address")
+
+
+@async_test
 async def test_each_tunnel_has_the_settings_and_credentials_of_its_own_up(tmp_path: Path) -> None:
     """Two profiles, one daemon: neither gateway may see the other one's token, and a reload mixes nothing up."""
     scripts = {"one": Script(), "two": Script()}

@@ -17,7 +17,7 @@ from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import Verdict
 from openclaw_tunnel.relay.listener import BindFailed
-from openclaw_tunnel.supervisor.tunnel import Supervisor, has_moved
+from openclaw_tunnel.supervisor.tunnel import Supervisor
 from support.aio import async_test, settle
 from support.links import DirectLink, ScriptedConnector
 from support.waiting import free_port
@@ -519,20 +519,3 @@ async def test_a_change_that_leaves_our_address_alone_only_asks() -> None:
         await settle(lambda: connector.links[0].pings > pings)
         supervisor.network_changed(None)
         assert (connector.dials, supervisor.state) == (1, State.UP)
-
-
-@pytest.mark.parametrize(
-    ("local", "addresses", "moved"),
-    [
-        ("192.0.2.7", {"192.0.2.7", "2001:db8::1"}, False),
-        ("192.0.2.7", {"192.0.2.8"}, True),
-        ("192.0.2.7", None, False),
-        ("", {"192.0.2.8"}, False),
-        ("127.0.0.1", {"192.0.2.8"}, False),
-        ("::1", set(), False),
-        ("fe80::1%eth0", {"fe80::1"}, False),
-        ("fe80::1%eth0", {"fe80::2"}, True),
-    ],
-)
-def test_whether_we_have_moved(local: str, addresses: set[str] | None, moved: bool) -> None:
-    assert has_moved(local, None if addresses is None else frozenset(addresses)) is moved

@@ -1,0 +1,54 @@
+"""What a request to the daemon brings along, and how it is refused."""
+
+from typing import Any
+
+from openclaw_tunnel.config.model import TunnelSpec
+from openclaw_tunnel.core import events as ev
+from openclaw_tunnel.core.failures import Failure
+from openclaw_tunnel.core.states import LINK_STATES
+from openclaw_tunnel.errors import ExitCode, RequestRefused
+from openclaw_tunnel.supervisor.tunnel import Supervisor
+
+
+class DaemonCloses(RequestRefused):
+    """The daemon has begun to end and takes no more tunnels: the command line starts the next one."""
+
+    def __init__(self) -> None:
+        super().__init__("the daemon is just closing", hint="give the command again", exit_code=ExitCode.NOT_RUNNING)
+
+
+def refusal(failure: Failure) -> RequestRefused:
+    """A failure as the error that ends a command."""
+    return RequestRefused(failure.message, hint=failure.hint, exit_code=failure.exit_code)
+
+
+def environment(told: Any) -> dict[str, str] | None:
+    """The environment that came with a request; None where none did.
+
+    Raises:
+        TypeError: it is none. What is in it is not repeated: it holds secrets.
+    """
+    if told is None:
+        return None
+    if not isinstance(told, dict) or not all(isinstance(value, str) for value in told.values()):
+        raise TypeError("an environment is an object of strings")
+    return told
+
+
+def goes_on(running: Supervisor, wanted: TunnelSpec) -> str:
+    """Let a tunnel that runs already try again if it waits; a note where it is not quite what was asked for.
+
+    Raises:
+        RequestRefused: it is up, and leads elsewhere.
+    """
+    spec = running.spec
+    if running.state in LINK_STATES and (spec.address or spec.target) != (wanted.address or wanted.target):
+        raise RequestRefused(
+            f"tunnel {spec.name} is up already, and leads to {spec.address or spec.target}",
+            hint=f"close it first: openclaw-tunnel down {spec.name}, or give the new one a name of its own: -n NAME",
+            exit_code=ExitCode.USAGE,
+        )
+    running.post(ev.StartRequested())
+    if spec == wanted:
+        return ""
+    return f"it runs with other settings ({spec.main}); to change them: openclaw-tunnel down {spec.name}, then up again"
