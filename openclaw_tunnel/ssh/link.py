@@ -32,7 +32,8 @@ class SshLink:
         self._stack = stack
         self._tasks = Tasks()
         self._traffic = Traffic(logged_in.tcp)
-        self._pinger = Pinger(self._connection, self._tasks, progress=self._traffic.bytes_through)
+        progress = self._traffic.bytes_through if logged_in.tcp else None
+        self._pinger = Pinger(self._connection, self._tasks, progress=progress)
         self._clean_up: asyncio.Task[None] | None = None
         self._channels: set[SshChannel] = set()
         self._opening = 0

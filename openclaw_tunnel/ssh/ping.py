@@ -31,12 +31,19 @@ class Pinger:
         connection: asyncssh.SSHClientConnection,
         tasks: Tasks,
         *,
-        progress: Callable[[], int] = lambda: 0,
+        progress: Callable[[], int] | None = None,
     ) -> None:
-        """Args: ``progress`` is a number that grows whenever bytes get through to the server, or from it."""
+        """Ask nothing yet.
+
+        Args:
+            progress: a number that grows whenever bytes get through to the server, or from it. Without one, as behind
+                a proxy's process, only what arrives here counts.
+        """
         self._connection = connection
         self._tasks = tasks
-        self._progress = progress
+        self._heard = 0
+        self._progress = progress or (lambda: self._heard)
+        self._keep_listening = progress is None
         self._replies = False
         self._sign: asyncio.Future[None] | None = None
         connection.data_received = self._data_received  # type: ignore[method-assign]
@@ -101,10 +108,12 @@ class Pinger:
         # The one private call: asyncssh sends this request by itself, and offers no way to ask for one.
         await self._connection._make_global_request(b"keepalive@openssh.com")
         self._replies = True
-        # From now on nothing has to be watched. What follows is asyncssh's own method again.
-        self._connection.__dict__.pop("data_received", None)
+        if not self._keep_listening:
+            # From now on nothing has to be watched. What follows is asyncssh's own method again.
+            self._connection.__dict__.pop("data_received", None)
 
     def _data_received(self, data: bytes, datatype: Any = None) -> None:
+        self._heard += len(data)
         if self._sign and not self._sign.done():
             self._sign.set_result(None)
         type(self._connection).data_received(self._connection, data, datatype)

@@ -40,7 +40,7 @@ class FakeConnection:
         return False
 
 
-def make(progress: Callable[[], int] = lambda: 0) -> tuple[FakeConnection, Pinger]:
+def make(progress: Callable[[], int] | None = lambda: 0) -> tuple[FakeConnection, Pinger]:
     connection = FakeConnection()
     return connection, Pinger(cast(asyncssh.SSHClientConnection, connection), Tasks(), progress=progress)
 
@@ -127,3 +127,24 @@ async def test_progress_that_ends_is_none() -> None:
     with pytest.raises(TimeoutError):
         await pinger.ping(timeout=0.12)
     assert looks > 30
+
+
+@async_test
+async def test_behind_a_proxy_what_arrives_is_the_progress() -> None:
+    connection, pinger = make(None)
+    connection.reply.set()
+    await pinger.ping(timeout=5)
+    connection.reply.clear()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    def window_adjust() -> None:
+        connection.data_received(b"window adjust")
+        if loop.time() < began + 0.4:
+            loop.call_later(0.02, window_adjust)
+        else:
+            connection.reply.set()
+
+    window_adjust()
+    assert await pinger.ping(timeout=0.12) > 0.3
+    assert set(connection.received) == {b"window adjust"}
