@@ -36,9 +36,11 @@ class CheckConnection:
 
 @dataclass(frozen=True, slots=True)
 class RetireConnection:
-    """A newer connection has taken over: close this attempt's when its last client has gone or it answers no more."""
+    """Give new clients to it no more: close this attempt's connection when its last client has gone, or when it has
+    answered nothing for ``patience`` seconds."""
 
     attempt: int
+    patience: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ class ConnectionAnswered:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSilent:
-    """The SSH server has not answered for ``policy.check_timeout``: the connection is taken for dead."""
+    """The SSH server has not answered for ``policy.check_timeout``: the connection is given up."""
 
     attempt: int
     failure: Failure

@@ -83,7 +83,7 @@ class Link(Protocol):
 
         Raises:
             ChannelFailed: refused, forbidden or too late. The connection itself goes on.
-            LinkLost: the connection is gone.
+            LinkLost: the connection is gone, or retired.
         """
 
     async def ping(self, *, timeout: float) -> float:
@@ -100,6 +100,9 @@ class Link(Protocol):
 
     async def close(self) -> None:
         """Close the connection, its jump hosts and its proxy process; idempotent, at most a second or two."""
+
+    def retire(self) -> None:
+        """Open no more channels: openings under way end with LinkLost, what is open goes on. Idempotent."""
 
     async def wait_idle(self) -> None:
         """Return when no channel is open, and none is being opened."""

@@ -148,9 +148,13 @@ class Machine:
         return (*self._drop_replacement(), *(self._probe() if shaken else NOTHING))
 
     def _silent(self, event: ev.ConnectionSilent, now: float) -> Commands:
+        """After sleep or a network change it is dead. Otherwise the network may come back before TCP gives up, and a
+        long download go on: whoever is in it may stay for a while."""
         if not self._checking:
             return NOTHING
-        return (do.CloseConnection(self.attempt), *self._lost(ev.ConnectionLost(self.attempt, event.failure), now))
+        dead = do.CloseConnection(self.attempt)
+        end = dead if self._shaken else do.RetireConnection(self.attempt, self._policy.drain)
+        return (end, *self._lost(ev.ConnectionLost(self.attempt, event.failure), now))
 
     def _about_replacement(self, event: ev.Event) -> Commands:
         """The second dial has ended: its connection takes over, or there is none."""
@@ -162,7 +166,7 @@ class Machine:
         self._made()
         stable = do.StartTimer(do.Timer.STABLE, self._policy.stable_after, self.attempt)
         timers = (stable,) if self.state is State.UP else NOTHING
-        return (do.CancelTimers(), do.RetireConnection(old), *timers, *self._probe())
+        return (do.CancelTimers(), do.RetireConnection(old, self._policy.check_timeout), *timers, *self._probe())
 
     # What the probe says
 

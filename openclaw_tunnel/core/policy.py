@@ -20,7 +20,8 @@ class Policy:
     check_slow: float = (
         1.0  # after sleep or a network change: no answer for so long, and a second connection is dialled
     )
-    check_timeout: float = 3.0  # no answer for so long: the connection is dead
+    check_timeout: float = 3.0  # no answer for so long: the connection is given up
+    drain: float = 10.0  # its clients keep it for so long all the same, where no reason for the silence is known
     backoff_first: float = 1.0  # upper end of the jitter before the second retry
     backoff_max: float = 60.0
     dial_gap: float = 1.0  # waiting clients never cause more than one dial in this time

@@ -37,6 +37,7 @@ class SshLink:
         self._clean_up: asyncio.Task[None] | None = None
         self._channels: set[SshChannel] = set()
         self._opening = 0
+        self._retired: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._idle = asyncio.Event()
         self._idle.set()
         self._congested = False
@@ -70,7 +71,7 @@ class SshLink:
 
     async def open_channel(self, host: str, port: int, receiver: Any, *, timeout: float) -> SshChannel:
         """Open a direct-tcpip channel; see ``core.link.Link.open_channel``."""
-        if self.lost or self._closing:
+        if self.lost or self._closing or self._retired.done():
             raise LinkLost("the SSH connection is gone")
         to = show_address(host, port) if port else host
         opening = Opening(receiver, self)
@@ -78,13 +79,17 @@ class SshLink:
         nudge = self._pinger.nudge_later()
         self._note_opening(1)
         try:
-            done, _ = await asyncio.wait({task}, timeout=timeout)
+            wanted: set[asyncio.Future[Any]] = {task, self._retired}
+            done, _ = await asyncio.wait(wanted, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             opening.disown()
             raise
         finally:
             nudge.cancel()
             self._note_opening(-1)
+        if self._retired in done and not task.done():
+            opening.disown()
+            raise LinkLost("the SSH connection takes no more clients")
         if not done:
             opening.disown()
             text = f"{self._place.host} did not open a channel to {to} within {timeout:g} s"
@@ -123,6 +128,11 @@ class SshLink:
         if self._clean_up is None:
             self._clean_up = self._tasks.start(self._stack.aclose(), name=f"close the way to {self._place.host}")
         return self._clean_up
+
+    def retire(self) -> None:
+        """Open no more channels; see ``core.link.Link.retire``."""
+        if not self._retired.done():
+            self._retired.set_result(None)
 
     async def wait_idle(self) -> None:
         """Return when no channel is open or being opened."""

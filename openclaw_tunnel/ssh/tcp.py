@@ -14,7 +14,7 @@ from openclaw_tunnel.ssh.place import Place
 
 _FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 _STAGGER = 0.25  # RFC 8305: the next address gets its turn so many seconds after the one before
-_FRESH_AFTER, _FRESH_EVERY = 1.0, 0.5  # seconds
+_FRESH_AFTER, _FRESH_EVERY = 0.6, 0.5  # seconds
 _FRESH_AT_ONCE = 2
 
 Address = tuple[int, int, int, str, Any]

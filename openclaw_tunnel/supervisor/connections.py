@@ -5,6 +5,7 @@ still carry their last clients.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,12 +76,13 @@ class Connections:
         dial, live = self._dials.pop(attempt, None), self._live.pop(attempt, None)
         self._tasks.start(self._close(attempt, dial, live.link if live else None), name=f"close {attempt}")
 
-    def retire(self, attempt: int) -> None:
-        """Close it once its last client has gone, or once it answers no more."""
+    def retire(self, attempt: int, patience: float) -> None:
+        """Close it once its last client has gone, or once it has answered nothing for ``patience`` seconds."""
         live = self._live.pop(attempt, None)
         if live is not None:
             self._retired[attempt] = live.link
-            self._tasks.start(self._retire(attempt, live.link), name=f"retire {attempt}")
+            live.link.retire()
+            self._tasks.start(self._retire(attempt, live.link, patience), name=f"retire {attempt}")
 
     def check(self, attempt: int) -> None:
         """Ask for a sign of life; ConnectionSlow may, ConnectionAnswered or ConnectionSilent will follow."""
@@ -145,22 +147,24 @@ class Connections:
         finally:  # whatever went wrong: somebody waits for this
             self._post(ev.ConnectionClosed(attempt))
 
-    async def _retire(self, attempt: int, link: Link) -> None:
-        """Wait for the last client, asking now and then whether there is still a server for it."""
-        policy = self._spec.policy
+    async def _retire(self, attempt: int, link: Link, patience: float) -> None:
         idle = self._tasks.start(link.wait_idle(), name=f"last client of {attempt}")
+        silent = self._tasks.start(self._until_silent(link, patience), name=f"pings of {attempt}")
         try:
-            while not idle.done():
-                await link.ping(timeout=policy.check_timeout)
-                await asyncio.wait([idle], timeout=policy.keepalive_interval)
-        except LinkLost:
-            return
-        except TimeoutError:
-            self._log.debug("connection %s answers no more", attempt)
+            await asyncio.wait([idle, silent], return_when=asyncio.FIRST_COMPLETED)
         finally:
             idle.cancel()
+            silent.cancel()
         self._retired.pop(attempt, None)
+        self._log.debug("connection %s is closed", attempt)
         await link.close()
+
+    async def _until_silent(self, link: Link, patience: float) -> None:
+        """Ask now and then whether there is still a server for those who stay."""
+        with contextlib.suppress(LinkLost, TimeoutError):
+            while True:
+                await link.ping(timeout=patience)
+                await asyncio.sleep(self._spec.policy.keepalive_interval)
 
     async def _check(self, attempt: int, live: _Live) -> None:
         slow = asyncio.get_running_loop().call_later(

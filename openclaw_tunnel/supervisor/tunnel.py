@@ -211,10 +211,10 @@ class Supervisor:
                 self._connections.close(attempt)
             case do.CheckConnection(attempt):
                 self._connections.check(attempt)
-            case do.RetireConnection(attempt):
-                self._log.info("connection %s is replaced by a new one", attempt)
+            case do.RetireConnection(attempt, patience):
+                self._log.debug("connection %s takes no more clients", attempt)
                 self._watch.moved()
-                self._connections.retire(attempt)
+                self._connections.retire(attempt, patience)
             case do.StartTimer(timer, delay, attempt):
                 self._set_timer(timer, delay, lambda: self.post(_TIMER_EVENTS[timer](attempt)))
             case do.CancelTimers():

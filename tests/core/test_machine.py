@@ -289,6 +289,7 @@ def test_every_change_is_reported_once() -> None:
 
 # Is it still there?
 
+DRAIN = RetireConnection(1, 10.0)
 SILENT = Failure(Code.KEEPALIVE_TIMEOUT, "the host no longer answers")
 
 
@@ -306,12 +307,11 @@ def test_stalled_traffic_is_a_question_and_a_slow_answer_no_outage() -> None:
 def test_a_silent_server_is_lost_and_dialled_at_once() -> None:
     book = up()
     book >> ev.TrafficStalled(1) << CheckConnection(1)
-    book >> ev.ConnectionSilent(1, SILENT) << CloseConnection(1) << CancelTimers() << StartTimer(Timer.RETRY, 0.0, 1)
+    book >> ev.ConnectionSilent(1, SILENT) << DRAIN << CancelTimers() << StartTimer(Timer.RETRY, 0.0, 1)
     book.at(State.BACKOFF)
     assert book.machine.losses == 1
     assert book.machine.failure is SILENT
-    book >> ev.ConnectionClosed(1)
-    book >> ev.ConnectionLost(1, LOST)  # what closing it leads to is no second loss
+    book >> ev.ConnectionLost(1, LOST)  # its end is no second loss
     book >> ev.RetryDue(1) << CancelTimers() << OpenConnection(2)
     assert book.machine.losses == 1
 
@@ -319,6 +319,12 @@ def test_a_silent_server_is_lost_and_dialled_at_once() -> None:
 def test_a_gateway_and_a_server_that_are_silent_are_one_loss() -> None:
     book = up()
     book >> ev.ProbeFailed(1, NOT_LISTENING) << StartTimer(Timer.PROBE, 0.5, 1) << CheckConnection(1)
+    book >> ev.ConnectionSilent(1, SILENT) << DRAIN << CancelTimers() << StartTimer(Timer.RETRY, 0.0, 1)
+    book.at(State.BACKOFF)
+
+
+def test_silence_after_sleep_is_the_end_of_the_connection() -> None:
+    book = up().skip(ev.Woke())
     book >> ev.ConnectionSilent(1, SILENT) << CloseConnection(1) << CancelTimers() << StartTimer(Timer.RETRY, 0.0, 1)
     book.at(State.BACKOFF)
 
@@ -348,7 +354,14 @@ def test_make_before_break() -> None:
     """The new one is there first: it takes over without a moment in which nothing is up."""
     book = up().wait(60.0)
     book >> ev.NetworkChanged(moved=True) << CheckConnection(1) << OpenConnection(2)
-    book >> ev.Connected(2) << CancelTimers() << RetireConnection(1) << StartTimer(Timer.STABLE, 60.0, 2) << RunProbe(2)
+    (
+        book
+        >> ev.Connected(2)
+        << CancelTimers()
+        << RetireConnection(1, 3.0)
+        << StartTimer(Timer.STABLE, 60.0, 2)
+        << RunProbe(2)
+    )
     book.at(State.UP)
     book >> ev.ConnectionSilent(1, SILENT)  # the old one may die as it likes
     book >> ev.ConnectionLost(1, LOST)
@@ -362,7 +375,7 @@ def test_a_degraded_tunnel_moves_as_well() -> None:
     for _ in range(3):
         book.skip(ev.ConnectionAnswered(1))
     book >> ev.NetworkChanged(moved=True) << CheckConnection(1) << OpenConnection(2)
-    book >> ev.Connected(2) << CancelTimers() << RetireConnection(1) << RunProbe(2)
+    book >> ev.Connected(2) << CancelTimers() << RetireConnection(1, 3.0) << RunProbe(2)
     book.at(State.DEGRADED)
 
 

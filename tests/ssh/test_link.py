@@ -340,6 +340,32 @@ async def test_a_link_that_is_lost_while_channels_open(tmp_path: Path) -> None:
 
 
 @async_test
+async def test_a_retired_link_opens_no_more_and_is_idle_when_its_last_channel_has_gone(tmp_path: Path) -> None:
+    async with linked(tmp_path) as (server, link), listening(echo) as port:
+        receiver = Receiver()
+        channel = await link.open_channel("127.0.0.1", port, receiver, timeout=5)
+        server.hold_channels = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        opening = loop.create_task(link.open_channel("127.0.0.1", port, Receiver(), timeout=5))
+        await settle(lambda: server.opened == 2)
+        idle = loop.create_task(link.wait_idle())
+        link.retire()
+        link.retire()
+        with pytest.raises(LinkLost):
+            await opening
+        with pytest.raises(LinkLost):
+            await link.open_channel("127.0.0.1", port, Receiver(), timeout=5)
+        server.hold_channels.set()
+        channel.write(b"still here")
+        await settle(lambda: bytes(receiver.got) == b"still here")
+        assert not idle.done()
+        channel.abort()
+        await asyncio.wait_for(idle, 5)
+        assert link.local_address == "127.0.0.1"
+        assert await link.ping(timeout=5) > 0
+
+
+@async_test
 async def test_a_server_that_says_goodbye(tmp_path: Path) -> None:
     async with linked(tmp_path) as (server, link), listening(echo) as port:
         receiver = Receiver()

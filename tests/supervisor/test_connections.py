@@ -10,6 +10,7 @@ import pytest
 from openclaw_tunnel.config.model import Endpoint, Forward, TunnelSpec
 from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.core.link import LinkLost
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.supervisor.connections import Connections
 from support.aio import async_test, settle
@@ -127,7 +128,7 @@ async def test_a_check_of_what_is_lost_meanwhile_leaves_the_word_to_the_loss() -
         await settle(lambda: events == [ev.ConnectionLost(1, LOST)])
         link.slow.set_result(None)
         made.check(1)
-        made.retire(1)
+        made.retire(1, 10.0)
         await made.measure(1)
         assert events == [ev.ConnectionLost(1, LOST)]
         assert made.retired == 0
@@ -141,7 +142,7 @@ async def test_a_retired_connection_goes_when_idle() -> None:
         server = await asyncio.start_server(until_the_end, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         channel = await link.open_channel("127.0.0.1", port, asyncio.Protocol(), timeout=5)
-        made.retire(1)
+        made.retire(1, 10.0)
         assert (made.link(1), made.retired) == (None, 1)
         channel.close()
         await settle(lambda: link.closed and made.retired == 0)
@@ -155,7 +156,11 @@ async def test_a_retired_connection_goes_when_it_is_lost() -> None:
     async with connections(connector) as (made, events):
         link = await opened(made, events, connector)
         link.slow = asyncio.get_running_loop().create_future()
-        made.retire(1)
+        link.hang = asyncio.get_running_loop().create_future()
+        opening = asyncio.get_running_loop().create_task(link.open_channel("h", 9, asyncio.Protocol(), timeout=5))
+        made.retire(1, 10.0)
+        with pytest.raises(LinkLost):
+            await opening
         link.lose()
         await settle(lambda: made.retired == 0)
         link.slow.set_result(None)

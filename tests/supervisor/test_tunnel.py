@@ -413,6 +413,27 @@ async def test_unanswered_clients_on_a_dead_connection_are_noticed() -> None:
 
 
 @async_test
+async def test_a_connection_that_fell_silent_keeps_its_clients_for_a_while() -> None:
+    """The network was gone for some seconds: new clients are served over a new connection, the download goes on."""
+    connector = ScriptedConnector()
+    async with line_tunnel(connector) as supervisor:
+        old = await line_client(supervisor)
+        assert await echoes(old, b"one\n")
+        slow = connector.links[0].slow = asyncio.get_running_loop().create_future()
+        supervisor.post(ev.TrafficStalled(1))
+        supervisor.post(ev.ConnectionSilent(1, REFUSED))
+        await settle(lambda: supervisor.link in connector.links[1:])
+        assert supervisor.snapshot().counters.losses == 1
+        new = await line_client(supervisor)
+        assert await echoes(new, b"two\n")
+        slow.set_result(None)
+        assert await echoes(old, b"three\n")
+        old[1].close()
+        await settle(lambda: connector.links[0].closed, "the old connection's end")
+        new[1].close()
+
+
+@async_test
 async def test_a_slow_answer_on_a_live_connection_is_no_outage() -> None:
     connector = ScriptedConnector()
     async with line_tunnel(connector, answers=False) as supervisor:

@@ -78,6 +78,7 @@ class DirectLink:
     def __init__(self) -> None:
         self.channels: set[_Receiver] = set()
         self.lost: asyncio.Future[Failure] = asyncio.get_running_loop().create_future()
+        self.retired: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.refuse: Failure | None = None
         self.hang: asyncio.Future[None] | None = None
         self.silent = False
@@ -86,6 +87,10 @@ class DirectLink:
         self.closed = False
 
     local_address = "192.0.2.7"
+
+    def retire(self) -> None:
+        if not self.retired.done():
+            self.retired.set_result(None)
 
     async def wait_idle(self) -> None:
         await settle(lambda: not self.channels, "the last channel to close", deadline=60.0)
@@ -96,9 +101,9 @@ class DirectLink:
 
     async def open_channel(self, host: str, port: int, receiver: Any, *, timeout: float) -> _Channel:
         if self.hang is not None:
-            outcomes: list[asyncio.Future[Any]] = [self.lost, self.hang]
+            outcomes: list[asyncio.Future[Any]] = [self.lost, self.hang, self.retired]
             await asyncio.wait(outcomes, return_when=asyncio.FIRST_COMPLETED)
-        if self.lost.done():
+        if self.lost.done() or self.retired.done():
             raise LinkLost
         if self.refuse is not None:
             raise ChannelFailed(self.refuse)
