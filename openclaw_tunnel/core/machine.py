@@ -52,6 +52,7 @@ class Machine:
         self._probing = False
         self._doubt = False
         self._checking = self._is_slow = self._shaken = False
+        self._probe_again: float | None = None
         self._redialled = False
         self.state = State.STOPPED
         self.attempt = 0
@@ -136,20 +137,22 @@ class Machine:
         return self._check() if self.state in LINK_STATES else NOTHING
 
     def _slow(self, _: ev.ConnectionSlow, now: float) -> Commands:
-        """Slowness alone is no reason to dial: a line may be busy. After sleep or a network change it is."""
+        """A line may be busy: slowness alone is no reason to dial, after sleep or a network change it is."""
         self._is_slow = self._checking
         return self._replace(now) if self._is_slow and self._shaken else NOTHING
 
     def _answered(self, _: ev.ConnectionAnswered, now: float) -> Commands:
         if not self._checking:
             return NOTHING
-        shaken = self._shaken
+        shaken, again = self._shaken, self._probe_again
         self._forget_check()
+        if again is not None:
+            return (*self._drop_replacement(), do.StartTimer(do.Timer.PROBE, again, self.attempt))
         return (*self._drop_replacement(), *(self._probe() if shaken else NOTHING))
 
     def _silent(self, event: ev.ConnectionSilent, now: float) -> Commands:
-        """After sleep or a network change it is dead. Otherwise the network may come back before TCP gives up, and a
-        long download go on: whoever is in it may stay for a while."""
+        """After sleep or a network change it is dead. Otherwise the network may come back before TCP gives it up: a
+        long download gets its chance."""
         if not self._checking:
             return NOTHING
         dead = do.CloseConnection(self.attempt)
@@ -197,9 +200,8 @@ class Machine:
             if self.state is not State.DEGRADED:
                 self._move(Trigger.PROBE_FAILED_TOO_OFTEN)
         degraded = self.state is State.DEGRADED
-        delay = self._policy.probe_degraded if degraded else self._policy.probe_retry
-        # Where the SSH server is silent as well, it is not the gateway: no need to wait for the keepalive to find out.
-        return (do.StartTimer(do.Timer.PROBE, delay, self.attempt), *self._check())
+        self._probe_again = self._policy.probe_degraded if degraded else self._policy.probe_retry
+        return self._check()  # is it the gateway, or the line? It is asked again when the line has answered
 
     def _gateway_in_doubt(self, _: ev.GatewayInDoubt, now: float) -> Commands:
         if self.state is not State.UP:
@@ -240,13 +242,10 @@ class Machine:
         return (do.StartTimer(do.Timer.RETRY, max(left, 0.0), self.attempt),)
 
     def _surroundings_changed(self, now: float, *, moved: bool) -> Commands:
-        if self.state is State.BACKOFF:
-            return self._hurry(now)
         if self.state not in LINK_STATES:
-            return NOTHING
+            return self._client_waiting(ev.ClientWaiting(), now)
         self._shaken = True
-        checks = self._check()
-        return (*checks, *(self._replace(now) if moved or self._is_slow else NOTHING))
+        return (*self._check(), *(self._replace(now) if moved or self._is_slow else NOTHING))
 
     def _files_changed(self, _: ev.FilesChanged, now: float) -> Commands:
         return self._dial(Trigger.FILES_CHANGED, now) if self.state is State.FAILED else NOTHING
@@ -306,6 +305,7 @@ class Machine:
 
     def _forget_check(self) -> None:
         self._checking = self._is_slow = self._shaken = False
+        self._probe_again = None
 
     def _replace(self, now: float) -> Commands:
         """Dial beside the connection that is in doubt: whichever answers first carries the clients."""

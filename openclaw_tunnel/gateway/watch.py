@@ -113,14 +113,17 @@ class GatewayWatch:
             expected_in_s=None if left is None else round(left, 1),
         )
 
-    async def probe(self, link: Link) -> Failure | None:
+    async def probe(self, link: Link, *, timeout: float) -> Failure | None:
         """Ask over ``link``; None where the tunnel may count as up.
+
+        Args:
+            timeout: seconds for each question.
 
         Raises:
             LinkLost: the SSH connection went away; says nothing about the gateway.
         """
         spec, connection = self._spec, self._connection
-        result = await self._prober(link, spec.probe, spec.main.to, timeout=spec.policy.probe_timeout)
+        result = await self._prober(link, spec.probe, spec.main.to, timeout=timeout)
         if connection != self._connection:
             return result.failure
         self._latency_ms = result.gateway.latency_ms

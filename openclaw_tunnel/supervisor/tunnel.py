@@ -33,6 +33,9 @@ from openclaw_tunnel.relay.waiting import Gate
 from openclaw_tunnel.supervisor.connections import Connections
 from openclaw_tunnel.supervisor.surroundings import WatchedFiles, has_moved
 
+_ROUND_TRIPS = 3
+"""Of a question to the gateway: its channel is opened, it is asked, it answers; one to spare."""
+
 FILE_CHECK = 1.0
 """Seconds between looks at the files behind a permanent failure; only while FAILED."""
 
@@ -233,13 +236,18 @@ class Supervisor:
 
     async def _probe(self, attempt: int, link: Link) -> None:
         try:
-            failure = await self._watch.probe(link)
+            failure = await self._watch.probe(link, timeout=self._probe_timeout(attempt))
         except LinkLost:
             return  # whoever waits for the loss says so, with the reason
         self.post(ev.ProbePassed(attempt) if failure is None else ev.ProbeFailed(attempt, failure))
         if failure is None:
             await self._connections.measure(attempt)
             self._on_change()
+
+    def _probe_timeout(self, attempt: int) -> float:
+        """Seconds for each question: on a slow or busy line more, for it takes some round trips."""
+        round_trip = (self._connections.rtt_ms(attempt) or 0.0) / 1000
+        return self.spec.policy.probe_timeout + _ROUND_TRIPS * round_trip
 
     # What follows from a change of state
 

@@ -140,13 +140,13 @@ def test_gateway_down_is_degraded_and_keeps_the_link() -> None:
     """Three misses in a row; no command ever closes the connection."""
     book = up()
     for delay in (0.5, 0.5, 2.0):
-        book >> ev.ProbeFailed(1, NOT_LISTENING) << StartTimer(Timer.PROBE, delay, 1) << CheckConnection(1)
-        book >> ev.ConnectionAnswered(1)
+        book >> ev.ProbeFailed(1, NOT_LISTENING) << CheckConnection(1)
+        book >> ev.ConnectionAnswered(1) << StartTimer(Timer.PROBE, delay, 1)
         book.at(State.UP if delay == 0.5 else State.DEGRADED)
         book >> ev.ProbeDue(1) << RunProbe(1)
     assert book.machine.failure is NOT_LISTENING
-    book >> ev.ProbeFailed(1, NOT_LISTENING) << StartTimer(Timer.PROBE, 2.0, 1) << CheckConnection(1)
-    book >> ev.ConnectionAnswered(1)
+    book >> ev.ProbeFailed(1, NOT_LISTENING) << CheckConnection(1)
+    book >> ev.ConnectionAnswered(1) << StartTimer(Timer.PROBE, 2.0, 1)
     book >> ev.ProbeDue(1) << RunProbe(1)
     book >> ev.ProbePassed(1) << StartTimer(Timer.STABLE, 60.0, 1) << StartTimer(Timer.PROBE, 15.0, 1)
     book.at(State.UP)
@@ -171,7 +171,7 @@ def test_forwarding_forbidden_fails_and_closes() -> None:
 
 def test_forbidden_later_on_is_a_gateway_that_does_not_answer() -> None:
     book = up()
-    book >> ev.ProbeFailed(1, FORBIDDEN) << StartTimer(Timer.PROBE, 0.5, 1) << CheckConnection(1)
+    book >> ev.ProbeFailed(1, FORBIDDEN) << CheckConnection(1)
     book.at(State.UP)
 
 
@@ -318,9 +318,19 @@ def test_a_silent_server_is_lost_and_dialled_at_once() -> None:
 
 def test_a_gateway_and_a_server_that_are_silent_are_one_loss() -> None:
     book = up()
-    book >> ev.ProbeFailed(1, NOT_LISTENING) << StartTimer(Timer.PROBE, 0.5, 1) << CheckConnection(1)
+    book >> ev.ProbeFailed(1, NOT_LISTENING) << CheckConnection(1)
     book >> ev.ConnectionSilent(1, SILENT) << DRAIN << CancelTimers() << StartTimer(Timer.RETRY, 0.0, 1)
     book.at(State.BACKOFF)
+
+
+def test_on_a_busy_line_the_gateway_is_asked_again_when_the_line_has_answered() -> None:
+    """Behind a large upload a question takes its time: that is no gateway that is down."""
+    book = up()
+    book >> ev.TrafficStalled(1) << CheckConnection(1)
+    book >> ev.ProbeFailed(1, NOT_LISTENING)  # the check that runs will tell
+    book >> ev.ConnectionSlow(1)
+    book >> ev.ConnectionAnswered(1) << StartTimer(Timer.PROBE, 0.5, 1)
+    book.at(State.UP)
 
 
 def test_silence_after_sleep_is_the_end_of_the_connection() -> None:

@@ -90,6 +90,7 @@ class World:
         self.dialled: set[int] = set()
         self.closing: set[int] = set()
         self.probing: int | None = None
+        self.checking: int | None = None
 
     def give(self, event: ev.Event) -> None:
         if isinstance(event, ev.ConnectFailed | ev.ConnectionLost):
@@ -111,6 +112,8 @@ class World:
                     self.timers.clear()
                 case do.RunProbe(attempt):
                     self.probing = attempt
+                case do.CheckConnection(attempt):
+                    self.checking = attempt
 
     def forgotten(self) -> set[int]:
         """Dials and connections that nobody will ever close."""
@@ -128,7 +131,7 @@ class World:
             case State.BACKOFF:
                 return self.timers.get(do.Timer.RETRY) is not None
             case _:
-                return self.probing == m.attempt or do.Timer.PROBE in self.timers
+                return self.probing == m.attempt or self.checking == m.attempt or do.Timer.PROBE in self.timers
 
 
 @settings(max_examples=300, deadline=None)

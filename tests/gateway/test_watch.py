@@ -52,7 +52,7 @@ class Rig:
         return self.watch.status().verdict
 
     async def probe(self) -> str | None:
-        failure = await self.watch.probe(self.link)
+        failure = await self.watch.probe(self.link, timeout=5)
         return str(failure.code) if failure else None
 
 
