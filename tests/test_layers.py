@@ -45,6 +45,8 @@ PURE = (
     "gateway.refusal",
     "gateway.url",
     "gateway.verdict",
+    "host.netfacts",
+    "host.rtnetlink",
     "service.render",
 )
 IMPURE = {"asyncio", "socket", "os", "time", "random", "secrets", "subprocess", "threading", "select", "signal"}
