@@ -46,6 +46,7 @@ PURE = (
     "gateway.url",
     "gateway.verdict",
     "host.netfacts",
+    "host.routesocket",
     "host.rtnetlink",
     "service.render",
 )
