@@ -18,6 +18,8 @@ from openclaw_tunnel.core.states import State
 from openclaw_tunnel.daemon.requests import DaemonCloses, refusal
 from openclaw_tunnel.daemon.tunnels import Daemon, MakeConnector
 from openclaw_tunnel.errors import ExitCode
+from openclaw_tunnel.host.network import NetworkWatch
+from openclaw_tunnel.host.wake import WakeWatch
 
 logger = logging.getLogger(__name__)
 
@@ -49,9 +51,14 @@ async def open_daemon(
         server = ControlServer(paths.socket_path, daemon, lock=lock)
         await server.start()
         logger.info("daemon %s started, version %s", os.getpid(), __version__)
+        watches = (WakeWatch(daemon.woke), NetworkWatch(daemon.network_changed))
+        for watch in watches:
+            watch.start()
         try:
             yield daemon
         finally:
+            for watch in watches:
+                watch.close()
             # tunnels first: whoever asked for "down" gets the answer before the socket closes
             await daemon.close()
             await server.close()
