@@ -48,6 +48,10 @@ PURE = (
     "host.netfacts",
     "host.routesocket",
     "host.rtnetlink",
+    "relay.document",
+    "relay.page",
+    "relay.request",
+    "relay.trouble",
     "service.render",
 )
 IMPURE = {"asyncio", "socket", "os", "time", "random", "secrets", "subprocess", "threading", "select", "signal"}

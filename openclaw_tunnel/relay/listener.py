@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import stat
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from openclaw_tunnel.config.model import Endpoint, Forward
 from openclaw_tunnel.core.failures import Code, Failure
@@ -53,17 +53,21 @@ class Listener:
         *,
         on_refused: Callable[[Failure], None] = lambda _: None,
         unanswered: Unanswered | None = None,
+        apologise: Callable[[Client, Failure | None], Awaitable[None]] | None = None,
     ) -> None:
         """Make a listener that is not bound yet.
 
         Args:
             on_refused: called when the far end would not open a client's channel.
             unanswered: told of what is sent for clients and of what comes back.
+            apologise: awaited before a client is dropped that waited in vain, or whose channel was refused, with the
+                failure; see ``relay.apology``.
         """
         self._forward = forward
         self._gate = gate
         self._policy = policy
         self._on_refused = on_refused
+        self._apologise = apologise
         self._tally = Tally(unanswered)
         self._socket: socket.socket | None = None
         self._fresh: set[socket.socket] = set()
@@ -153,6 +157,7 @@ class Listener:
         loop = asyncio.get_running_loop()
         patience = self._policy.hold
         dead: Link | None = None
+        refusal: Failure | None = None
         try:
             while not client.gone:
                 began = loop.time()
@@ -178,10 +183,15 @@ class Listener:
             if error.failure.code is not Code.TIMEOUT:
                 self._tally.unanswered.heard()
             logger.debug("%s: %s", self._forward, error)
-            self._on_refused(error.failure)
+            refusal = error.failure
+            self._on_refused(refusal)
         except (NobodyComes, TimeoutError):
             logger.debug("%s: a client waited in vain", self._forward)
-        client.drop()
+        try:
+            if self._apologise is not None:
+                await self._apologise(client, refusal)
+        finally:
+            client.drop()
 
 
 def _bound_socket(listen: Endpoint) -> socket.socket:

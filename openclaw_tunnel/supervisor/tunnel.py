@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from openclaw_tunnel.config.model import TunnelSpec
+from openclaw_tunnel.config.model import Forward, TunnelSpec
 from openclaw_tunnel.core import commands as do
 from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.backoff import Delays, delays
@@ -27,6 +27,7 @@ from openclaw_tunnel.gateway.probe import probe
 from openclaw_tunnel.gateway.watch import CredentialSource, GatewayWatch, Prober, no_credentials
 from openclaw_tunnel.host.logs import tunnel_logger
 from openclaw_tunnel.host.tasks import Tasks
+from openclaw_tunnel.relay.apology import Apologist
 from openclaw_tunnel.relay.listener import Listener
 from openclaw_tunnel.relay.unanswered import Unanswered
 from openclaw_tunnel.relay.waiting import Gate
@@ -93,10 +94,7 @@ class Supervisor:
         self._machine = Machine(spec.policy, backoff or delays(spec.policy))
         self._gate = Gate(self._client_waiting)
         self._unanswered = Unanswered(spec.policy.stall, self._traffic_stalled)
-        self._listeners = [
-            Listener(f, self._gate, spec.policy, on_refused=self._channel_refused, unanswered=self._unanswered)
-            for f in spec.forwards
-        ]
+        self._listeners = [self._listener(f) for f in spec.forwards]
         self._tasks = Tasks(self._log)
         self._timers: dict[do.Timer, asyncio.TimerHandle] = {}
         self._connections = Connections(spec, connector, post=self.post, logger=self._log)
@@ -106,6 +104,16 @@ class Supervisor:
             spec, prober=prober, credentials=credentials, on_news=self._gateway_news, logger=self._log
         )
         self._stopped = asyncio.Event()
+
+    def _listener(self, forward: Forward) -> Listener:
+        return Listener(
+            forward,
+            self._gate,
+            self.spec.policy,
+            on_refused=self._channel_refused,
+            unanswered=self._unanswered,
+            apologise=Apologist(self.snapshot) if forward is self.spec.main else None,
+        )
 
     # For the daemon
 

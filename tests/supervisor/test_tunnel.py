@@ -68,7 +68,10 @@ async def tunnel(connector: ScriptedConnector, **options: Any) -> AsyncIterator[
         name="dev",
         target="alias",
         address="me@gateway.example:22",
-        forwards=(Forward(Endpoint("127.0.0.1", free_port()), Endpoint("127.0.0.1", gateway.port)),),
+        forwards=(
+            Forward(Endpoint("127.0.0.1", free_port()), Endpoint("127.0.0.1", gateway.port)),
+            *options.pop("others", ()),
+        ),
         policy=options.pop("policy", QUICK),
         **options,
     )
@@ -85,10 +88,10 @@ def reaches(supervisor: Supervisor, state: State) -> Any:
     return settle(lambda: supervisor.state is state, f"{state}, is {supervisor.state}")
 
 
-async def get(supervisor: Supervisor) -> bytes:
-    reader, writer = await asyncio.open_connection("127.0.0.1", supervisor.spec.main.listen.port)
+async def get(supervisor: Supervisor, port: int = 0) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port or supervisor.spec.main.listen.port)
     try:
-        writer.write(b"GET /healthz HTTP/1.1\r\n\r\n")
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         return await reader.read()
     finally:
         writer.close()
@@ -175,8 +178,8 @@ async def test_gateway_down_is_degraded_and_the_link_lives() -> None:
         await gateway.start()
         await reaches(supervisor, State.UP)
         await gateway.stop()
-        with pytest.raises(ConnectionResetError):
-            await get(supervisor)  # a refused client makes the tunnel look at once, not in 15 s
+        # a refused client is told, and makes the tunnel look at once, not in 15 s
+        assert b'"code": "not_listening"' in await get(supervisor)
         await reaches(supervisor, State.DEGRADED)
         await gateway.start()
         await reaches(supervisor, State.UP)
@@ -232,12 +235,22 @@ async def test_a_permanent_failure_waits_for_the_file_to_change(tmp_path: Path) 
     connector.files = (str(known_hosts),)
     async with tunnel(connector) as (supervisor, _):
         await reaches(supervisor, State.FAILED)
-        with pytest.raises(ConnectionResetError):
-            await get(supervisor)  # nobody waits for what cannot come
+        assert b'"code": "host_key_unknown"' in await get(supervisor)  # nobody waits for what cannot come
         assert connector.dials == 1
         known_hosts.write_text("gateway.example ssh-ed25519 AAAA")
         await reaches(supervisor, State.UP)
         assert not supervisor.failure
+
+
+@async_test
+async def test_only_clients_of_the_gateway_are_told_why() -> None:
+    """What another forward carries is not ours to answer, even where it speaks HTTP."""
+    other = Forward(Endpoint("127.0.0.1", free_port()), Endpoint("127.0.0.1", 1))
+    async with tunnel(ScriptedConnector(UNKNOWN_KEY), others=(other,)) as (supervisor, _):
+        await reaches(supervisor, State.FAILED)
+        assert (await get(supervisor)).startswith(b"HTTP/1.1 503 ")
+        with pytest.raises(ConnectionResetError):
+            await get(supervisor, other.listen.port)
 
 
 @async_test

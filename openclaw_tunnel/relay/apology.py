@@ -1,0 +1,135 @@
+"""Says to a client of the gateway's port why it is not served, if it speaks HTTP.
+
+Nothing was read from such a client before. Here at most the head of its request is, within a deadline: a client that
+waits for the other side to speak first, or keeps a spare connection, says nothing. What it sent is told to nobody.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from openclaw_tunnel.core.failures import Failure
+from openclaw_tunnel.core.states import State
+from openclaw_tunnel.core.status import Snapshot
+from openclaw_tunnel.relay.page import answer
+from openclaw_tunnel.relay.pipe import LINGER, Client
+from openclaw_tunnel.relay.request import MOST, NotHttp, Request, parse
+
+PATIENCE = 2.0
+"""Seconds in which the head of a request has to come; most of it has come while the client waited."""
+
+MOST_AT_ONCE = 1000
+"""Clients that are heard at the same time, so that their requests take no more memory than 16 MiB."""
+
+
+class Apologist:
+    """Answers the clients of one tunnel."""
+
+    def __init__(
+        self,
+        snapshot: Callable[[], Snapshot],
+        *,
+        patience: float = PATIENCE,
+        linger: float = LINGER,
+        most_at_once: int = MOST_AT_ONCE,
+    ) -> None:
+        """Answer with what ``snapshot`` tells at that moment; the times are seconds."""
+        self._snapshot = snapshot
+        self._patience = patience
+        self._linger = linger
+        self._most = most_at_once
+        self._busy = 0
+
+    async def __call__(self, client: Client, refusal: Failure | None) -> None:
+        """Answer ``client``, which nobody has read from, if it speaks HTTP, and let it go in order.
+
+        It is left to the caller to drop a client that is still there afterwards.
+
+        Args:
+            refusal: why its channel was refused; None where there was no connection.
+        """
+        ends = self._snapshot().state in (State.STOPPING, State.STOPPED)  # the user wants it closed, and now
+        if client.gone or ends or self._busy >= self._most:
+            return
+        self._busy += 1
+        try:
+            visit = _Visit(client)
+            request = await visit.request(self._patience)
+            if request is not None:
+                await visit.leave_with(answer(request, self._snapshot(), refusal), self._linger)
+        finally:
+            self._busy -= 1
+
+
+class _Visit(asyncio.Protocol):
+    """A client from now on: it is read, and its end still reaches its :class:`Client`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._transport = client.transport
+        self._head = b""
+        self._ended = False
+        self._answered = False
+        self._news = asyncio.Event()
+        self._transport.set_protocol(self)
+        self._transport.resume_reading()
+
+    async def request(self, patience: float) -> Request | None:
+        """What it asks for, as far as it has said in ``patience`` seconds; None where that is no HTTP."""
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    while not self._has_said_all and parse(self._head, more=True) is None:
+                        await self._something_happens()
+            return parse(self._head, more=False)
+        except NotHttp:
+            return None
+
+    async def leave_with(self, data: bytes, linger: float) -> None:
+        """Send ``data``, then read on and ignore: to close at once would reset the connection and destroy ``data``."""
+        if self._client.gone:
+            return
+        self._answered = True
+        self._head = b""
+        self._transport.write(data)
+        if self._ended:
+            self._transport.close()
+        else:
+            self._transport.write_eof()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(linger):
+                await self._end()
+        if not self._transport.get_write_buffer_size():
+            self._transport.close()
+            await self._end()
+
+    async def _end(self) -> None:
+        while not self._client.gone:
+            await self._something_happens()
+
+    async def _something_happens(self) -> None:
+        await self._news.wait()
+        self._news.clear()
+
+    @property
+    def _has_said_all(self) -> bool:
+        return self._ended or self._client.gone or len(self._head) >= MOST
+
+    def data_received(self, data: bytes) -> None:
+        """Called by asyncio: more of the request."""
+        if not self._answered:
+            self._head += data[: MOST - len(self._head)]
+            self._news.set()
+
+    def eof_received(self) -> bool:
+        """Called by asyncio: the client sends no more. True keeps our direction open."""
+        self._ended = True
+        self._news.set()
+        if self._answered:
+            self._transport.close()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by asyncio, once and last."""
+        self._client.connection_lost(exc)
+        self._news.set()
