@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from openclaw_tunnel.core.durations import duration
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import ForwardStatus, Snapshot, Verdict
 
@@ -120,18 +121,6 @@ def exposed(forward: ForwardStatus) -> bool:
 def clean(text: str) -> str:
     """The text without control characters: parts of it are other people's words."""
     return "".join(c if c.isprintable() else "?" for c in text)
-
-
-def duration(seconds: float) -> str:
-    """``3s``, ``4m 10s``, ``3h 12m``, ``2d 4h``: the two largest units."""
-    whole = max(0, int(seconds))
-    if whole < 60:
-        return f"{whole}s"
-    for size, name, small, small_name in ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")):
-        if whole >= size:
-            rest = whole % size // small
-            return f"{whole // size}{name}" + (f" {rest}{small_name}" if rest else "")
-    raise AssertionError("60 seconds are a minute")
 
 
 def size(count: int) -> str:

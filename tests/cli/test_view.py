@@ -190,14 +190,6 @@ def test_one_line_for_a_change(tunnel: Snapshot, line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(-5, "0s"), (0.9, "0s"), (59, "59s"), (60, "1m"), (250, "4m 10s"), (11520, "3h 12m"), (187200, "2d 4h")],
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert view.duration(seconds) == text
-
-
-@pytest.mark.parametrize(
     ("count", "text"),
     [(0, "0 B"), (999, "999 B"), (1200, "1.2 kB"), (98000, "98 kB"), (999_600, "1.0 MB"), (10**16, "10000 TB")],
 )
