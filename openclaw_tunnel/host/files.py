@@ -8,7 +8,7 @@ from pathlib import Path
 _PRIVATE = 0o600
 
 
-def write_atomic(path: Path, data: bytes, *, mode: int = _PRIVATE) -> None:
+def write_atomic(path: Path, data: bytes, *, mode: int = _PRIVATE, sync: bool = True) -> None:
     """Put ``data`` into ``path`` so that every reader, at any time, sees the old content or the new.
 
     A temporary file in the same folder is written, synced to the disk and moved over ``path``. A symbolic
@@ -16,6 +16,7 @@ def write_atomic(path: Path, data: bytes, *, mode: int = _PRIVATE) -> None:
 
     Args:
         mode: permission bits of the file, whatever the umask is.
+        sync: wait for the disk, which can take seconds; without it a power cut may cost the content.
 
     Raises:
         OSError: it could not be written; ``path`` is as it was and no temporary file is left.
@@ -27,13 +28,15 @@ def write_atomic(path: Path, data: bytes, *, mode: int = _PRIVATE) -> None:
             os.fchmod(file.fileno(), mode)
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         os.replace(name, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(name)
         raise
-    _sync_folder(path.parent)
+    if sync:
+        _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -24,6 +24,15 @@ def test_the_file_is_new_whole_and_private(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_it_can_do_without_waiting_for_the_disk(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    write_atomic(path, b"old")
+    write_atomic(path, b"new", sync=False)
+    assert path.read_bytes() == b"new"
+    assert mode(path) == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_the_mode_is_what_was_asked_for_whatever_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
