@@ -36,6 +36,7 @@ LAYERS = (
 # Decide and compute, and touch nothing: no clock, no chance, no file, no network.
 PURE = (
     "core.",
+    "cli.timeline",
     "config.model",
     "config.credentials",
     "gateway.answer",

@@ -26,7 +26,7 @@ class Entry:
 SECTIONS: dict[str, dict[str, Entry]] = {
     "Every day": {
         "up": Entry("up", "up", "[TARGET]", "open the tunnel and keep it open (-d: in the background)"),
-        "status": Entry("control", "status", "[NAME]", "what is up, and if not, why and what to do (--json, --watch)"),
+        "status": Entry("control", "status", "[NAME]", "what is up, why not, what to do (--json, --watch, --history)"),
         "wait": Entry("control", "wait", "[NAME]", "return when the tunnel is up (--timeout 30)"),
         "restart": Entry("control", "restart", "[NAME]", "connect anew, keeping the local port"),
         "down": Entry("control", "down", "[NAME]", "close (--all)"),

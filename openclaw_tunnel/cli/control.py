@@ -5,7 +5,7 @@ import time
 
 import click
 
-from openclaw_tunnel.cli import output, view
+from openclaw_tunnel.cli import history, output, view
 from openclaw_tunnel.cli import status as report
 from openclaw_tunnel.cli.tunnels import (
     Deadline,
@@ -34,11 +34,18 @@ _STEP = 0.02
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 @click.option("-w", "--watch", "go_on", is_flag=True, help="Go on showing it until Ctrl-C.")
-def status(name: str | None, as_json: bool, go_on: bool) -> int:
+@click.option(
+    "--history", "past", is_flag=True, help="The last day, and what happened; also of tunnels that are closed."
+)
+def status(name: str | None, as_json: bool, go_on: bool, past: bool) -> int:
     """Show all tunnels, or the one called NAME.
 
-    Exits 0 only if all that is shown is up, 1 if something is not, 3 if there is nothing to show.
+    Exits 0 only if all that is shown is up, 1 if something is not, 3 if nothing runs.
     """
+    if past and go_on:
+        raise click.UsageError("give --history or --watch, not both")
+    if past:
+        return history.show(name, as_json)
     return report.watch(name, as_json) if go_on else report.show(name, as_json)
 
 

@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, TextIO
 
 from openclaw_tunnel.cli.view import Row, Tone, clean, lines, plain
@@ -93,8 +94,15 @@ def rich_text(tables: Sequence[Sequence[Row]], width: int) -> "Text":
         for line, (label, words, row) in enumerate(lines(table, width)):
             text.append("\n" if line else "")
             text.append(label, style="bold" if row.heads else "dim")
-            text.append(words, style=_STYLES[row.tone])
+            for part, tone in _toned(words, row):
+                text.append(part, style=_STYLES[tone])
     return text
+
+
+def _toned(words: str, row: Row) -> Iterator[tuple[str, Tone]]:
+    """The words in parts that have one tone each."""
+    for tone, part in groupby(words, lambda c: row.marks.get(c, row.tone)):
+        yield "".join(part), tone
 
 
 class LiveView:

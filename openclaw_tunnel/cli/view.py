@@ -1,7 +1,7 @@
 """A tunnel in words: snapshots in, rows of text out. Pure; the same words on a terminal and in a pipe."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -24,12 +24,16 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: the name of a tunnel or of a field of it, and what is said of it."""
+    """One row: the name of a tunnel or of a field of it, and what is said of it.
+
+    ``marks``: characters of the text that have a tone of their own.
+    """
 
     label: str
     text: str
     tone: Tone = Tone.PLAIN
     heads: bool = False
+    marks: Mapping[str, Tone] = field(default_factory=dict, hash=False)
 
 
 _TONES = {State.UP: Tone.GOOD, State.DEGRADED: Tone.BAD, State.FAILED: Tone.BAD, State.BACKOFF: Tone.BAD}
@@ -104,7 +108,7 @@ def lines(table: Sequence[Row], width: int | None = None) -> Iterator[tuple[str,
 
 def plain(table: Sequence[Row], width: int | None = None) -> str:
     """The rows as text, without a final newline."""
-    return "\n".join(label + text for label, text, _ in lines(table, width))
+    return "\n".join((label + text).rstrip() for label, text, _ in lines(table, width))
 
 
 def url(forward: ForwardStatus) -> str:

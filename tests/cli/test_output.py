@@ -6,14 +6,17 @@ import os
 import pty
 import re
 import termios
+import time
 from collections.abc import Mapping
 
 import pytest
 
 from openclaw_tunnel.cli import output, view
+from openclaw_tunnel.core.record import Entry
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import FailureStatus, ForwardStatus, Snapshot
 from openclaw_tunnel.errors import TunnelError
+from openclaw_tunnel.host.historyfile import history_file
 from support.cli import Cli, command, environment
 from support.fakedaemon import FakeDaemon, serving
 from support.process import Child
@@ -86,6 +89,37 @@ def test_rich_says_the_same_words() -> None:
     assert output.rich_text([table, table], 60).plain == "\n\n".join([view.plain(table, 60)] * 2)
 
 
+def test_marked_characters_have_a_tone_of_their_own() -> None:
+    row = view.Row("last day", "##!.", view.Tone.BUSY, marks={"#": view.Tone.GOOD, "!": view.Tone.BAD})
+    text = output.rich_text([[row]], 80)
+    assert {text.plain[span.start : span.end]: span.style for span in text.spans} == {
+        "  last day  ": "dim",
+        "##": "green",
+        "!": "red",
+        ".": "yellow",
+    }
+
+
+@pytest.mark.parametrize("env", [{"TERM": "xterm"}, {"TERM": "xterm", "NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_history_on_a_terminal_of_80_columns(cli: Cli, env: dict[str, str]) -> None:
+    cli.tunnel_home.mkdir(mode=0o700)
+    at = time.time() - 60
+    entries = [
+        Entry(at - 60, State.UP, State.CONNECTING),
+        Entry(at, State.FAILED, State.UP, 60.0, 60.0, message="x " * 60),
+    ]
+    lines = "".join(entry.line() + "\n" for entry in entries)
+    history_file(cli.tunnel_home, "default").write_text(lines)
+    said = _on_a_terminal(cli, env, "status", "--history")
+    assert bool(COLOUR.search(said)) is (env == {"TERM": "xterm"})
+    shown = COLOUR.sub("", said).replace("\r", "").splitlines()
+    assert all(len(line) <= 80 for line in shown)
+    assert shown[0].startswith("default  failed for ")
+    assert shown[3].startswith("  30 min    # up" if env["TERM"] == "dumb" else "  30 min    █ up")
+    assert shown[-2].startswith("            x x")
+    assert ("\x1b[31mfailed: x" in said) is (env == {"TERM": "xterm"})  # it still is
+
+
 @pytest.mark.parametrize("env", [{"TERM": "xterm"}, {"TERM": "xterm", "NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_status_on_a_terminal_of_80_columns(cli: Cli, env: dict[str, str]) -> None:
     said = _on_a_terminal(cli, env, "status")
@@ -109,7 +143,7 @@ def test_watching_on_a_terminal_draws_in_place_and_gives_the_cursor_back(cli: Cl
 
 def _on_a_terminal(cli: Cli, env: dict[str, str], *arguments: str, interrupt: bool = False) -> str:
     """What a command prints on a terminal of 80 columns; ``interrupt``: Ctrl-C once it has drawn twice."""
-    cli.tunnel_home.mkdir(mode=0o700)
+    cli.tunnel_home.mkdir(mode=0o700, exist_ok=True)
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
     with serving(cli.tunnel_home, FakeDaemon([FAILED])):
