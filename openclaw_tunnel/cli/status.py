@@ -69,7 +69,8 @@ def _tables(answer: dict[str, Any], at: float) -> list[list[view.Row]]:
     """What the live view shows ``time.monotonic() - at`` seconds after ``answer``: countdowns count."""
     elapsed = time.monotonic() - at
     tables = [view.rows(tunnel, view.utc_now(), elapsed) for tunnel in snapshots(answer)]
-    return tables or [[view.Row("no tunnel", "is running", heads=True)]]
+    tables = tables or [[view.Row("no tunnel", "is running", heads=True)]]
+    return [*tables, [view.Row("Ctrl-C", "ends this view, and nothing else")]]
 
 
 def _print_changes(client: ControlClient, name: str | None, as_json: bool) -> int:

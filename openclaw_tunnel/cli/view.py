@@ -174,7 +174,8 @@ def _next_try(tunnel: Snapshot, elapsed: float, before: str) -> str:
     if left is None:
         return ""
     tries = f" ({tunnel.retry.attempt} failed)" if tunnel.retry.attempt > 1 else ""
-    return f"{before}next try in {duration(left - elapsed + 0.9)}{tries}"
+    when = f"in {duration(left - elapsed + 0.9)}" if left - elapsed >= 0.1 else "now"
+    return f"{before}next try {when}{tries}"
 
 
 def _target(tunnel: Snapshot) -> str:

@@ -136,6 +136,7 @@ def test_status_on_a_terminal_of_80_columns(cli: Cli, env: dict[str, str]) -> No
 def test_watching_on_a_terminal_draws_in_place_and_gives_the_cursor_back(cli: Cli) -> None:
     said = _on_a_terminal(cli, {"TERM": "xterm"}, "status", "--watch", interrupt=True)
     assert said.count("default  ") >= 2
+    assert "Ctrl-C" in said
     assert "\x1b[1A" in said
     assert said.index("\x1b[?25l") < said.rindex("\x1b[?25h")
     assert "Traceback" not in said

@@ -96,7 +96,7 @@ default  backoff for 1s: next try in 5s (3 failed)
     "flapping": (
         replace(BACKOFF, retry=RetryStatus(1, 0.0, True), forwards=(MAIN,)),
         """\
-default  backoff for 1s: next try in 0s, flapping: it keeps losing the connection
+default  backoff for 1s: next try now, flapping: it keeps losing the connection
   target    me@gateway.example:22 (gw)
   local     http://127.0.0.1:18789 -> 127.0.0.1:18789
   error     gateway.example:22 refused the connection
@@ -147,8 +147,8 @@ def test_the_countdown_counts() -> None:
     assert [view.rows(BACKOFF, NOW, elapsed)[0].text for elapsed in (0.0, 1.5, 4.2, 9.0)] == [
         "backoff for 1s: next try in 5s (3 failed)",
         "backoff for 1s: next try in 3s (3 failed)",
-        "backoff for 1s: next try in 0s (3 failed)",
-        "backoff for 1s: next try in 0s (3 failed)",
+        "backoff for 1s: next try now (3 failed)",
+        "backoff for 1s: next try now (3 failed)",
     ]
 
 
