@@ -22,6 +22,7 @@ from openclaw_tunnel.core.states import LINK_STATES
 from openclaw_tunnel.core.status import DaemonInfo, report
 from openclaw_tunnel.daemon.asking import ask
 from openclaw_tunnel.daemon.credentials import SettingsCredentials
+from openclaw_tunnel.daemon.recorders import Recorders
 from openclaw_tunnel.daemon.requests import DaemonCloses, environment, goes_on, refusal
 from openclaw_tunnel.errors import ExitCode, RequestRefused, TunnelError
 from openclaw_tunnel.host.tasks import Tasks
@@ -72,6 +73,8 @@ class Daemon:
         self._changed = asyncio.Event()
         self._turn = asyncio.Lock()
         self._tasks = Tasks()
+        self._recorders = Recorders(paths.state_dir)
+        self._tasks.start(self._recorders.keep_beating(), name="heartbeat of the histories")
         self.ending: asyncio.Future[ExitCode] = asyncio.get_running_loop().create_future()
 
     # What the command line may ask for
@@ -188,6 +191,7 @@ class Daemon:
     def woke(self, slept: float) -> None:
         """The computer was asleep for ``slept`` seconds: every connection may be dead."""
         logger.info("awake again after %.0f s of sleep", slept)
+        self._recorders.slept(slept)
         for tunnel in self._tunnels.values():
             tunnel.supervisor.post(ev.Woke())
 
@@ -237,6 +241,7 @@ class Daemon:
             settings_files=tuple(map(str, (config_file(env), self._paths.tunnels_file, *dotenv_files(env)))),
             on_settings=lambda: self._settings_changed(spec.name),
             on_change=self._note_change,
+            on_state=self._recorders.of(spec.name).note,
         )
         try:
             await supervisor.start()

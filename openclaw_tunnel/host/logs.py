@@ -7,7 +7,7 @@ What each level holds:
 * INFO: the start and the end of the daemon, and every change of a tunnel's state. A quiet week is a few lines.
 * DEBUG: every attempt, probe and client.
 
-A line is ``2026-11-22T06:00:01Z INFO dev: up -> backoff (connection lost: keepalive timeout), retry in 4.2s``;
+A line is ``2026-11-22T06:00:01Z INFO dev: up -> backoff after 3h 12m (the connection was lost), retry in 4.2s``;
 the time is UTC, the word after the level names the tunnel. Lines of a traceback begin with a blank.
 """
 

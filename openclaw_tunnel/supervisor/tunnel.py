@@ -12,6 +12,7 @@ from openclaw_tunnel.config.model import Forward, TunnelSpec
 from openclaw_tunnel.core import commands as do
 from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.backoff import Delays, delays
+from openclaw_tunnel.core.durations import precise
 from openclaw_tunnel.core.failures import Failure
 from openclaw_tunnel.core.link import Connector, Link, LinkLost
 from openclaw_tunnel.core.machine import Machine
@@ -73,6 +74,7 @@ class Supervisor:
         settings_files: tuple[str, ...] = (),
         on_settings: Callable[[], None] = lambda: None,
         on_change: Callable[[], None] = lambda: None,
+        on_state: Callable[[State, State, Failure | None], None] = lambda before, state, failure: None,
     ) -> None:
         """Make a tunnel that is stopped and not bound.
 
@@ -83,6 +85,7 @@ class Supervisor:
             settings_files: where ``spec`` came from.
             on_settings: called when one of these has changed while only a person can help.
             on_change: called after every change that a view may want to show.
+            on_state: called after each change of the state, with the old and the new one and what that is about.
         """
         self.spec = spec
         self.was_up = False
@@ -90,6 +93,7 @@ class Supervisor:
         self._settings_files = settings_files
         self._on_settings = on_settings
         self._on_change = on_change
+        self._on_state = on_state
         self._log = tunnel_logger(spec.name)
         self._machine = Machine(spec.policy, backoff or delays(spec.policy))
         self._gate = Gate(self._client_waiting)
@@ -99,6 +103,7 @@ class Supervisor:
         self._timers: dict[do.Timer, asyncio.TimerHandle] = {}
         self._connections = Connections(spec, connector, post=self.post, logger=self._log)
         self._since = utc_now()
+        self._entered = 0.0
         self._failed_at: str | None = None
         self._watch = GatewayWatch(
             spec, prober=prober, credentials=credentials, on_news=self._gateway_news, logger=self._log
@@ -270,10 +275,12 @@ class Supervisor:
             self._gate.refuse()
 
     def _state_changed(self, before: State) -> None:
-        state = self._machine.state
+        state, failure, now = self._machine.state, self._machine.failure, asyncio.get_running_loop().time()
+        lasted, self._entered = now - self._entered, now
         self._since = utc_now()
         self.was_up |= state is State.UP
-        self._log_change(before, state, self._machine.failure)
+        self._log_change(before, state, failure, lasted)
+        self._on_state(before, state, failure)
         if state is State.VERIFYING:
             self._watch.connected()
         if before in LINK_STATES and state not in LINK_STATES:
@@ -286,11 +293,12 @@ class Supervisor:
         elif state is State.STOPPED:
             self._stopped.set()
 
-    def _log_change(self, before: State, state: State, failure: Failure | None) -> None:
+    def _log_change(self, before: State, state: State, failure: Failure | None, lasted: float) -> None:
+        after = "" if before is State.STOPPED else f" after {precise(lasted)}"
         reason = f" ({failure.message})" if failure and state in _ABOUT_A_FAILURE else ""
         wait = self._next_dial_in()
         retry = "" if wait is None else f", retry in {wait:.1f}s" if wait else ", retry at once"
-        self._log.info("%s -> %s%s%s", before, state, reason, retry)
+        self._log.info("%s -> %s%s%s%s", before, state, after, reason, retry)
 
     async def _watch_files(self, attempt: int) -> None:
         """While FAILED: post FilesChanged once a file that may have caused the failure is no longer what it was."""

@@ -23,6 +23,7 @@ from openclaw_tunnel.core.states import State
 from openclaw_tunnel.daemon.process import open_daemon
 from openclaw_tunnel.daemon.tunnels import Daemon
 from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, RequestRefused
+from openclaw_tunnel.host.historyfile import history_file, load
 from support.aio import async_test, settle
 from support.links import ScriptedConnector
 from support.scripted import Script, scripted
@@ -96,6 +97,30 @@ async def test_up_status_restart_down() -> None:
         assert await rig.ask("down", name="default") == {"closed": ["default"]}
         assert rig.daemon.ending.result() is ExitCode.OK
         assert not await asyncio.to_thread(accepts, spec.main.listen.port)
+
+
+@async_test
+async def test_what_becomes_of_a_tunnel_is_recorded_and_stays_when_the_daemon_ends() -> None:
+    with tempfile.TemporaryDirectory() as kept:
+        async with running() as rig:
+            await rig.up(make_spec())
+            await rig.reaches("default", State.UP)
+            rig.connectors["default"][0].links[0].lose(REFUSED)
+            await settle(lambda: len(rig.connectors["default"][0].links) == 2)
+            await rig.reaches("default", State.UP)
+            rig.daemon.woke(3600.0)
+            await rig.ask("down", name="default")
+            file = history_file(rig.paths.state_dir, "default")
+            moved = file.rename(Path(kept) / file.name)
+        history = load(moved).history
+    assert [entry.state for entry in history.entries] == [
+        *(State.CONNECTING, State.VERIFYING, State.UP),
+        *(State.BACKOFF, State.VERIFYING, State.UP),
+        *(State.UP, State.STOPPING, State.STOPPED),
+    ]
+    assert history.entries[6].asleep_s == 3600.0
+    assert (history.entries[3].code, history.entries[3].message) == ("refused", "refused")
+    assert history.entries[5].took_s is not None
 
 
 @async_test

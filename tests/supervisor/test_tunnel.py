@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -135,6 +137,27 @@ async def test_a_lost_link_is_replaced_at_once_and_the_port_stays() -> None:
         assert all(b'"live"' in answer.result() for answer in answers)
         shown = supervisor.snapshot()
         assert (shown.counters.connects, shown.counters.losses, shown.counters.held_clients) == (2, 1, 50)
+
+
+@async_test
+async def test_the_log_tells_of_each_change_how_long_the_state_lasted_and_why_it_ended(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "openclaw_tunnel")
+    connector = ScriptedConnector()
+    async with tunnel(connector) as (supervisor, _):
+        await reaches(supervisor, State.UP)
+        connector.links[0].lose()
+        await settle(lambda: connector.dials == 2)
+        await reaches(supervisor, State.UP)
+    took = r"(\d+ms|\d\.\ds|\d+s)"
+    for line in (
+        r"dev: stopped -> connecting",
+        rf"dev: connecting -> verifying after {took}",
+        rf"dev: up -> backoff after {took} \(the connection was lost\), retry at once",
+        rf"dev: stopping -> stopped after {took}",
+    ):
+        assert [message for message in caplog.messages if re.fullmatch(line, message)], (line, caplog.messages)
 
 
 @async_test
