@@ -228,7 +228,10 @@ class Supervisor:
             case do.CheckConnection(attempt):
                 self._connections.check(attempt)
             case do.RetireConnection(attempt, patience):
-                self._log.debug("connection %s takes no more clients", attempt)
+                if self.link is not None:
+                    self._log.info(
+                        "a new connection took over: the old one was in doubt after sleep or a network change"
+                    )
                 self._watch.moved()
                 self._connections.retire(attempt, patience)
             case do.StartTimer(timer, delay, attempt):

@@ -498,8 +498,9 @@ async def test_a_channel_that_does_not_open_is_unanswered_too() -> None:
 
 
 @async_test
-async def test_make_before_break() -> None:
+async def test_make_before_break(caplog: pytest.LogCaptureFixture) -> None:
     """Old clients stay with the old connection, new ones get the new one, and the old one goes with its last client."""
+    caplog.set_level("INFO")
     connector = ScriptedConnector()
     async with line_tunnel(connector) as supervisor:
         old = await line_client(supervisor)
@@ -509,6 +510,7 @@ async def test_make_before_break() -> None:
         await settle(lambda: supervisor.snapshot().counters.connects == 2)
         assert supervisor.state is State.UP
         assert supervisor.link is connector.links[1]
+        assert "dev: a new connection took over" in caplog.text
         connector.links[0].slow.set_result(None)
         new = await line_client(supervisor)
         assert await echoes(new, b"two\n")
