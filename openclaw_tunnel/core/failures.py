@@ -41,6 +41,7 @@ class Code(StrEnum):
     GATEWAY_STARTING = "gateway_starting"
     GATEWAY_UNREACHABLE = "gateway_unreachable"
     GATEWAY_HOST = "gateway_host"
+    TUNNEL_DOWN = "tunnel_down"
     GATEWAY_IDENTITY = "gateway_identity"
     PROTOCOL_MISMATCH = "protocol_mismatch"
     AUTH_FAILED = "auth_failed"
@@ -166,6 +167,9 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         ),
         Code.GATEWAY_UNREACHABLE: _transient(
             ExitCode.NOT_LISTENING, "the gateway on {target} does not answer: look at its log there: openclaw logs"
+        ),
+        Code.TUNNEL_DOWN: _transient(
+            ExitCode.UNREACHABLE, "on the computer of that tunnel, see what it needs: openclaw-tunnel status"
         ),
         Code.GATEWAY_HOST: _transient(
             ExitCode.UNREACHABLE,

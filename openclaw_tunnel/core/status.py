@@ -10,6 +10,9 @@ from openclaw_tunnel.core.states import State
 STATUS_VERSION = 1
 """Changes when a field of ``status --json`` is renamed or removed, never when one is added."""
 
+UNAVAILABLE = "tunnel_unavailable"
+"""The ``type`` of the JSON error by which a client of the local port knows that the tunnel answers, no gateway."""
+
 
 class Verdict(StrEnum):
     """What is known of the gateway behind the tunnel."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from openclaw_tunnel.core.failures import Code, Failure
-from openclaw_tunnel.core.status import Verdict
+from openclaw_tunnel.core.status import UNAVAILABLE, Verdict
 from openclaw_tunnel.gateway.answer import Answer
 from openclaw_tunnel.gateway.frames import number, words
 from openclaw_tunnel.gateway.hello import MAX_PROTOCOL, MIN_PROTOCOL, Hello
@@ -52,6 +52,10 @@ def judge(healthz: Answer | None, startupz: Answer | None, *, to: str, readyz: A
     """
     if healthz is None:
         return unreachable(f"{to} accepts connections but does not answer")
+    tunnel_says = _tunnel_says(healthz)
+    if tunnel_says:
+        failure = Failure(Code.TUNNEL_DOWN, f"the tunnel behind {to} has no connection to its gateway: {tunnel_says}")
+        return Judgement(Verdict.UNREACHABLE, failure=failure)
     if not _is_live(healthz):
         return not_a_gateway(_what_answered(healthz, to))
     told, ready = _object(startupz), _object(readyz)
@@ -133,6 +137,12 @@ def _unready(answer: Answer | None, failing: object) -> str:
 
 def _is_live(answer: Answer) -> bool:
     return answer.status == 200 and _object(answer).get("ok") is True and _object(answer).get("status") == "live"
+
+
+def _tunnel_says(answer: Answer) -> str:
+    """What a tunnel of this project says in its gateway's place; empty where none does. See ``relay.trouble``."""
+    told = _object(answer).get("error") if answer.status == 503 else None
+    return words(told.get("message")) if isinstance(told, dict) and told.get("type") == UNAVAILABLE else ""
 
 
 def _object(answer: Answer | None) -> dict[str, Any]:

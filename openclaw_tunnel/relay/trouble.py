@@ -8,10 +8,7 @@ from typing import Any
 
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.states import LINK_STATES, State
-from openclaw_tunnel.core.status import FailureStatus, Snapshot, Verdict
-
-TYPE = "tunnel_unavailable"
-"""The ``type`` of the JSON error, by which a client, and the page itself, knows that the tunnel answered."""
+from openclaw_tunnel.core.status import UNAVAILABLE, FailureStatus, Snapshot, Verdict
 
 _WAIT = {State.FAILED: 30.0}
 _SHORT_WAIT = 2.0
@@ -90,7 +87,7 @@ class Trouble:
 
     def to_json(self) -> dict[str, Any]:
         """The JSON body."""
-        return {"error": {"type": TYPE, **asdict(self), "commands": self.commands}}
+        return {"error": {"type": UNAVAILABLE, **asdict(self), "commands": self.commands}}
 
 
 NO_DETAILS = Trouble(

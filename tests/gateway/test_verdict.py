@@ -87,6 +87,21 @@ def test_almost_healthy_is_not_healthy(answer: Answer) -> None:
     assert judge(answer, None, to=TO).verdict is Verdict.NOT_A_GATEWAY
 
 
+def test_a_tunnel_that_answers_in_its_gateways_place() -> None:
+    """Asked over the local port, or through a tunnel that ends at another one."""
+    body = json.dumps({"error": {"type": "tunnel_unavailable", "message": "gw:22 refused the connection"}}).encode()
+    found = judge(Answer(503, "application/json", body), None, to=TO)
+    assert found.verdict is Verdict.UNREACHABLE
+    assert found.failure is not None
+    assert found.failure.code is Code.TUNNEL_DOWN
+    assert (
+        found.failure.message
+        == f"the tunnel behind {TO} has no connection to its gateway: gw:22 refused the connection"
+    )
+    assert "openclaw-tunnel status" in found.failure.hint
+    assert judge(Answer(200, "application/json", body), None, to=TO).verdict is Verdict.NOT_A_GATEWAY
+
+
 def test_channels_that_do_not_open() -> None:
     refused = judge_channel(Failure(Code.NOT_LISTENING, "nothing listens"))
     assert (refused.verdict, refused.failure and refused.failure.code) == (Verdict.NOT_LISTENING, Code.NOT_LISTENING)
