@@ -46,6 +46,7 @@ PURE = (
     "gateway.refusal",
     "gateway.url",
     "gateway.verdict",
+    "host.holders",
     "host.netfacts",
     "host.routesocket",
     "host.rtnetlink",

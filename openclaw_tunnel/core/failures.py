@@ -60,20 +60,21 @@ class Kind:
 
     ``hint`` may use ``{name}`` fields; they are filled from ``Failure.facts`` (``{target}``: the target as
     the user typed it, ``{ssh}``: the same as arguments of ssh, ``{host}``: ``host:port``, and what the code's row below
-    names).
+    names). ``usual`` has the values of fields that a failure may leave out.
     """
 
     permanent: bool
     exit_code: ExitCode
     hint: str
+    usual: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 def _transient(exit_code: ExitCode, hint: str) -> Kind:
     return Kind(False, exit_code, hint)
 
 
-def _permanent(exit_code: ExitCode, hint: str) -> Kind:
-    return Kind(True, exit_code, hint)
+def _permanent(exit_code: ExitCode, hint: str, **usual: str) -> Kind:
+    return Kind(True, exit_code, hint, usual)
 
 
 KINDS: Mapping[Code, Kind] = MappingProxyType(
@@ -143,7 +144,9 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         ),
         Code.PORT_IN_USE: _permanent(
             ExitCode.LOCAL_PORT,
-            "stop what uses the port, or choose another local port: -p PORT",
+            "{step}, or {otherwise}",
+            step="stop what uses the port",
+            otherwise="choose another local port: -p PORT, or -p auto",
         ),
         Code.PORT_NOT_ALLOWED: _permanent(
             ExitCode.LOCAL_PORT,
@@ -256,7 +259,8 @@ class Failure:
     @property
     def hint(self) -> str:
         """The next step for the user."""
-        return KINDS[self.code].hint.format_map(_Facts(self.facts))
+        kind = KINDS[self.code]
+        return kind.hint.format_map(_Facts({**kind.usual, **self.facts}))
 
     def with_facts(self, **facts: str) -> "Failure":
         """The same failure, with facts added where it does not have them yet."""

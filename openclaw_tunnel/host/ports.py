@@ -9,11 +9,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 LISTEN = "0A"
 """TCP_LISTEN as /proc/net/tcp prints it (include/net/tcp_states.h of Linux)."""
+
+HOME_VARIABLE = "OPENCLAW_TUNNEL_HOME"
 
 _SECRET_OPTION = re.compile(r"(?i)-.*(token|pass|secret|api[-_]?key|credential)[^=]*")
 _SECRET_VALUE = re.compile(r"(?i)([\w.-]*(?:token|pass|secret|api[-_]?key|credential)[\w.-]*[=:]).+")
@@ -22,47 +24,69 @@ _SHOWN = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
-    """A process: its id, its command line (secrets cut, at most 120 characters), its user's name."""
+class Process:
+    """A process: its id and its command line, word by word, secrets included."""
 
     pid: int
-    command: str
-    user: str
+    arguments: tuple[str, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who listens on a port.
+
+    Attributes:
+        pid: None where the system hides the process: another user's.
+        command: its command line as people may see it (secrets cut, at most 120 characters); empty where hidden.
+        user: name of the user; empty where not known.
+        arguments: its command line, word by word, secrets included.
+        parent: the process that started it; None where not known.
+        tunnel_home: OPENCLAW_TUNNEL_HOME of its environment; None where it has none, or nobody may look.
+    """
+
+    pid: int | None
+    command: str = ""
+    user: str = ""
+    arguments: tuple[str, ...] = field(default=(), repr=False)
+    parent: Process | None = None
+    tunnel_home: str | None = None
 
     def __str__(self) -> str:
+        if self.pid is None:
+            return f"a process of {self.user} whose id the system hides" if self.user else "a process the system hides"
         return f"pid {self.pid} ({self.command})" + (f" of {self.user}" if self.user else "")
 
 
 def who_holds(host: str, port: int) -> Holder | None:
-    """The process that listens on ``host``:``port``, or on that port of all addresses.
+    """Who listens on ``host``:``port``, or on that port of all addresses.
 
-    Takes some milliseconds on Linux, up to two seconds elsewhere: call it in a thread.
+    Takes some milliseconds on Linux, up to four seconds elsewhere: call it in a thread.
 
     Args:
         host: an IP address; anything else matches every address.
 
     Returns:
-        None where nobody listens, and where the system does not tell (another user's process, unless root asks).
+        None where nobody listens. Elsewhere than on Linux nobody cannot be told from another user's process.
     """
     if sys.platform == "linux":
         return _who_linux(host, port)
     return _who_lsof(port)
 
 
-def listening_inodes(table: str, host: str, port: int, *, little_endian: bool) -> frozenset[str]:
-    """The socket inodes that hold ``host``:``port`` in the text of /proc/net/tcp or /proc/net/tcp6.
+def listening(table: str, host: str, port: int, *, little_endian: bool) -> dict[str, int]:
+    """The sockets that hold ``host``:``port`` in the text of /proc/net/tcp or /proc/net/tcp6: inode -> user id.
 
     Args:
         little_endian: byte order of the computer that wrote the table: addresses are printed as its 32-bit words.
     """
-    found = set()
+    found = {}
     for line in table.splitlines()[1:]:
         fields = line.split()
         with contextlib.suppress(ValueError, IndexError):
             address, _, number = fields[1].partition(":")
             if fields[3] == LISTEN and int(number, 16) == port and _covers(_address(address, little_endian), host):
-                found.add(fields[9])
-    return frozenset(found)
+                found[fields[9]] = int(fields[7])
+    return found
 
 
 def shown_command(arguments: Sequence[str]) -> str:
@@ -82,6 +106,18 @@ def parse_lsof(text: str) -> tuple[int, str] | None:
     pid = re.search(r"^p(\d+)$", text, re.MULTILINE)
     user = re.search(r"^L(.+)$", text, re.MULTILINE)
     return (int(pid[1]), user[1] if user else "") if pid else None
+
+
+def parse_ps(text: str) -> tuple[int, tuple[str, ...]]:
+    """The parent's id and the command line in the output of ``ps -o ppid=,args=``; 0 and none where it is empty."""
+    parent, _, command = text.strip().partition(" ")
+    return (int(parent), tuple(command.split())) if parent.isdigit() else (0, ())
+
+
+def parse_environment(text: str) -> str | None:
+    """The value of OPENCLAW_TUNNEL_HOME in the output of ``ps -E``, which shows the environment behind the command."""
+    found = re.search(rf"(?:^|\s){HOME_VARIABLE}=(\S+)", text)
+    return found[1] if found else None
 
 
 def _address(text: str, little_endian: bool) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
@@ -105,18 +141,46 @@ def _covers(listening: ipaddress.IPv4Address | ipaddress.IPv6Address, host: str)
 
 
 def _who_linux(host: str, port: int) -> Holder | None:
-    inodes: set[str] = set()
+    sockets: dict[str, int] = {}
     for name in ("/proc/net/tcp", "/proc/net/tcp6"):
         with contextlib.suppress(OSError):
-            inodes |= listening_inodes(Path(name).read_text(), host, port, little_endian=sys.byteorder == "little")
-    wanted = {f"socket:[{inode}]" for inode in inodes}
-    if not wanted:
+            sockets |= listening(Path(name).read_text(), host, port, little_endian=sys.byteorder == "little")
+    if not sockets:
         return None
+    wanted = {f"socket:[{inode}]" for inode in sockets}
     for folder in _process_folders():
         if _holds_socket(folder, wanted):
-            with contextlib.suppress(OSError):
-                arguments = (folder / "cmdline").read_bytes().rstrip(b"\0").decode(errors="replace").split("\0")
-                return Holder(int(folder.name), shown_command(arguments), _user(folder.stat().st_uid))
+            with contextlib.suppress(OSError, ValueError):
+                return _process_of(folder)
+    return Holder(None, user=_user(next(iter(sockets.values()))))
+
+
+def _process_of(folder: Path) -> Holder:
+    arguments = _arguments(folder)
+    # state and parent follow the name in parentheses, which may hold anything: proc_pid_stat(5)
+    parent = int((folder / "stat").read_bytes().rpartition(b")")[2].split()[1])
+    return Holder(
+        int(folder.name),
+        shown_command(arguments),
+        _user(folder.stat().st_uid),
+        arguments,
+        Process(parent, _arguments(folder.parent / str(parent))) if parent else None,
+        _tunnel_home(folder),
+    )
+
+
+def _arguments(folder: Path) -> tuple[str, ...]:
+    with contextlib.suppress(OSError):
+        return tuple((folder / "cmdline").read_bytes().rstrip(b"\0").decode(errors="replace").split("\0"))
+    return ()
+
+
+def _tunnel_home(folder: Path) -> str | None:
+    name = f"{HOME_VARIABLE}=".encode()
+    with contextlib.suppress(OSError):
+        for entry in (folder / "environ").read_bytes().split(b"\0"):
+            if entry.startswith(name):
+                return entry.removeprefix(name).decode(errors="replace") or None
     return None
 
 
@@ -144,11 +208,14 @@ def _user(uid: int) -> str:
 
 def _who_lsof(port: int) -> Holder | None:
     lsof = shutil.which("lsof") or "/usr/sbin/lsof"
-    holder = parse_lsof(_ask([lsof, "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-F", "pL"]))
-    if holder is None:
-        return None
-    arguments = _ask(["/bin/ps", "-o", "args=", "-p", str(holder[0])]).split()
-    return Holder(holder[0], shown_command(arguments), holder[1])
+    found = parse_lsof(_ask([lsof, "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-F", "pL"]))
+    if found is None:
+        return Holder(None)  # lsof shows this user's processes only, and the port is taken
+    pid, user = found
+    parent, arguments = parse_ps(_ask(["/bin/ps", "-o", "ppid=,args=", "-p", str(pid)]))
+    above = parse_ps(_ask(["/bin/ps", "-o", "ppid=,args=", "-p", str(parent)]))[1] if parent else ()
+    home = parse_environment(_ask(["/bin/ps", "-Eww", "-o", "command=", "-p", str(pid)]))
+    return Holder(pid, shown_command(arguments), user, arguments, Process(parent, above) if parent else None, home)
 
 
 def _ask(command: list[str]) -> str:

@@ -2,11 +2,22 @@
 
 import os
 import socket
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from openclaw_tunnel.host.ports import Holder, listening_inodes, parse_lsof, shown_command, who_holds
+from openclaw_tunnel.host.ports import (
+    Holder,
+    Process,
+    listening,
+    parse_environment,
+    parse_lsof,
+    parse_ps,
+    shown_command,
+    who_holds,
+)
 
 TCP = """\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -41,12 +52,19 @@ TCP6 = """\
     ],
 )
 def test_the_tables_of_linux(table: str, host: str, port: int, inodes: set[str]) -> None:
-    assert listening_inodes(table, host, port, little_endian=True) == inodes
+    assert set(listening(table, host, port, little_endian=True)) == inodes
 
 
 def test_the_tables_of_a_big_endian_linux() -> None:
     table = TCP.replace("0100007F", "7F000001")
-    assert listening_inodes(table, "127.0.0.1", 18789, little_endian=False) == {"111"}
+    assert set(listening(table, "127.0.0.1", 18789, little_endian=False)) == {"111"}
+
+
+def test_the_tables_tell_the_user_of_a_process_that_is_hidden() -> None:
+    table = TCP.replace("00000000     0        0 111", "00000000  1000        0 111")
+    assert listening(table, "127.0.0.1", 18789, little_endian=True) == {"111": 1000}
+    assert str(Holder(None, user="bob")) == "a process of bob whose id the system hides"
+    assert str(Holder(None)) == "a process the system hides"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -58,6 +76,9 @@ def test_this_process_is_found() -> None:
         assert holder.pid == os.getpid()
         assert "pytest" in holder.command or "python" in holder.command
         assert str(holder).startswith(f"pid {os.getpid()} (")
+        assert holder.parent is not None
+        assert holder.parent.pid == os.getppid()
+        assert holder.parent.arguments
     assert who_holds("127.0.0.1", port) is None
 
 
@@ -84,3 +105,39 @@ def test_what_lsof_says() -> None:
     assert parse_lsof("") is None
     assert str(Holder(4242, "ssh", "")) == "pid 4242 (ssh)"
     assert str(Holder(4242, "ssh", "me")) == "pid 4242 (ssh) of me"
+
+
+def test_what_ps_says() -> None:
+    assert parse_ps("  17 ssh -N gw\n") == (17, ("ssh", "-N", "gw"))
+    assert parse_ps("") == (0, ())
+    assert parse_ps("ps: no such process") == (0, ())
+    assert parse_environment("python3 -m x HOME=/me OPENCLAW_TUNNEL_HOME=/t LANG=C") == "/t"
+    assert parse_environment("python3 -m x MY_OPENCLAW_TUNNEL_HOME=/t") is None
+
+
+def test_what_may_be_secret_stays_out_of_sight() -> None:
+    holder = Holder(1, "x ***", "me", ("x", "--token", "abc"), Process(2, ("sh", "-c", "x --token abc")))
+    assert "abc" not in repr(holder) + str(holder)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_settings_of_another_process_are_found(tmp_path: Path) -> None:
+    listens = (
+        "import socket; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", listens],
+        env={"OPENCLAW_TUNNEL_HOME": str(tmp_path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        holder = who_holds("127.0.0.1", int(other.stdout.readline()))
+        other.communicate("\n")
+    assert holder is not None
+    assert (holder.pid, holder.tunnel_home) == (other.pid, str(tmp_path))
+    assert holder.arguments == (sys.executable, "-c", listens)
+    assert holder.parent is not None
+    assert holder.parent.pid == os.getpid()
