@@ -110,6 +110,8 @@ def show_outcome(tunnel: Snapshot) -> int:
     """Say how an attempt ended that should have brought ``tunnel`` up; the exit code for it."""
     if tunnel.state is State.UP:
         output.say(view.change(tunnel))
+        for note in view.notes(tunnel):
+            output.note(note)
         return ExitCode.OK
     failure = failure_of(tunnel)
     output.print_error(failure)

@@ -203,6 +203,8 @@ class Progress:
                     self._told[tunnel.name] = tunnel.state, tunnel.since
                     with contextlib.suppress(OSError):
                         output.say(view.change(tunnel))
+                        for note in view.notes(tunnel) if tunnel.state is State.UP else ():
+                            output.note(note)
 
     def _tables(self) -> list[list[view.Row]]:
         tunnels, at = self._seen

@@ -117,6 +117,11 @@ def url(forward: ForwardStatus) -> str:
     return listen if listen.startswith("/") else f"http://{listen}"
 
 
+def notes(tunnel: Snapshot) -> list[str]:
+    """What ``up`` should say of forwards that listen, but not quite as one may think."""
+    return [forward.note for forward in tunnel.forwards if forward.listening and forward.note]
+
+
 def exposed(forward: ForwardStatus) -> bool:
     """Whether other computers can reach the local end."""
     return not forward.listen.startswith(LOOPBACK)
@@ -185,8 +190,11 @@ def _target(tunnel: Snapshot) -> str:
 def _forward_rows(forwards: Sequence[ForwardStatus]) -> Iterator[Row]:
     for number, forward in enumerate(forwards):
         listen = forward.listen if number else url(forward)
-        state = "" if forward.listening else " (not listening)"
-        yield Row("forward" if number else "local", f"{listen} -> {forward.to}{state}")
+        why = f": {forward.note}" if forward.note else ""
+        state = "" if forward.listening else f" (not listening{why})"
+        yield Row(str(forward.role) if number else "local", f"{listen} -> {forward.to}{state}")
+        if forward.listening and forward.note:
+            yield Row("note", forward.note)
     for forward in forwards:
         if exposed(forward):
             yield Row("warning", f"other computers can reach {forward.listen}", Tone.BAD)

@@ -3,10 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from openclaw_tunnel.config.model import DEFAULT_GATEWAY_PORT, Endpoint, Forward, parse_bind
+from openclaw_tunnel.config.model import (
+    DEFAULT_GATEWAY_PORT,
+    LOCALHOST,
+    LOOPBACK,
+    Endpoint,
+    Forward,
+    listen_on,
+    parse_bind,
+)
 from openclaw_tunnel.errors import UsageError
 
-LOOPBACK = "127.0.0.1"
 _THERE = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -16,7 +23,7 @@ class PortWishes:
 
     Attributes:
         local, remote: ports of the command line, else of tunnels.json5.
-        bind: listen address of the command line, else of tunnels.json5.
+        bind: listen address of the command line, else of tunnels.json5; ``localhost`` is both loopback addresses.
         configured_remote: ports of openclaw.json for the far side, the first that is set counts.
         configured_local: the same for this side.
         allow_remote_clients: an address that other computers can reach is wanted where ssh_config names one.
@@ -43,7 +50,8 @@ def choose_main(wishes: PortWishes, local_forwards: Sequence[Forward]) -> MainFo
     """Decide both ends of the forward to the gateway.
 
     Far side: the wish, else openclaw.json, else the only LocalForward that leads to the server's own loopback,
-    else 18789. This side: the wish, else the LocalForward that leads to that port, else openclaw.json, else 18789.
+    else 18789. This side: the wish, else the LocalForward that leads to that port, else openclaw.json, else 18789;
+    on the loopback addresses of both families where nobody wishes for one.
 
     Args:
         local_forwards: those ssh_config has for the destination.
@@ -58,7 +66,7 @@ def choose_main(wishes: PortWishes, local_forwards: Sequence[Forward]) -> MainFo
         if not bind:
             bind, notices = _bind_of(found, wishes.allow_remote_clients)
     port = port or next((p for p in wishes.configured_local if p), DEFAULT_GATEWAY_PORT)
-    return MainForward(Forward(Endpoint(bind or LOOPBACK, port), to), found, notices)
+    return MainForward(listen_on(bind or LOCALHOST, port, to), found, notices)
 
 
 def leads_to(forward: Forward, port: int) -> bool:
@@ -68,7 +76,8 @@ def leads_to(forward: Forward, port: int) -> bool:
 
 def as_argument(forward: Forward) -> str:
     """The forward as ``-L`` takes it."""
-    return f"{forward.listen}:{forward.to}"
+    listen = f"{LOCALHOST}:{forward.listen.port}" if forward.dual else str(forward.listen)
+    return f"{listen}:{forward.to}"
 
 
 def _only_port(local_forwards: Sequence[Forward]) -> int | None:
@@ -78,14 +87,14 @@ def _only_port(local_forwards: Sequence[Forward]) -> int | None:
 
 def _bind_of(found: Forward, allow_remote_clients: bool) -> tuple[str, tuple[str, ...]]:
     """The address ssh_config has for the port, as far as the user let us use it."""
-    host = found.listen.host
+    host = LOCALHOST if found.dual else found.listen.host
     try:
         address = parse_bind(host)
     except UsageError:
-        return LOOPBACK, (f"LocalForward {found}: {host} is no address; listening on {LOOPBACK}",)
+        return LOCALHOST, (f"LocalForward {found}: {host} is no address; listening on {LOOPBACK}",)
     if found.listen.is_local_only or allow_remote_clients:
         return address, ()
-    return LOOPBACK, (
+    return LOCALHOST, (
         f"LocalForward {found} would let other computers in; listening on {LOOPBACK} "
         "(--allow-remote-clients to do as it says)",
     )

@@ -7,10 +7,15 @@ from enum import StrEnum
 from typing import Any
 
 from openclaw_tunnel.core.policy import Policy
+from openclaw_tunnel.core.status import Role
 from openclaw_tunnel.errors import UsageError
 
 DEFAULT_GATEWAY_PORT = 18789
 DEFAULT_NAME = "default"
+LOOPBACK = "127.0.0.1"
+LOCALHOST = "localhost"
+"""As an address to listen on: the loopback addresses of both families, as ssh means it."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -58,10 +63,17 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """One LocalForward: what is accepted on ``listen`` comes out at ``to``, as seen from the SSH server."""
+    """One LocalForward: what is accepted on ``listen`` comes out at ``to``, as seen from the SSH server.
+
+    Attributes:
+        dual: ``listen`` is the IPv4 loopback address, and where there is an IPv6 one, that is listened on as well.
+        role: what it is for; the gateway's own is the first of a tunnel.
+    """
 
     listen: Endpoint
     to: Endpoint
+    dual: bool = False
+    role: Role = Role.FORWARD
 
     def __str__(self) -> str:
         return f"{self.listen} -> {self.to}"
@@ -116,7 +128,7 @@ class TunnelSpec:
         return {
             "name": self.name,
             "target": self.target,
-            "forwards": [{"listen": _end_json(f.listen), "to": _end_json(f.to)} for f in self.forwards],
+            "forwards": [{"listen": _end_json(f.listen), "to": _end_json(f.to), "dual": f.dual} for f in self.forwards],
             "identity": self.identity,
             "ssh_config": self.ssh_config,
             "probe": str(self.probe),
@@ -136,7 +148,10 @@ class TunnelSpec:
         return cls(
             name=data["name"],
             target=data["target"],
-            forwards=tuple(Forward(Endpoint(**f["listen"]), Endpoint(**f["to"])) for f in data["forwards"]),
+            forwards=tuple(
+                Forward(Endpoint(**f["listen"]), Endpoint(**f["to"]), dual=bool(f.get("dual")))
+                for f in data["forwards"]
+            ),
             identity=data["identity"],
             ssh_config=data["ssh_config"],
             probe=Probe(data["probe"]),
@@ -164,12 +179,14 @@ def check_name(name: str) -> str:
 
 
 def parse_bind(text: str) -> str:
-    """Return the address to listen on that ``--bind`` means: an IP address; ``localhost`` and ``*`` are understood.
+    """Return the address to listen on that ``--bind`` means: an IP address, or ``localhost``; ``*`` is understood.
 
     Raises:
         UsageError: ``text`` is no address.
     """
-    address = {"localhost": "127.0.0.1", "*": "0.0.0.0"}.get(text, text)  # noqa: S104  refused unless allowed
+    if text == LOCALHOST:
+        return text
+    address = {"*": "0.0.0.0"}.get(text, text)  # noqa: S104  refused unless allowed
     address = address[1:-1] if address.startswith("[") and address.endswith("]") else address
     try:
         return str(ipaddress.ip_address(address))
@@ -190,7 +207,16 @@ def check_port(port: int) -> int:
     return port
 
 
-def parse_forward(text: str, default_bind: str = "127.0.0.1") -> Forward:
+def listen_on(host: str, port: int, to: Endpoint) -> Forward:
+    """The forward that listens on ``port`` of ``host``, which may be ``localhost``.
+
+    Raises:
+        UsageError: host and port are no address.
+    """
+    return Forward(Endpoint(LOOPBACK if host == LOCALHOST else host, port), to, dual=host == LOCALHOST)
+
+
+def parse_forward(text: str, default_bind: str = LOOPBACK) -> Forward:
     """Parse the argument of ``-L``: ``[BIND:]PORT:HOST:HOSTPORT``, either side also an absolute socket path.
 
     ``18789:127.0.0.1:18789``, ``[::1]:8080:[::1]:80``, ``/tmp/a.sock:db:5432`` and ``8080:/run/b.sock`` are valid.
@@ -213,10 +239,10 @@ def parse_forward(text: str, default_bind: str = "127.0.0.1") -> Forward:
         if len(left) == 1 and left[0].startswith("/"):
             return Forward(Endpoint(path=left[0]), to)
         if len(left) == 1:
-            return Forward(Endpoint(default_bind, _number(left[0])), to)
+            return listen_on(default_bind, _number(left[0]), to)
         if len(left) == 2:
             bind = {"": default_bind, "*": "0.0.0.0"}.get(left[0], left[0])  # noqa: S104  refused unless allowed
-            return Forward(Endpoint(bind, _number(left[1])), to)
+            return listen_on(bind, _number(left[1]), to)
     except (ValueError, IndexError):
         pass
     raise wrong

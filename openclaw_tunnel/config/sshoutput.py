@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from openclaw_tunnel.config.destination import Destination, parse_destination
-from openclaw_tunnel.config.model import Endpoint, Forward
+from openclaw_tunnel.config.model import LOCALHOST, Endpoint, Forward, listen_on
 from openclaw_tunnel.config.sshtarget import SshTarget
 from openclaw_tunnel.config.sshtokens import Account, HomeOf, expand_home, expand_tokens, home_of, token_values
 from openclaw_tunnel.errors import ConfigError, UsageError
@@ -244,7 +244,7 @@ def _rekey_limit(value: str) -> tuple[int, int] | None:
 
 
 def _forwards(values: Sequence[str], *, gateway_ports: bool) -> tuple[Forward, ...]:
-    parsed = (_forward(value, "0.0.0.0" if gateway_ports else "127.0.0.1") for value in values)  # noqa: S104
+    parsed = (_forward(value, "0.0.0.0" if gateway_ports else LOCALHOST) for value in values)  # noqa: S104
     return tuple(f for f in parsed if f)
 
 
@@ -258,7 +258,7 @@ def _forward(value: str, default_bind: str) -> Forward | None:
             return Forward(Endpoint(path=match["sock"]), to)
         bind = default_bind if match["bind"] is None else match["bind"]
         bind = "0.0.0.0" if bind in ("", "*") else bind  # noqa: S104  whoever listens on it checks that it is allowed
-        return Forward(Endpoint(bind, int(match["port"])), to)
+        return listen_on(bind, int(match["port"]), to)
     except UsageError:
         return None  # port 0, or a path longer than a socket's name can be
 

@@ -46,15 +46,31 @@ class ByteCounts:
     received: int = 0
 
 
+class Role(StrEnum):
+    """What a forward is for; the first one of a tunnel leads to the gateway."""
+
+    FORWARD = "forward"  # the user's own
+    SANDBOX = "sandbox"  # where the gateway's widgets are shown from
+    BROWSER = "browser"  # the gateway's browser control
+
+
 @dataclass(frozen=True, slots=True)
 class ForwardStatus:
-    """One LocalForward: addresses as ``host:port`` or socket path; ``listening``: the local port is bound."""
+    """One LocalForward: addresses as ``host:port`` or socket path; ``listening``: the local port is bound.
+
+    Attributes:
+        also: further addresses that it listens on.
+        note: what the user should know of it; why it does not listen where it does not.
+    """
 
     listen: str
     to: str
     listening: bool
     clients: ClientCounts = ClientCounts()
     bytes: ByteCounts = ByteCounts()
+    role: Role = Role.FORWARD
+    also: tuple[str, ...] = ()
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,16 +171,7 @@ class Snapshot:
             since=data["since"],
             target=data["target"],
             alias=data["alias"],
-            forwards=tuple(
-                ForwardStatus(
-                    listen=f["listen"],
-                    to=f["to"],
-                    listening=f["listening"],
-                    clients=ClientCounts(**_known(ClientCounts, f["clients"])),
-                    bytes=ByteCounts(**_known(ByteCounts, f["bytes"])),
-                )
-                for f in data["forwards"]
-            ),
+            forwards=tuple(_forward(f) for f in data["forwards"]),
             ssh=SshStatus(**_known(SshStatus, data["ssh"])),
             gateway=GatewayStatus(**{**gateway, "verdict": Verdict(gateway["verdict"])}),
             retry=RetryStatus(**_known(RetryStatus, data["retry"])),
@@ -189,6 +196,20 @@ def report(daemon: DaemonInfo | None, tunnels: Sequence[Snapshot]) -> dict[str, 
         "daemon": asdict(daemon) if daemon else None,
         "tunnels": [t.to_json() for t in tunnels],
     }
+
+
+def _forward(data: dict[str, Any]) -> ForwardStatus:
+    role = data.get("role")
+    return ForwardStatus(
+        listen=data["listen"],
+        to=data["to"],
+        listening=data["listening"],
+        clients=ClientCounts(**_known(ClientCounts, data["clients"])),
+        bytes=ByteCounts(**_known(ByteCounts, data["bytes"])),
+        role=Role(role) if role in set(Role) else Role.FORWARD,
+        also=tuple(data.get("also", ())),
+        note=data.get("note"),
+    )
 
 
 def _known(cls: type, data: dict[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from openclaw_tunnel.daemon.recorders import Recorders
 from openclaw_tunnel.daemon.requests import DaemonCloses, environment, goes_on, refusal
 from openclaw_tunnel.errors import ExitCode, RequestRefused, TunnelError
 from openclaw_tunnel.host.tasks import Tasks
-from openclaw_tunnel.relay.listener import BindFailed
+from openclaw_tunnel.relay.bind import BindFailed
 from openclaw_tunnel.ssh.connection import SshConnector
 from openclaw_tunnel.supervisor.tunnel import Supervisor, utc_now
 

@@ -4,20 +4,17 @@ Each client it accepts becomes one direct-tcpip channel of whatever link is aliv
 """
 
 import asyncio
-import errno
 import logging
-import os
 import socket
-import stat
 from collections.abc import Awaitable, Callable
 
-from openclaw_tunnel.config.model import Endpoint, Forward
+from openclaw_tunnel.config.model import Forward
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import ChannelFailed, Link, LinkLost
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.core.status import ByteCounts, ClientCounts, ForwardStatus
-from openclaw_tunnel.host.ports import who_holds
 from openclaw_tunnel.host.tasks import Tasks
+from openclaw_tunnel.relay.bind import Bound, bind
 from openclaw_tunnel.relay.pipe import Client, Tally
 from openclaw_tunnel.relay.unanswered import Unanswered
 from openclaw_tunnel.relay.waiting import Gate, NobodyComes
@@ -29,17 +26,6 @@ ACCEPT_BATCH = 64
 
 ACCEPT_PAUSE = 1.0
 """Seconds to wait when the process has no file descriptor left for another client."""
-
-BACKLOG = 1024
-"""Clients the kernel keeps for us between two rounds of the event loop (capped by net.core.somaxconn)."""
-
-
-class BindFailed(Exception):
-    """The local port could not be had."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
 
 
 class Listener:
@@ -54,6 +40,7 @@ class Listener:
         on_refused: Callable[[Failure], None] = lambda _: None,
         unanswered: Unanswered | None = None,
         apologise: Callable[[Client, Failure | None], Awaitable[None]] | None = None,
+        bound: Bound | None = None,
     ) -> None:
         """Make a listener that is not bound yet.
 
@@ -62,6 +49,7 @@ class Listener:
             unanswered: told of what is sent for clients and of what comes back.
             apologise: awaited before a client is dropped that waited in vain, or whose channel was refused, with the
                 failure; see ``relay.apology``.
+            bound: sockets to use instead of new ones, such as a service manager's; closed by :meth:`close`.
         """
         self._forward = forward
         self._gate = gate
@@ -69,7 +57,8 @@ class Listener:
         self._on_refused = on_refused
         self._apologise = apologise
         self._tally = Tally(unanswered)
-        self._socket: socket.socket | None = None
+        self._given = bound
+        self._bound: Bound | None = None
         self._fresh: set[socket.socket] = set()
         self._clients: set[Client] = set()
         self._joined: set[Client] = set()
@@ -84,18 +73,16 @@ class Listener:
         Raises:
             BindFailed: in use (says by whom where the system tells), not permitted, or no address of this computer.
         """
-        self._socket = await asyncio.to_thread(_bound_socket, self._forward.listen)  # may look through all processes
-        self._socket.listen(BACKLOG)
+        given, self._given = self._given, None
+        self._bound = given or await asyncio.to_thread(bind, self._forward)
         self._accept_on()
 
     async def close(self) -> None:
         """Give the port back and drop every client; idempotent."""
-        sock, self._socket = self._socket, None
-        if sock is not None:
-            asyncio.get_running_loop().remove_reader(sock)
-            sock.close()
-            if self._forward.listen.path:
-                _unlink_socket(self._forward.listen.path)
+        for bound in filter(None, (self._bound, self._given)):
+            self._accept_off()
+            bound.close()
+        self._bound = self._given = None
         if self._pause is not None:
             self._pause.cancel()
         await self._tasks.cancel_all()
@@ -113,14 +100,21 @@ class Listener:
         return ForwardStatus(
             listen=str(self._forward.listen),
             to=str(self._forward.to),
-            listening=self._socket is not None,
+            listening=self._bound is not None,
             clients=ClientCounts(len(self._joined), len(self._clients) - len(self._joined), self._total),
             bytes=ByteCounts(self._tally.sent, self._tally.received),
+            role=self._forward.role,
+            also=self._bound.also if self._bound else (),
+            note=(self._bound.note if self._bound else "") or None,
         )
 
     def _accept_on(self) -> None:
-        if self._socket is not None:
-            asyncio.get_running_loop().add_reader(self._socket, self._accept, self._socket)
+        for sock in self._bound.sockets if self._bound else ():
+            asyncio.get_running_loop().add_reader(sock, self._accept, sock)
+
+    def _accept_off(self) -> None:
+        for sock in self._bound.sockets if self._bound else ():
+            asyncio.get_running_loop().remove_reader(sock)
 
     def _accept(self, sock: socket.socket) -> None:
         """Take the clients that are there. Without asyncio's server, whose half-accepted clients outlive its close."""
@@ -132,7 +126,7 @@ class Listener:
                 return
             except OSError as error:
                 logger.warning("%s: cannot accept clients for a moment: %s", self._forward.listen, error.strerror)
-                loop.remove_reader(sock)
+                self._accept_off()
                 self._pause = loop.call_later(ACCEPT_PAUSE, self._accept_on)
                 return
             conn.setblocking(False)
@@ -192,82 +186,3 @@ class Listener:
                 await self._apologise(client, refusal)
         finally:
             client.drop()
-
-
-def _bound_socket(listen: Endpoint) -> socket.socket:
-    """Return a bound socket that does not listen yet."""
-    if listen.path:
-        return _bound_unix_socket(listen.path)
-    host = "127.0.0.1" if listen.host == "localhost" else listen.host
-    try:
-        family, _, _, _, address = socket.getaddrinfo(
-            host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICHOST
-        )[0]
-    except socket.gaierror as error:
-        raise BindFailed(
-            Failure(Code.PORT_NOT_ALLOWED, f"cannot listen on {listen}: not an address of this computer")
-        ) from error
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        # as every server does: the port of a daemon that was killed is free again at once
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind(address)
-        sock.setblocking(False)
-    except OSError as error:
-        sock.close()
-        raise BindFailed(_bind_failure(listen, error)) from error
-    return sock
-
-
-def _bind_failure(listen: Endpoint, error: OSError) -> Failure:
-    if error.errno != errno.EADDRINUSE:
-        reason = {
-            errno.EACCES: "ports below 1024 need a privilege this process does not have",
-            errno.EADDRNOTAVAIL: "not an address of this computer",
-        }.get(error.errno or 0, os.strerror(error.errno or 0))
-        return Failure(Code.PORT_NOT_ALLOWED, f"cannot listen on {listen}: {reason}")
-    holder = who_holds(listen.host, listen.port)
-    by = f" by {holder}" if holder else ""
-    return Failure(Code.PORT_IN_USE, f"local port {listen} is in use{by}")
-
-
-def _bound_unix_socket(path: str) -> socket.socket:
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        if _is_socket(path):
-            try:
-                sock.connect(path)
-            except ConnectionRefusedError:
-                _unlink_socket(path)  # left behind by a process that died
-            else:
-                raise BindFailed(Failure(Code.PORT_IN_USE, f"another process listens on {path}"))
-            sock.close()
-            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        mask = os.umask(0o177)
-        try:
-            sock.bind(path)
-        finally:
-            os.umask(mask)
-        sock.setblocking(False)
-    except OSError as error:
-        sock.close()
-        code = Code.PORT_IN_USE if error.errno == errno.EADDRINUSE else Code.PORT_NOT_ALLOWED
-        raise BindFailed(Failure(code, f"cannot listen on {path}: {error.strerror}")) from error
-    except BindFailed:
-        sock.close()
-        raise
-    return sock
-
-
-def _is_socket(path: str) -> bool:
-    try:
-        return stat.S_ISSOCK(os.lstat(path).st_mode)
-    except OSError:
-        return False
-
-
-def _unlink_socket(path: str) -> None:
-    if _is_socket(path):
-        os.unlink(path)

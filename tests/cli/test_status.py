@@ -46,6 +46,9 @@ CONTRACT: dict[str, Any] = {
                     "listening": True,
                     "clients": {"open": 0, "waiting": 0, "total": 0},
                     "bytes": {"sent": 0, "received": 0},
+                    "role": "forward",
+                    "also": [],
+                    "note": None,
                 }
             ],
             "ssh": {"connected": False, "server": None, "cipher": None, "rtt_ms": None},

@@ -15,6 +15,7 @@ from openclaw_tunnel.core.status import (
     ForwardStatus,
     GatewayStatus,
     RetryStatus,
+    Role,
     Snapshot,
     SshStatus,
     Verdict,
@@ -135,12 +136,37 @@ default  connecting for 1s
   forward   /run/a.sock -> /run/b.sock
   warning   other computers can reach 0.0.0.0:18789""",
     ),
+    "the other loopback address is taken, and so is the sandbox's": (
+        replace(
+            QUIET,
+            forwards=(
+                replace(MAIN, note="[::1]:18789 is in use"),
+                replace(MAIN, listen="127.0.0.1:18790", listening=False, role=Role.SANDBOX, note="it is in use"),
+                replace(MAIN, listen="127.0.0.1:18791", role=Role.BROWSER),
+            ),
+        ),
+        """\
+default  connecting for 1s
+  target    me@gateway.example:22 (gw)
+  local     http://127.0.0.1:18789 -> 127.0.0.1:18789
+  note      [::1]:18789 is in use
+  sandbox   127.0.0.1:18790 -> 127.0.0.1:18789 (not listening: it is in use)
+  browser   127.0.0.1:18791 -> 127.0.0.1:18789""",
+    ),
 }
 
 
 @pytest.mark.parametrize(("tunnel", "text"), WORDS.values(), ids=WORDS.keys())
 def test_words_of_each_state(tunnel: Snapshot, text: str) -> None:
     assert view.plain(view.rows(tunnel, NOW)) == text
+
+
+def test_what_up_says_of_forwards_that_listen() -> None:
+    taken = replace(MAIN, listening=False, role=Role.SANDBOX, note="it is in use")
+    assert view.notes(replace(QUIET, forwards=(MAIN, taken))) == []
+    assert view.notes(replace(QUIET, forwards=(replace(MAIN, note="[::1]:1 is in use"), taken))) == [
+        "[::1]:1 is in use"
+    ]
 
 
 def test_the_countdown_counts() -> None:

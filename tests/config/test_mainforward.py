@@ -57,6 +57,25 @@ def test_choice(wishes: PortWishes, configured: tuple[str, ...], wanted: str) ->
     assert main.notices == ()
 
 
+DUAL: list[tuple[str, PortWishes, str, bool]] = [
+    ("nothing said", NONE, "1:b:2", True),
+    ("a port", PortWishes(local=1), "1:b:2", True),
+    ("--bind localhost", PortWishes(bind="localhost"), "127.0.0.2:7:localhost:18789", True),
+    ("--bind 127.0.0.1", PortWishes(bind="127.0.0.1"), "localhost:7:localhost:18789", False),
+    ("LocalForward on one address", NONE, "127.0.0.1:7:localhost:18789", False),
+    ("LocalForward on localhost", NONE, "localhost:7:localhost:18789", True),
+    ("LocalForward on all addresses", NONE, "*:7:localhost:18789", True),
+    ("LocalForward on a name", NONE, "laptop:7:localhost:18789", True),
+]
+
+
+@pytest.mark.parametrize(("wishes", "configured", "dual"), [c[1:] for c in DUAL], ids=[c[0] for c in DUAL])
+def test_both_loopback_addresses_where_nobody_wants_one(wishes: PortWishes, configured: str, dual: bool) -> None:
+    forward = choose_main(wishes, forwards((configured,))).forward
+    assert forward.listen.host == "127.0.0.1"
+    assert forward.dual is dual
+
+
 @pytest.mark.parametrize("bind", ["*", "0.0.0.0", "[::]", "192.168.1.2"])
 def test_an_address_open_to_all_is_not_taken_over(bind: str) -> None:
     (found,) = forwards((f"{bind}:7:localhost:18789",))
@@ -81,5 +100,5 @@ def test_what_it_stands_for() -> None:
 
 
 def test_as_an_argument() -> None:
-    for text in ("127.0.0.1:1:b:2", "[::1]:1:[::1]:2", "/a:/b"):
+    for text in ("127.0.0.1:1:b:2", "localhost:1:b:2", "[::1]:1:[::1]:2", "/a:/b"):
         assert as_argument(parse_forward(text)) == text

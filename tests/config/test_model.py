@@ -1,11 +1,13 @@
 """What a tunnel is made of: valid by construction, and the same after a journey as JSON."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openclaw_tunnel.config.mainforward import as_argument
 from openclaw_tunnel.config.model import (
     Endpoint,
     Forward,
@@ -23,7 +25,7 @@ MAIN = Forward(Endpoint("127.0.0.1", 18789), Endpoint("127.0.0.1", 18789))
 
 FORWARDS = {
     "18789:127.0.0.1:18789": MAIN,
-    "localhost:1:b:2": Forward(Endpoint("localhost", 1), Endpoint("b", 2)),
+    "localhost:1:b:2": Forward(Endpoint("127.0.0.1", 1), Endpoint("b", 2), dual=True),
     "[::1]:8080:[::1]:80": Forward(Endpoint("::1", 8080), Endpoint("::1", 80)),
     ":1:b:2": Forward(Endpoint("127.0.0.1", 1), Endpoint("b", 2)),
     "*:1:b:2": Forward(Endpoint("0.0.0.0", 1), Endpoint("b", 2)),
@@ -42,7 +44,7 @@ def test_forwards(text: str, wanted: Forward) -> None:
 @pytest.mark.parametrize("text", FORWARDS)
 def test_a_forward_written_out_reads_the_same(text: str) -> None:
     forward = parse_forward(text)
-    assert parse_forward(f"{forward.listen}:{forward.to}") == forward
+    assert parse_forward(as_argument(forward)) == forward
 
 
 NO_FORWARDS = ["", "1", "1:2", "a:b:c", "1:b:c", "0:b:1", "1:b:65536", "1:b:1_0", "1:b: 2", "+1:b:2", "٢:b:2", "1::2"]
@@ -67,7 +69,7 @@ def test_any_text_is_a_forward_or_a_usage_error(text: str) -> None:
 
 BINDS = {
     "127.0.0.1": "127.0.0.1",
-    "localhost": "127.0.0.1",
+    "localhost": "localhost",
     "*": "0.0.0.0",
     "[::1]": "::1",
     "0:0:0:0:0:0:0:1": "::1",
@@ -136,7 +138,7 @@ def test_a_spec_survives_the_journey() -> None:
     spec = TunnelSpec(
         name="work",
         target="me@gw",
-        forwards=(MAIN, Forward(Endpoint(path="/a"), Endpoint(path="/b"))),
+        forwards=(replace(MAIN, dual=True), Forward(Endpoint(path="/a"), Endpoint(path="/b"))),
         identity="/k",
         ssh_config="/c",
         probe=Probe.TCP,
@@ -145,7 +147,7 @@ def test_a_spec_survives_the_journey() -> None:
         address="me@gw:22",
     )
     assert TunnelSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
-    assert spec.main == MAIN
+    assert spec.main == replace(MAIN, dual=True)
     assert [str(f) for f in spec.forwards] == ["127.0.0.1:18789 -> 127.0.0.1:18789", "/a -> /b"]
 
 

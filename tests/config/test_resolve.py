@@ -250,7 +250,7 @@ def test_a_local_forward_of_the_alias_is_the_listen_address(user: User) -> None:
     resolved = user(target="gw")
     assert [str(f) for f in resolved.spec.forwards] == ["127.0.0.1:28789 -> 127.0.0.1:18789"]
     assert resolved.notices == (
-        "LocalForward 127.0.0.1:8080 -> db:80 of ssh_config is not opened; to open it: -L 127.0.0.1:8080:db:80",
+        "LocalForward 127.0.0.1:8080 -> db:80 of ssh_config is not opened; to open it: -L localhost:8080:db:80",
         "LocalForward [::1]:9 -> /run/s of ssh_config is not opened; to open it: -L [::1]:9:/run/s",
     )
     resolved = user(target="gw", extra_forwards=("8080:db:80", "[::1]:9:/run/s"))

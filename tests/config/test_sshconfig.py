@@ -110,7 +110,7 @@ def test_local_forwards(config: Config) -> None:
         'LocalForward "/tmp/a b" /run/%n.sock\n',
     )
     assert target.local_forwards == (
-        Forward(Endpoint("127.0.0.1", 18789), Endpoint("127.0.0.1", 18789)),
+        Forward(Endpoint("127.0.0.1", 18789), Endpoint("127.0.0.1", 18789), dual=True),
         Forward(Endpoint("::1", 8080), Endpoint("localhost", 80)),
         Forward(Endpoint("0.0.0.0", 1), Endpoint("db", 2)),
         Forward(Endpoint(path="/tmp/a b"), Endpoint(path="/run/gw.sock")),

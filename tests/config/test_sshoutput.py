@@ -139,14 +139,14 @@ def test_keys_are_explicit_where_the_list_is_not_openssh_s() -> None:
 
 
 FORWARDS: dict[str, Forward | None] = {
-    "18789 [127.0.0.1]:18789": Forward(Endpoint("127.0.0.1", 18789), Endpoint("127.0.0.1", 18789)),
+    "18789 [127.0.0.1]:18789": Forward(Endpoint("127.0.0.1", 18789), Endpoint("127.0.0.1", 18789), dual=True),
     "[127.0.0.1]:8080 [::1]:80": Forward(Endpoint("127.0.0.1", 8080), Endpoint("::1", 80)),
     "[*]:8081 [db]:5432": Forward(Endpoint("0.0.0.0", 8081), Endpoint("db", 5432)),
     "[]:1 [b]:2": Forward(Endpoint("0.0.0.0", 1), Endpoint("b", 2)),
-    "[localhost]:84 [localhost]:84": Forward(Endpoint("localhost", 84), Endpoint("localhost", 84)),
+    "[localhost]:84 [localhost]:84": Forward(Endpoint("127.0.0.1", 84), Endpoint("localhost", 84), dual=True),
     "/tmp/a b /c d": Forward(Endpoint(path="/tmp/a b"), Endpoint(path="/c d")),
     "/tmp/a [b]:2": Forward(Endpoint(path="/tmp/a"), Endpoint("b", 2)),
-    "1 /tmp/sock": Forward(Endpoint("127.0.0.1", 1), Endpoint(path="/tmp/sock")),
+    "1 /tmp/sock": Forward(Endpoint("127.0.0.1", 1), Endpoint(path="/tmp/sock"), dual=True),
     "10.0.0.1/1 b/2": None,
     "0 [b]:2": None,
     "1 [b]:0": None,

@@ -1,6 +1,7 @@
 """The snapshot, field for field as the contract of ``status --json`` has it."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from openclaw_tunnel.core.states import State
@@ -13,6 +14,7 @@ from openclaw_tunnel.core.status import (
     ForwardStatus,
     GatewayStatus,
     RetryStatus,
+    Role,
     Snapshot,
     SshStatus,
     Verdict,
@@ -27,7 +29,12 @@ SNAPSHOT = Snapshot(
     alias="gateway",
     forwards=(
         ForwardStatus(
-            "127.0.0.1:18789", "127.0.0.1:18789", True, ClientCounts(2, 0, 17), ByteCounts(sent=1200, received=98000)
+            "127.0.0.1:18789",
+            "127.0.0.1:18789",
+            True,
+            ClientCounts(2, 0, 17),
+            ByteCounts(sent=1200, received=98000),
+            also=("[::1]:18789",),
         ),
     ),
     ssh=SshStatus(True, "OpenSSH_9.2p1", "aes128-gcm@openssh.com", 21.4),
@@ -53,6 +60,9 @@ CONTRACT: dict[str, Any] = {
                     "listening": True,
                     "clients": {"open": 2, "waiting": 0, "total": 17},
                     "bytes": {"sent": 1200, "received": 98000},
+                    "role": "forward",
+                    "also": ["[::1]:18789"],
+                    "note": None,
                 }
             ],
             "ssh": {"connected": True, "server": "OpenSSH_9.2p1", "cipher": "aes128-gcm@openssh.com", "rtt_ms": 21.4},
@@ -91,4 +101,21 @@ def test_fields_of_a_newer_daemon_are_passed_over() -> None:
     data["new"] = 1
     data["ssh"]["new"] = 1
     data["forwards"][0]["clients"]["new"] = 1
+    data["forwards"][0]["role"] = "new"
     assert Snapshot.from_json(data) == SNAPSHOT
+
+
+def test_a_daemon_that_knows_of_one_address_only() -> None:
+    data = json.loads(json.dumps(SNAPSHOT.to_json()))
+    for key in ("role", "also", "note"):
+        del data["forwards"][0][key]
+    (forward,) = Snapshot.from_json(data).forwards
+    assert (forward.role, forward.also, forward.note) == (Role.FORWARD, (), None)
+
+
+def test_a_forward_of_another_role_survives_the_wire() -> None:
+    sandbox = replace(SNAPSHOT.forwards[0], listening=False, role=Role.SANDBOX, also=(), note="in use")
+    snapshot = replace(SNAPSHOT, forwards=(*SNAPSHOT.forwards, sandbox))
+    data = json.loads(json.dumps(snapshot.to_json()))
+    assert data["forwards"][1]["role"] == "sandbox"
+    assert Snapshot.from_json(data) == snapshot

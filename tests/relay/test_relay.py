@@ -16,7 +16,8 @@ import pytest
 from openclaw_tunnel.config.model import Endpoint, Forward
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.policy import Policy
-from openclaw_tunnel.relay.listener import BindFailed, Listener
+from openclaw_tunnel.relay.bind import BindFailed, Bound
+from openclaw_tunnel.relay.listener import Listener
 from openclaw_tunnel.relay.pipe import Client, Tally, reset
 from openclaw_tunnel.relay.waiting import Gate
 from support.aio import async_test, settle
@@ -46,7 +47,7 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(handler: Handler, policy: Policy | None = None) -> AsyncIterator[Rig]:
+async def rig(handler: Handler, policy: Policy | None = None, *, dual: bool = False) -> AsyncIterator[Rig]:
     writers: list[asyncio.StreamWriter] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -60,7 +61,8 @@ async def rig(handler: Handler, policy: Policy | None = None) -> AsyncIterator[R
     waits: list[None] = []
     refusals: list[Failure] = []
     gate = Gate(lambda: waits.append(None))
-    forward = Forward(Endpoint("127.0.0.1", free_port()), Endpoint("127.0.0.1", server.sockets[0].getsockname()[1]))
+    to = Endpoint("127.0.0.1", server.sockets[0].getsockname()[1])
+    forward = Forward(Endpoint("127.0.0.1", free_port()), to, dual=dual)
     listener = Listener(forward, gate, policy or Policy(), on_refused=refusals.append)
     await listener.bind()
     gate.hold()
@@ -454,6 +456,48 @@ async def test_out_of_file_descriptors_is_a_pause_not_an_end() -> None:
                 sock.close()
         assert await asyncio.get_running_loop().sock_recv(waiting, 100) == b"patience"
         waiting.close()
+
+
+@async_test
+async def test_clients_of_both_loopback_addresses_are_served_and_counted() -> None:
+    async with rig(echo, dual=True) as r:
+        if not r.listener.status().also:
+            pytest.skip("this computer has no IPv6 loopback address")
+        r.gate.open(DirectLink())
+        for host in ("127.0.0.1", "::1"):
+            reader, writer = await asyncio.open_connection(host, r.port)
+            writer.write(host.encode())
+            assert await reader.readexactly(len(host)) == host.encode()
+            await finish(writer)
+        await settle(lambda: r.clients == (0, 0, 2))
+        status = r.listener.status()
+        assert (status.listen, status.also) == (f"127.0.0.1:{r.port}", (f"[::1]:{r.port}",))
+        await r.listener.close()
+        assert r.listener.status().also == ()
+
+
+@async_test
+async def test_a_listener_takes_the_sockets_that_it_is_given() -> None:
+    sock = socket.create_server(("127.0.0.1", 0))
+    sock.setblocking(False)
+    forward = Forward(Endpoint("127.0.0.1", sock.getsockname()[1]), Endpoint("127.0.0.1", 1))
+    listener = Listener(forward, Gate(lambda: None), Policy(), bound=Bound((sock,), note="handed over"))
+    assert not listener.status().listening
+    await listener.bind()
+    assert (listener.status().listening, listener.status().note) == (True, "handed over")
+    _, writer = await asyncio.open_connection(*sock.getsockname())
+    await settle(lambda: listener.status().clients.total == 1)
+    await listener.close()
+    assert sock.fileno() == -1
+    await finish(writer)
+
+
+@async_test
+async def test_sockets_that_were_given_and_never_used_are_closed() -> None:
+    sock = socket.create_server(("127.0.0.1", 0))
+    forward = Forward(Endpoint("127.0.0.1", 1), Endpoint("127.0.0.1", 1))
+    await Listener(forward, Gate(lambda: None), Policy(), bound=Bound((sock,))).close()
+    assert sock.fileno() == -1
 
 
 @async_test

@@ -18,7 +18,7 @@ from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import Verdict
-from openclaw_tunnel.relay.listener import BindFailed
+from openclaw_tunnel.relay.bind import BindFailed
 from openclaw_tunnel.supervisor.tunnel import Supervisor
 from support.aio import async_test, settle
 from support.links import DirectLink, ScriptedConnector
