@@ -37,8 +37,11 @@ LAYERS = (
 PURE = (
     "core.",
     "cli.timeline",
-    "config.model",
+    "config.autoport",
     "config.credentials",
+    "config.extraports",
+    "config.mainforward",
+    "config.model",
     "gateway.answer",
     "gateway.frames",
     "gateway.handshake",

@@ -14,7 +14,7 @@ from openclaw_tunnel.cli import output, view
 from openclaw_tunnel.cli.background import absolute_environment, ensure_daemon
 from openclaw_tunnel.cli.control import show_outcome
 from openclaw_tunnel.cli.tunnels import Deadline, client_of, failure_of, our_agent, settle, snapshots, watch
-from openclaw_tunnel.config.model import DEFAULT_NAME
+from openclaw_tunnel.config.model import DEFAULT_NAME, PortChoice
 from openclaw_tunnel.config.paths import Paths, ensure_private_dir
 from openclaw_tunnel.config.resolve import NoDestination, Resolved, UpOptions, resolve
 from openclaw_tunnel.control.client import ControlClient
@@ -36,16 +36,31 @@ _STEP = 0.05
 _PORT = click.IntRange(1, 65535)
 
 
+def local_port(text: str) -> int | str:
+    """The argument of ``-p``: a port, or a word that leaves the choice to the daemon."""
+    if text in (PortChoice.AUTO, PortChoice.NEW):
+        return text
+    port: int = _PORT(text)
+    return port
+
+
 @click.command()
 @click.argument("target", required=False)
 @click.option("-n", "--name", metavar="NAME", help="Name of the tunnel.  [default: default]")
-@click.option("-p", "--local-port", type=_PORT, metavar="PORT", help="Local port.  [default: 18789]")
+@click.option(
+    "-p",
+    "--local-port",
+    type=local_port,
+    metavar="PORT",
+    help="Local port; auto: a free one that the tunnel keeps from then on; new: another one.  [default: 18789]",
+)
 @click.option("-r", "--remote-port", type=_PORT, metavar="PORT", help="Gateway's port.  [default: 18789]")
-@click.option("--bind", metavar="ADDR", help="Local address.  [default: 127.0.0.1]")
+@click.option("--bind", metavar="ADDR", help="Local address.  [default: 127.0.0.1, and ::1 where there is one]")
 @click.option("--allow-remote-clients", is_flag=True, help="Allow an ADDR that other computers can reach.")
 @click.option("-i", "--identity", metavar="FILE", help="Private key to log in with.")
 @click.option("-F", "--ssh-config", metavar="FILE", help="ssh_config to read instead of yours.")
 @click.option("-L", "forwards", multiple=True, metavar="[BIND:]PORT:HOST:HOSTPORT", help="Forward this as well.")
+@click.option("--no-extra-ports", is_flag=True, help="The gateway's own port only, not its widget sandbox.")
 @click.option("--hold", type=click.FloatRange(min=0), metavar="SECONDS", help="How long clients wait for a lost link.")
 @click.option("--probe", type=click.Choice(["gateway", "tcp", "none"]), help="What up means.  [default: gateway]")
 @click.option("-d", "--detach", is_flag=True, help="Run in the background; return when it is up.")

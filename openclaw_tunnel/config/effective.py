@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from openclaw_tunnel.config.contracts import AUTO, choose_contract
 from openclaw_tunnel.config.lines import KeyPath, dotted
-from openclaw_tunnel.config.model import DEFAULT_GATEWAY_PORT, DEFAULT_NAME, Probe
+from openclaw_tunnel.config.model import DEFAULT_GATEWAY_PORT, DEFAULT_NAME, LOOPBACK, Probe
 from openclaw_tunnel.config.openclaw import OpenClawSettings
 from openclaw_tunnel.config.openclawpaths import environment_port, profile_of
 from openclaw_tunnel.config.sshconfig import SSH_CONFIG_VARIABLE
@@ -143,12 +143,18 @@ def _tunnel(
     yield said("target", entry.target, target)
     yield said("localPort", entry.local_port, url, remote, gateway, default=DEFAULT_GATEWAY_PORT)
     yield said("remotePort", entry.remote_port, remote, url, gateway, default=DEFAULT_GATEWAY_PORT)
-    yield said("bind", entry.bind, default="127.0.0.1")
+    yield said("bind", entry.bind, default=LOOPBACK)
     yield said("identity", entry.identity, *(() if entry.target else (identity,)))
     yield said("sshConfig", entry.ssh_config, general)
     yield said("forwards", [str(f) for f in entry.forwards])
     yield said("probe", str(entry.probe or ""), default=str(Probe.GATEWAY))
     yield said("allowRemoteClients", entry.allow_remote_clients, default=False)
+    yield Setting(
+        dotted((*base, "extraPorts")),
+        entry.extra_ports is not False,
+        _place(file.document, (*base, "extraPorts")) or DEFAULT,
+    )
+    yield said("browserControl", entry.browser_control, default=False)
     for key, name in POLICY_KEYS.items():
         yield Setting(dotted((*base, "policy", key)), getattr(entry.policy, name), _policy_source(entry, file, key))
 

@@ -27,6 +27,14 @@ class Probe(StrEnum):
     NONE = "none"  # SSH is up
 
 
+class PortChoice(StrEnum):
+    """How the local port of the main forward came about."""
+
+    FIXED = "fixed"  # somebody says it, or it is the usual one
+    AUTO = "auto"  # picked once for this name and kept: the port of the spec is the one to begin with
+    NEW = "new"  # as AUTO, but another one than that which was kept
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """A TCP address (``host``, ``port``) or the path of a Unix socket (``path``, absolute).
@@ -93,6 +101,9 @@ class TunnelSpec:
         probe: what UP means.
         allow_remote_clients: forwards may listen on addresses other computers can reach.
         policy: the numbers.
+        port_choice: whether the local port of the main forward is meant, or only where to begin to look for one.
+        sandbox: the gateway's widget sandbox is forwarded, too, where it has one; see ``config.extraports``.
+        browser: the gateway's browser control is forwarded, too.
     """
 
     name: str
@@ -104,6 +115,9 @@ class TunnelSpec:
     allow_remote_clients: bool = False
     policy: Policy = field(default_factory=Policy)
     address: str = ""
+    port_choice: PortChoice = PortChoice.FIXED
+    sandbox: bool = False
+    browser: bool = False
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -134,6 +148,9 @@ class TunnelSpec:
             "probe": str(self.probe),
             "allow_remote_clients": self.allow_remote_clients,
             "address": self.address,
+            "port_choice": str(self.port_choice),
+            "sandbox": self.sandbox,
+            "browser": self.browser,
             "policy": {k: getattr(self.policy, k) for k in Policy.__dataclass_fields__},
         }
 
@@ -158,6 +175,9 @@ class TunnelSpec:
             allow_remote_clients=data["allow_remote_clients"],
             policy=Policy(**data["policy"]),
             address=data["address"],
+            port_choice=PortChoice(data.get("port_choice", PortChoice.FIXED)),
+            sandbox=bool(data.get("sandbox")),
+            browser=bool(data.get("browser")),
         )
 
 

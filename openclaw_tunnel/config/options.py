@@ -1,6 +1,6 @@
 """The options of ``up``, as they travel from the command line to the daemon."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from openclaw_tunnel.config.paths import absolute_path
@@ -13,6 +13,8 @@ _NO_FILE = "none"  # -F none: no ssh_config at all
 class UpOptions:
     """The options of ``up``; None or empty where nothing was typed. ``hold`` is in seconds.
 
+    ``local_port`` is a port, or ``auto`` or ``new``: a free one that the tunnel keeps.
+
     ``identity`` and ``ssh_config`` become absolute when the options are made, so that they mean the same file in a
     daemon that works in another folder.
 
@@ -22,7 +24,7 @@ class UpOptions:
 
     target: str | None = None
     name: str | None = None
-    local_port: int | None = None
+    local_port: int | str | None = None
     remote_port: int | None = None
     bind: str | None = None
     identity: str | None = None
@@ -31,10 +33,15 @@ class UpOptions:
     hold: float | None = None
     probe: str | None = None
     allow_remote_clients: bool = False
+    no_extra_ports: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "identity", absolute(self.identity, "-i"))
         object.__setattr__(self, "ssh_config", absolute_config(self.ssh_config, "-F"))
+
+    def kept(self) -> "UpOptions":
+        """The options of a tunnel that has its local port: ``new`` was for once."""
+        return replace(self, local_port="auto") if self.local_port == "new" else self
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that :meth:`from_json` reads back."""

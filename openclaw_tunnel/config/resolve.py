@@ -13,6 +13,7 @@ from openclaw_tunnel.config.mainforward import MainForward, PortWishes, as_argum
 from openclaw_tunnel.config.model import (
     DEFAULT_NAME,
     Forward,
+    PortChoice,
     Probe,
     TunnelSpec,
     check_name,
@@ -27,6 +28,8 @@ from openclaw_tunnel.config.sshconfig import SSH_CONFIG_VARIABLE, resolve_ssh
 from openclaw_tunnel.config.sshtarget import SshTarget
 from openclaw_tunnel.config.tunnels import TunnelEntry, TunnelsFile, load_tunnels
 from openclaw_tunnel.errors import ConfigError, UsageError
+
+_FIXED = PortChoice.FIXED
 
 __all__ = ["NoDestination", "Resolved", "UpOptions", "resolve"]
 
@@ -69,7 +72,10 @@ async def resolve(options: UpOptions, *, env: Mapping[str, str], paths: Paths) -
     ssh_config = options.ssh_config or entry.ssh_config or general or ""
     ssh = await resolve_ssh(entry.target, ssh_config=ssh_config, identity=choice.identity, env=env)
     main = choose_main(port_wishes(options, entry, openclaw), ssh.local_forwards)
-    extra = extra_forwards(options.extra_forwards, entry.forwards, main.forward)
+    port_choice = _port_choice(options, entry)
+    extra = extra_forwards(options.extra_forwards, entry.forwards, main.forward if port_choice is _FIXED else None)
+    probe = _probe(options.probe) or entry.probe or Probe.GATEWAY
+    wants_extra = entry.extra_ports is not False and not options.no_extra_ports
     spec = TunnelSpec(
         name=entry.name,
         target=entry.target,
@@ -77,9 +83,12 @@ async def resolve(options: UpOptions, *, env: Mapping[str, str], paths: Paths) -
         forwards=(main.forward, *extra),
         identity=choice.identity,
         ssh_config=ssh_config,
-        probe=_probe(options.probe) or entry.probe or Probe.GATEWAY,
+        probe=probe,
         allow_remote_clients=options.allow_remote_clients or entry.allow_remote_clients,
         policy=entry.policy if options.hold is None else replace(entry.policy, hold=_hold(options.hold)),
+        port_choice=port_choice,
+        sandbox=wants_extra and probe is Probe.GATEWAY,
+        browser=wants_extra and entry.browser_control,
     )
     return Resolved(spec, (*main.notices, *not_opened(ssh.local_forwards, main, extra)), ssh)
 
@@ -161,7 +170,7 @@ def port_wishes(options: UpOptions, entry: TunnelEntry, openclaw: OpenClawSettin
     """
     bind = options.bind or entry.bind
     return PortWishes(
-        local=_port(options.local_port) or entry.local_port,
+        local=_local_port(options, entry),
         remote=_port(options.remote_port) or entry.remote_port,
         bind=parse_bind(bind) if bind else "",
         configured_remote=(openclaw.remote_port, openclaw.remote_url_port, openclaw.gateway_port),
@@ -170,15 +179,18 @@ def port_wishes(options: UpOptions, entry: TunnelEntry, openclaw: OpenClawSettin
     )
 
 
-def extra_forwards(typed: Sequence[str], configured: Sequence[Forward], main: Forward) -> tuple[Forward, ...]:
+def extra_forwards(typed: Sequence[str], configured: Sequence[Forward], main: Forward | None) -> tuple[Forward, ...]:
     """The forwards beside the main one: those typed, and those of tunnels.json5 on other listen addresses.
+
+    Args:
+        main: None where its port makes way for theirs.
 
     Raises:
         UsageError: one is not a forward, or two listen on one address.
     """
     own = [parse_forward(text) for text in typed]
     both = (*own, *(f for f in configured if f.listen not in {o.listen for o in own}))
-    seen = {main.listen}
+    seen = {main.listen} if main else set()
     for forward in both:
         if forward.listen in seen:
             raise UsageError(
@@ -205,6 +217,21 @@ def _default_name(env: Mapping[str, str]) -> str:
 
 def _port(port: int | None) -> int | None:
     return None if port is None else check_port(port)
+
+
+def _local_port(options: UpOptions, entry: TunnelEntry) -> int | None:
+    """The port that is wished for; None where there is no wish but for some port."""
+    wish = entry.local_port if options.local_port is None else options.local_port
+    return None if wish is None or _port_choice(options, entry) is not _FIXED else check_port(int(wish))
+
+
+def _port_choice(options: UpOptions, entry: TunnelEntry) -> PortChoice:
+    wish = entry.local_port if options.local_port is None else options.local_port
+    if not isinstance(wish, str):
+        return _FIXED
+    if wish not in (PortChoice.AUTO, PortChoice.NEW):
+        raise UsageError(f"not a port: {wish!r}", hint="ports are 1 to 65535; auto picks a free one and keeps it")
+    return PortChoice(wish)
 
 
 def _probe(text: str | None) -> Probe | None:

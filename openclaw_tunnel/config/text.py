@@ -220,7 +220,7 @@ class Section:
         value = self.text(key)
         if value is not None and value not in choices:
             known = ", ".join(f'"{c}"' for c in choices)
-            raise self.error(key, f"must be one of {known}, not {_shown(value)}")
+            raise self.error(key, f"must be one of {known}, not {shown(value)}")
         return value
 
     def port(self, key: str) -> int | None:
@@ -231,7 +231,7 @@ class Section:
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 65536:
-            raise self.error(key, f"must be a port from 1 to 65535, not {_shown(value)}")
+            raise self.error(key, f"must be a port from 1 to 65535, not {shown(value)}")
         return value
 
     def number(self, key: str, *, least: float, most: float, whole: bool = False) -> float | None:
@@ -242,7 +242,7 @@ class Section:
         fits = isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
         if not fits or not least <= value <= most or (whole and value != int(value)):
             kind = "a whole number" if whole else "a number"
-            raise self.error(key, f"must be {kind} from {least:g} to {most:g}, not {_shown(value)}")
+            raise self.error(key, f"must be {kind} from {least:g} to {most:g}, not {shown(value)}")
         return int(value) if whole else float(value)
 
     def only(self, known: Collection[str]) -> "Section":
@@ -271,7 +271,7 @@ def kind_of(value: Any) -> str:
     return names.get(type(value), "a number")
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A scalar as it may stand in a message: short, on one line, printable on any terminal."""
     if isinstance(value, dict | list):
         return kind_of(value)

@@ -5,7 +5,9 @@ For example::
     {
       tunnels: {
         default: { target: "me@gateway-host", hold: 20 },
-        work: { target: "work-gateway", localPort: 28789, forwards: ["8080:127.0.0.1:80"] },
+        work: { target: "work-gateway", localPort: "auto", forwards: ["8080:127.0.0.1:80"] },
+        lab: { target: "lab", extraPorts: false },         // the gateway's port alone
+        shop: { target: "shop", browserControl: true },    // the gateway's browser control as well
       },
       policy: { keepaliveInterval: 30 },   // for all tunnels; each may have its own
       openclawContract: "auto",            // or the order of credentials of a release: "2026.5", "2026.9"
@@ -22,9 +24,9 @@ from typing import Any
 
 from openclaw_tunnel.config.contracts import AUTO, CONTRACT_CHOICES
 from openclaw_tunnel.config.destination import parse_destination
-from openclaw_tunnel.config.model import Forward, Probe, check_name, parse_bind, parse_forward
+from openclaw_tunnel.config.model import Forward, PortChoice, Probe, check_name, parse_bind, parse_forward
 from openclaw_tunnel.config.sshtokens import expand_home
-from openclaw_tunnel.config.text import Document, Section, load_document
+from openclaw_tunnel.config.text import Document, Section, load_document, shown
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.errors import ConfigError, UsageError
 
@@ -49,6 +51,8 @@ _KEYS = (
     "hold",
     "probe",
     "allowRemoteClients",
+    "extraPorts",
+    "browserControl",
     "policy",
 )
 
@@ -58,12 +62,12 @@ class TunnelEntry:
     """One tunnel of the file; None or empty where it says nothing.
 
     ``identity`` and ``ssh_config`` are absolute: relative paths start at the file's folder. ``policy`` is complete:
-    the defaults, changed by the file's ``policy``, by the tunnel's own, by ``hold``.
+    the defaults, changed by the file's ``policy``, by the tunnel's own, by ``hold``. ``local_port`` may be ``auto``.
     """
 
     name: str
     target: str = ""
-    local_port: int | None = None
+    local_port: int | str | None = None
     remote_port: int | None = None
     bind: str = ""
     identity: str = ""
@@ -71,6 +75,8 @@ class TunnelEntry:
     forwards: tuple[Forward, ...] = ()
     probe: Probe | None = None
     allow_remote_clients: bool = False
+    extra_ports: bool | None = None
+    browser_control: bool = False
     policy: Policy = field(default_factory=Policy)
 
 
@@ -124,7 +130,7 @@ def _entry(tunnels: Section, name: str, policy: Policy, folder: Path) -> TunnelE
     return TunnelEntry(
         name=name,
         target=_checked(section, "target", parse_destination),
-        local_port=section.port("localPort"),
+        local_port=_local_port(section),
         remote_port=section.port("remotePort"),
         bind=_checked(section, "bind", parse_bind),
         identity=_path(section, "identity", folder),
@@ -132,8 +138,18 @@ def _entry(tunnels: Section, name: str, policy: Policy, folder: Path) -> TunnelE
         forwards=_forwards(section),
         probe=Probe(probe) if probe else None,
         allow_remote_clients=bool(section.flag("allowRemoteClients")),
+        extra_ports=section.flag("extraPorts"),
+        browser_control=bool(section.flag("browserControl")),
         policy=policy if hold is None else replace(policy, hold=hold),
     )
+
+
+def _local_port(section: Section) -> int | str | None:
+    key = "localPort"
+    value = section.values.get(key)
+    if isinstance(value, str) and value != PortChoice.AUTO:
+        raise section.error(key, f'must be a port from 1 to 65535 or "{PortChoice.AUTO}", not {shown(value)}')
+    return str(PortChoice.AUTO) if value == PortChoice.AUTO else section.port(key)
 
 
 def _policy(section: Section, base: Policy) -> Policy:

@@ -16,14 +16,15 @@ from openclaw_tunnel.config.paths import Paths
 from openclaw_tunnel.config.resolve import UpOptions, resolve
 from openclaw_tunnel.control.messages import unknown_method
 from openclaw_tunnel.core import events as ev
-from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import Connector
 from openclaw_tunnel.core.states import LINK_STATES
 from openclaw_tunnel.core.status import DaemonInfo, report
 from openclaw_tunnel.daemon.asking import ask
+from openclaw_tunnel.daemon.autoports import AutoPorts
 from openclaw_tunnel.daemon.credentials import SettingsCredentials
+from openclaw_tunnel.daemon.portclash import clash
 from openclaw_tunnel.daemon.recorders import Recorders
-from openclaw_tunnel.daemon.requests import DaemonCloses, environment, goes_on, refusal
+from openclaw_tunnel.daemon.requests import DaemonCloses, environment, goes_on
 from openclaw_tunnel.errors import ExitCode, RequestRefused, TunnelError
 from openclaw_tunnel.host.tasks import Tasks
 from openclaw_tunnel.relay.bind import BindFailed
@@ -75,6 +76,7 @@ class Daemon:
         self._tasks = Tasks()
         self._recorders = Recorders(paths.state_dir)
         self._tasks.start(self._recorders.keep_beating(), name="heartbeat of the histories")
+        self._ports = AutoPorts(paths.state_dir)
         self.ending: asyncio.Future[ExitCode] = asyncio.get_running_loop().create_future()
 
     # What the command line may ask for
@@ -139,14 +141,14 @@ class Daemon:
         async with self._turn:
             if self.ending.done():
                 raise DaemonCloses
+            spec = await asyncio.to_thread(self._ports.settled, spec)
             old = self._tunnels.get(spec.name)
             if old is not None:
                 same = old.supervisor.spec == spec
                 if same or old.supervisor.state in LINK_STATES:
                     return False, goes_on(old.supervisor, spec)
                 await self._close([spec.name])
-            await self._start(spec, options, dict(self._env if env is None else env))
-            return True, ""
+            return True, await self._start(spec, options, dict(self._env if env is None else env))
 
     async def down(self, names: list[str] | None) -> list[str]:
         """Close tunnels (None: all of them); those that are closed already are no error. Returns the names.
@@ -233,7 +235,18 @@ class Daemon:
         supervisor.post(ev.StartRequested())
         return {"started": False, "note": "", "snapshot": supervisor.snapshot().to_json()}
 
-    async def _start(self, spec: TunnelSpec, options: UpOptions | None, env: Mapping[str, str]) -> None:
+    async def _start(self, spec: TunnelSpec, options: UpOptions | None, env: Mapping[str, str]) -> str:
+        """Start it, and return a note for the user (empty: none)."""
+        try:
+            supervisor = await self._ports.try_each(spec, lambda choice: self._open(choice, env))
+        except BindFailed as error:
+            running = {name: tunnel.supervisor.spec for name, tunnel in self._tunnels.items()}
+            raise clash(spec, error.failure, running) from error
+        self._tunnels[spec.name] = _Tunnel(supervisor, options.kept() if options else None, env)
+        self._note_change()
+        return await asyncio.to_thread(self._ports.keep, supervisor.spec)
+
+    async def _open(self, spec: TunnelSpec, env: Mapping[str, str]) -> Supervisor:
         supervisor = Supervisor(
             spec,
             self._make_connector(spec),
@@ -243,12 +256,8 @@ class Daemon:
             on_change=self._note_change,
             on_state=self._recorders.of(spec.name).note,
         )
-        try:
-            await supervisor.start()
-        except BindFailed as error:
-            raise self._in_our_way(spec, error.failure) or refusal(error.failure) from error
-        self._tunnels[spec.name] = _Tunnel(supervisor, options, env)
-        self._note_change()
+        await supervisor.start()
+        return supervisor
 
     def _settings_changed(self, name: str) -> None:
         """A tunnel that waits for a person: the person may just have mended its settings."""
@@ -258,19 +267,6 @@ class Daemon:
         async with self._turn:
             if name in self._tunnels:
                 await self._reload_one(name, self._tunnels[name])
-
-    def _in_our_way(self, spec: TunnelSpec, failure: Failure) -> RequestRefused | None:
-        """The refusal where another tunnel of this daemon has the port."""
-        wanted = {forward.listen for forward in spec.forwards}
-        for name, other in self._tunnels.items():
-            for forward in other.supervisor.spec.forwards:
-                if failure.code is Code.PORT_IN_USE and forward.listen in wanted:
-                    return RequestRefused(
-                        f"local port {forward.listen} is in use by tunnel {name}",
-                        hint=f"close it: openclaw-tunnel down {name}, or choose another local port: -p PORT",
-                        exit_code=failure.exit_code,
-                    )
-        return None
 
     async def _close(self, names: list[str]) -> None:
         closing = [self._tunnels[name].supervisor for name in names]
@@ -287,7 +283,8 @@ class Daemon:
             return
         try:
             agent = {k: v for k, v in self._env.items() if k == "SSH_AUTH_SOCK"}
-            spec = (await resolve(tunnel.options, env={**tunnel.env, **agent}, paths=self._paths)).spec
+            wanted = (await resolve(tunnel.options, env={**tunnel.env, **agent}, paths=self._paths)).spec
+            spec = await asyncio.to_thread(self._ports.settled, wanted)
             if spec == tunnel.supervisor.spec:
                 tunnel.supervisor.post(ev.FilesChanged())
                 return

@@ -40,3 +40,15 @@ def test_all_tunnels_are_shown(tmp_path: Path) -> None:
     assert found["tunnels.b.policy.dialGap"] == (2.0, f"{file} line 1")
     assert found["tunnels.b.localPort"] == (18789, "default")
     assert "tunnels.default.target" not in found
+
+
+def test_what_is_forwarded_beside_the_gateway_s_port(tmp_path: Path) -> None:
+    file = tmp_path / "tunnels.json5"
+    file.write_text("{ tunnels: { a: { localPort: 'auto', extraPorts: false,\n browserControl: true }, b: {} } }")
+    env = {"HOME": str(tmp_path)}
+    found = {s.name: (s.value, s.source) for s in all_settings(load_openclaw(env, tmp_path), load_tunnels(file), env)}
+    assert found["tunnels.a.localPort"] == ("auto", f"{file} line 1")
+    assert found["tunnels.a.extraPorts"] == (False, f"{file} line 1")
+    assert found["tunnels.a.browserControl"] == (True, f"{file} line 2")
+    assert found["tunnels.b.extraPorts"] == (True, "default")
+    assert found["tunnels.b.browserControl"] == (False, "default")

@@ -11,6 +11,7 @@ from openclaw_tunnel.config.mainforward import as_argument
 from openclaw_tunnel.config.model import (
     Endpoint,
     Forward,
+    PortChoice,
     Probe,
     TunnelSpec,
     check_name,
@@ -145,6 +146,9 @@ def test_a_spec_survives_the_journey() -> None:
         allow_remote_clients=True,
         policy=Policy(hold=3.0),
         address="me@gw:22",
+        port_choice=PortChoice.AUTO,
+        sandbox=True,
+        browser=True,
     )
     assert TunnelSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
     assert spec.main == replace(MAIN, dual=True)

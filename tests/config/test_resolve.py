@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from openclaw_tunnel.config.model import Probe
+from openclaw_tunnel.config.model import PortChoice, Probe
 from openclaw_tunnel.config.options import absolute, absolute_config
 from openclaw_tunnel.config.paths import Paths
 from openclaw_tunnel.config.resolve import NoDestination, Resolved, UpOptions, resolve
@@ -266,11 +266,51 @@ def test_a_wide_local_forward_needs_permission(user: User) -> None:
     assert str(user(target="gw", allow_remote_clients=True).spec.main.listen) == "0.0.0.0:28789"
 
 
+@pytest.mark.parametrize(
+    ("options", "entry", "choice", "port"),
+    [
+        ({}, "", PortChoice.FIXED, 18789),
+        ({"local_port": "auto"}, "", PortChoice.AUTO, 18789),
+        ({"local_port": "new"}, "localPort: 5", PortChoice.NEW, 18789),
+        ({}, "localPort: 'auto'", PortChoice.AUTO, 18789),
+        ({"local_port": 5}, "localPort: 'auto'", PortChoice.FIXED, 5),
+    ],
+)
+def test_a_port_of_our_choice(user: User, options: dict[str, Any], entry: str, choice: PortChoice, port: int) -> None:
+    user.has_tunnels("{ default: { target: 'gw', " + entry + " } }")
+    spec = user(**options).spec
+    assert (spec.port_choice, spec.main.listen.port) == (choice, port)
+
+
+def test_a_port_of_our_choice_begins_where_openclaw_looks_and_makes_way_for_others(user: User) -> None:
+    user.has_remote(url="ws://127.0.0.1:28789")
+    spec = user(target="gw", local_port="auto", extra_forwards=("28789:b:1",)).spec
+    assert [f.listen.port for f in spec.forwards] == [28789, 28789]
+
+
+@pytest.mark.parametrize(
+    ("options", "entry", "sandbox", "browser"),
+    [
+        ({}, "", True, False),
+        ({"no_extra_ports": True}, "extraPorts: true, browserControl: true", False, False),
+        ({}, "extraPorts: false, browserControl: true", False, False),
+        ({}, "browserControl: true", True, True),
+        ({"probe": "tcp"}, "browserControl: true", False, True),
+        ({}, "probe: 'none'", False, False),
+    ],
+)
+def test_openclaw_s_other_ports(user: User, options: dict[str, Any], entry: str, sandbox: bool, browser: bool) -> None:
+    user.has_tunnels("{ default: { target: 'gw', " + entry + " } }")
+    spec = user(**options).spec
+    assert (spec.sandbox, spec.browser) == (sandbox, browser)
+
+
 MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"target": ""}, "not an SSH destination: ''", "write an alias of ssh_config"),
     ({"target": "-x"}, "not an SSH destination: '-x'", "write an alias of ssh_config"),
     ({"target": "gw", "name": "a b"}, "not a tunnel name: 'a b'", "letters, digits, - and _"),
     ({"target": "gw", "local_port": 0}, "not a port: 0", "ports are 1 to 65535"),
+    ({"target": "gw", "local_port": "any"}, "not a port: 'any'", "ports are 1 to 65535; auto picks a free one"),
     ({"target": "gw", "remote_port": 65536}, "not a port: 65536", "ports are 1 to 65535"),
     ({"target": "gw", "bind": "here"}, "not an address to listen on: 'here'", "write an IP address"),
     ({"target": "gw", "bind": "*"}, "0.0.0.0:18789 can be reached by other computers", "listen on 127.0.0.1, or say"),
@@ -312,6 +352,8 @@ def test_paths_mean_the_same_in_a_daemon_elsewhere(tmp_path: Path, in_folder: Ca
     in_folder(Path("/"))
     assert UpOptions.from_json(json.loads(json.dumps(options.to_json()))) == options
     assert UpOptions.from_json({}) == UpOptions()
+    assert UpOptions(local_port="new").kept() == UpOptions(local_port="auto")
+    assert UpOptions(local_port=5).kept() == UpOptions(local_port=5)
 
 
 def test_no_ssh_config_at_all(user: User) -> None:

@@ -80,12 +80,23 @@ def test_every_number_of_the_policy_can_be_set(tmp_path: Path) -> None:
         assert type(getattr(policy, name)) is type(getattr(Policy(), name))
 
 
+def test_the_ports_that_go_with_the_gateway_s(tmp_path: Path) -> None:
+    found = entry(tmp_path, '{ localPort: "auto", extraPorts: false, browserControl: true }')
+    assert (found.local_port, found.extra_ports, found.browser_control) == ("auto", False, True)
+    assert entry(tmp_path, "{ extraPorts: true }").extra_ports is True
+    plain = entry(tmp_path, "{}")
+    assert (plain.local_port, plain.extra_ports, plain.browser_control) == (None, None, False)
+
+
 def test_no_waiting_at_all_can_be_set(tmp_path: Path) -> None:
     assert entry(tmp_path, "{ hold: 0 }").policy.hold == 0
     assert load(tmp_path, "{ policy: { dialGap: 0, stableAfter: 0, hold: 0 } }").policy.dial_gap == 0
 
 
-KNOWN = "target, localPort, remotePort, bind, identity, sshConfig, forwards, hold, probe, allowRemoteClients, policy"
+KNOWN = (
+    "target, localPort, remotePort, bind, identity, sshConfig, forwards, hold, probe, allowRemoteClients, extraPorts, "
+    "browserControl, policy"
+)
 MEND = "mend the file there"
 MISTAKES: list[tuple[str, str, str]] = [
     ("[]", "line 1: must be an object, not an array", MEND),
@@ -107,10 +118,16 @@ MISTAKES: list[tuple[str, str, str]] = [
         f"did you mean localPort? known keys: {KNOWN}",
     ),
     (
-        "{ tunnels: { t: {\n localPort: 'auto' } } }",
-        'line 2: tunnels.t.localPort must be a port from 1 to 65535, not "auto"',
+        "{ tunnels: { t: {\n localPort: 'new' } } }",
+        'line 2: tunnels.t.localPort must be a port from 1 to 65535 or "auto", not "new"',
         MEND,
     ),
+    (
+        "{ tunnels: { t: {\n localPort: 0 } } }",
+        "line 2: tunnels.t.localPort must be a port from 1 to 65535, not 0",
+        MEND,
+    ),
+    ("{ tunnels: { t: { extraPorts: 0 } } }", "line 1: tunnels.t.extraPorts must be true or false, not a number", MEND),
     ("{ tunnels: { t: { target: 1 } } }", "line 1: tunnels.t.target must be a string, not a number", MEND),
     (
         "{ tunnels: { t: { target: '-x' } } }",

@@ -56,6 +56,13 @@ def test_a_missing_fact_reads_like_a_usage_line() -> None:
     assert Failure(Code.KEY_LOCKED, "m").hint.endswith("ssh-add KEY")
 
 
+def test_a_fact_that_may_be_left_out() -> None:
+    assert Failure(Code.PORT_IN_USE, "m").hint == (
+        "stop what uses the port, or choose another local port: -p PORT, or -p auto"
+    )
+    assert Failure(Code.PORT_IN_USE, "m", {"step": "kill 7", "otherwise": "wait"}).hint == "kill 7, or wait"
+
+
 def test_facts_are_added_but_not_replaced() -> None:
     failure = Failure(Code.DNS, "m", {"target": "alias"}).with_facts(target="other", host="h:22")
     assert failure.facts == {"target": "alias", "host": "h:22"}

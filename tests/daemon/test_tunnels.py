@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from openclaw_tunnel.config.model import Endpoint, Forward, Probe, TunnelSpec
+from openclaw_tunnel.config.model import Endpoint, Forward, PortChoice, Probe, TunnelSpec
 from openclaw_tunnel.config.paths import Paths
 from openclaw_tunnel.config.resolve import UpOptions
 from openclaw_tunnel.control.client import ControlClient
@@ -27,7 +27,7 @@ from openclaw_tunnel.host.historyfile import history_file, load
 from support.aio import async_test, settle
 from support.links import ScriptedConnector
 from support.scripted import Script, scripted
-from support.waiting import accepts, free_port
+from support.waiting import accepts, free_port, free_ports
 
 UNKNOWN_KEY = Failure(Code.HOST_KEY_UNKNOWN, "the host key is not known")
 REFUSED = Failure(Code.REFUSED, "refused")
@@ -418,3 +418,73 @@ async def test_an_environment_is_an_object_of_strings() -> None:
     async with running() as rig:
         with pytest.raises(RequestRefused, match="an environment is an object of strings"):
             await rig.ask("up", spec=make_spec().to_json(), env={"A": 1})
+
+
+@async_test
+async def test_a_port_of_our_choice_is_kept_through_reload_down_and_up(tmp_path: Path) -> None:
+    """``-p new`` is for once: what comes of it is kept like the first one."""
+    first = free_ports(10)
+    openclaw = tmp_path / ".openclaw" / "openclaw.json"
+    openclaw.parent.mkdir()
+    openclaw.write_text(json.dumps({"gateway": {"remote": {"url": f"ws://127.0.0.1:{first}"}}}))
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "OPENCLAW_TUNNEL_SSH_CONFIG": "none"}
+
+    async with running(env=env) as rig:
+
+        async def up(choice: PortChoice) -> int:
+            spec = make_spec(forwards=(Forward(Endpoint("127.0.0.1", first), Endpoint("127.0.0.1", first)),))
+            options = UpOptions(target="gw", local_port=str(choice), probe="none", no_extra_ports=True)
+            asked = {"spec": replace(spec, port_choice=choice).to_json(), "options": options.to_json()}
+            answer = await rig.ask("up", **asked)
+            assert answer["note"] == ""
+            await rig.reaches("default", State.UP)
+            listen: str = answer["snapshot"]["forwards"][0]["listen"]
+            return int(listen.partition(":")[2])
+
+        await rig.up(make_spec("stays"))
+        with socket.create_server(("127.0.0.1", first)):
+            assert await up(PortChoice.AUTO) == first + 3
+        assert await up(PortChoice.AUTO) == first + 3  # it runs already
+        for _ in range(2):  # the first one makes it anew, because the settings say more than the request did
+            await rig.ask("reload")
+            await rig.reaches("default", State.UP)
+        assert len(rig.connectors["default"]) == 2
+        await rig.ask("down", name="default")
+        assert await up(PortChoice.AUTO) == first + 3
+        await rig.ask("down", name="default")
+        assert await up(PortChoice.NEW) == first
+        await rig.ask("reload")
+        await rig.reaches("default", State.UP)
+        assert rig.daemon.supervisor("default").spec.main.listen.port == first  # type: ignore[union-attr]
+        kept = json.loads((rig.paths.state_dir / "ports.json").read_text())
+        assert kept == {"version": 1, "ports": {"default": first}}
+
+
+@async_test
+async def test_a_kept_port_that_somebody_else_took_is_waited_for_by_clients() -> None:
+    async with running() as rig:
+        first = free_ports(10)
+        spec = replace(
+            make_spec(forwards=(Forward(Endpoint("127.0.0.1", first), Endpoint("127.0.0.1", 9)),)),
+            port_choice=PortChoice.AUTO,
+        )
+        await rig.up(make_spec("stays"))
+        await rig.up(spec)
+        await rig.ask("down", name="default")
+        with socket.create_server(("127.0.0.1", first)):
+            with pytest.raises(RequestRefused, match=r"is in use by pid .* tunnel default keeps") as caught:
+                await rig.up(spec)
+            assert caught.value.exit_code is ExitCode.LOCAL_PORT
+            assert caught.value.hint.endswith(", or give the tunnel another port and tell its clients: -p new")
+            assert (await rig.up(replace(spec, port_choice=PortChoice.NEW)))["started"]
+        assert rig.daemon.supervisor("default").spec.main.listen.port == first + 3  # type: ignore[union-attr]
+
+
+@async_test
+async def test_kept_ports_that_cannot_be_read_are_in_the_way_of_those_alone_that_want_one() -> None:
+    async with running() as rig:
+        (rig.paths.state_dir / "ports.json").mkdir()
+        fixed = make_spec()
+        assert (await rig.up(fixed))["note"] == ""
+        with pytest.raises(RequestRefused, match=r"ports\.json: the local ports that tunnels keep cannot be read"):
+            await rig.up(replace(make_spec("other"), port_choice=PortChoice.AUTO))
