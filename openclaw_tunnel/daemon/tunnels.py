@@ -237,6 +237,8 @@ class Daemon:
 
     async def _start(self, spec: TunnelSpec, options: UpOptions | None, env: Mapping[str, str]) -> str:
         """Start it, and return a note for the user (empty: none)."""
+        for other in self._tunnels.values():
+            await other.supervisor.extra_ports.give_up({forward.listen.port for forward in spec.forwards})
         try:
             supervisor = await self._ports.try_each(spec, lambda choice: self._open(choice, env))
         except BindFailed as error:

@@ -21,6 +21,7 @@ from openclaw_tunnel.gateway.handshake import Attempt, Situation, fingerprint, m
 from openclaw_tunnel.gateway.hello import Credentials
 from openclaw_tunnel.gateway.probe import ProbeResult, probe
 from openclaw_tunnel.gateway.route import LinkRoute
+from openclaw_tunnel.gateway.sandbox import reports_sandbox
 from openclaw_tunnel.gateway.verdict import Judgement
 from openclaw_tunnel.host.tasks import Tasks
 
@@ -42,7 +43,11 @@ async def no_credentials() -> Credentials:
 
 
 class GatewayWatch:
-    """Probes, remembers, and holds the one session."""
+    """Probes, remembers, and holds the one session.
+
+    Attributes:
+        shows_widgets: the gateway says so; False while it has told nothing.
+    """
 
     def __init__(
         self,
@@ -75,6 +80,7 @@ class GatewayWatch:
         self._looking: asyncio.Task[None] | None = None
         self._held = ""
         self._version: str | None = None
+        self.shows_widgets = False
         self._restart_until = float("-inf")
         self._expected_at: float | None = None
         self._stopping = False
@@ -176,7 +182,7 @@ class GatewayWatch:
         try:
             async with connect(LinkRoute(link, self._spec.main.to), credentials, timeout=HANDSHAKE_TIMEOUT) as session:
                 hello = session.hello
-                self._version = hello.version
+                self._version, self.shows_widgets = hello.version, reports_sandbox(hello.methods)
                 self._note(at, Judgement(Verdict.HEALTHY, hello.version, uptime=hello.uptime))
                 farewell = await session.wait_closed()
         except SessionFailed as failed:
@@ -213,6 +219,7 @@ class GatewayWatch:
     def _forget(self) -> None:
         self._probed = Judgement(Verdict.UNKNOWN)
         self._latency_ms = self._version = None
+        self.shows_widgets = False
         self._stopping, self._restart_until, self._expected_at = False, float("-inf"), None
 
     def _tell(self) -> None:

@@ -17,6 +17,7 @@ from openclaw_tunnel.core.sandbox import Found, decide
 from openclaw_tunnel.core.status import ForwardStatus, Role
 from openclaw_tunnel.host.holders import Kind
 from openclaw_tunnel.host.inuse import why_in_use
+from openclaw_tunnel.host.tasks import Tasks
 from openclaw_tunnel.relay.bind import BindFailed
 from openclaw_tunnel.relay.listener import Listener
 
@@ -55,8 +56,14 @@ class ExtraPorts:
         self._wanted = [forward for forward in optional_forwards(spec) if not is_forwarded(spec, forward)]
         self._listeners: dict[Role, Listener] = {}
         self._why_not: dict[Role, str] = {}
+        self._tasks = Tasks(logger)
         self._turn = asyncio.Lock()
         self.closed = False
+
+    def notice(self, link: Link | None, *, reported: bool) -> None:
+        """As :meth:`look`, in the background; nothing where there is no connection at this moment."""
+        if link is not None and self._wanted:
+            self._tasks.start(self.look(link, reported=reported), name="look for the gateway's other ports")
 
     async def look(self, link: Link, *, reported: bool) -> None:
         """The gateway behind ``link`` is well: take what it has and what is not taken yet.
@@ -100,6 +107,7 @@ class ExtraPorts:
                 await listener.close()
             self._listeners.clear()
             self._why_not.clear()
+        await self._tasks.cancel_all()
 
     async def _consider(self, link: Link, forward: Forward, reported: bool) -> None:
         if forward.role is Role.SANDBOX:

@@ -25,10 +25,12 @@ from openclaw_tunnel.core.status import (
     SshStatus,
 )
 from openclaw_tunnel.gateway.probe import probe
+from openclaw_tunnel.gateway.sandbox import look_for_sandbox
 from openclaw_tunnel.gateway.watch import CredentialSource, GatewayWatch, Prober, no_credentials
 from openclaw_tunnel.host.logs import tunnel_logger
 from openclaw_tunnel.host.tasks import Tasks
 from openclaw_tunnel.relay.apology import Apologist
+from openclaw_tunnel.relay.extraports import ExtraPorts
 from openclaw_tunnel.relay.listener import Listener
 from openclaw_tunnel.relay.unanswered import Unanswered
 from openclaw_tunnel.relay.waiting import Gate
@@ -61,6 +63,7 @@ class Supervisor:
     Attributes:
         spec: what the user wants.
         was_up: the tunnel has been UP at least once.
+        extra_ports: the forwards to the gateway's other ports.
     """
 
     def __init__(
@@ -99,6 +102,9 @@ class Supervisor:
         self._gate = Gate(self._client_waiting)
         self._unanswered = Unanswered(spec.policy.stall, self._traffic_stalled)
         self._listeners = [self._listener(f) for f in spec.forwards]
+        self.extra_ports = ExtraPorts(
+            spec, self._listener, look=look_for_sandbox, on_change=on_change, logger=self._log
+        )
         self._tasks = Tasks(self._log)
         self._timers: dict[do.Timer, asyncio.TimerHandle] = {}
         self._connections = Connections(spec, connector, post=self.post, logger=self._log)
@@ -194,7 +200,7 @@ class Supervisor:
             since=self._since,
             target=spec.address or spec.target,
             alias=spec.target,
-            forwards=tuple(listener.status() for listener in self._listeners),
+            forwards=(*(listener.status() for listener in self._listeners), *self.extra_ports.status()),
             ssh=SshStatus(
                 connected=link is not None,
                 server=link.server.version if link else None,
@@ -286,6 +292,8 @@ class Supervisor:
         self._on_state(before, state, failure)
         if state is State.VERIFYING:
             self._watch.connected()
+        elif state is State.UP:
+            self.extra_ports.notice(self.link, reported=self._watch.shows_widgets)
         if before in LINK_STATES and state not in LINK_STATES:
             self._unanswered.clear()
             self._tasks.start(self._watch.disconnected(), name="end the session with the gateway")
@@ -333,8 +341,10 @@ class Supervisor:
         if in_doubt:
             self.post(ev.GatewayInDoubt(self._machine.attempt))
         else:
+            self.extra_ports.notice(self.link, reported=self._watch.shows_widgets)
             self._on_change()
 
     async def _close_listeners(self) -> None:
+        await self.extra_ports.close()
         for listener in self._listeners:
             await listener.close()

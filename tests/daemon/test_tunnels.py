@@ -481,6 +481,24 @@ async def test_a_kept_port_that_somebody_else_took_is_waited_for_by_clients() ->
 
 
 @async_test
+async def test_a_port_that_was_taken_for_nobody_in_particular_is_given_to_who_asks_for_it() -> None:
+    async with running() as rig:
+        first = make_spec("first", browser=True)
+        await rig.up(first)
+        await rig.reaches("first", State.UP)
+        extra = first.main.listen.port + 2
+
+        def note() -> str | None:
+            rows = rig.daemon.supervisor("first").snapshot().forwards[1:]  # type: ignore[union-attr]
+            return (rows[0].note or "listening") if rows else None
+
+        await settle(lambda: note() == "listening")
+        second = make_spec("second", forwards=(Forward(Endpoint("127.0.0.1", extra), Endpoint("127.0.0.1", 9)),))
+        assert (await rig.up(second))["started"]
+        assert note() == f"local port {extra} was given to another tunnel"
+
+
+@async_test
 async def test_kept_ports_that_cannot_be_read_are_in_the_way_of_those_alone_that_want_one() -> None:
     async with running() as rig:
         (rig.paths.state_dir / "ports.json").mkdir()

@@ -4,6 +4,8 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from openclaw_tunnel.host.ports import (
     shown_command,
     who_holds,
 )
+from support.process import root_required
 
 TCP = """\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -120,24 +123,40 @@ def test_what_may_be_secret_stays_out_of_sight() -> None:
     assert "abc" not in repr(holder) + str(holder)
 
 
+LISTENS = "import socket; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True); input()"
+
+
+@contextmanager
+def other_process(**env: str) -> Iterator[tuple[int, int]]:
+    """A process that listens; its id and its port."""
+    with subprocess.Popen(
+        [sys.executable, "-c", LISTENS], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        try:
+            assert other.stdout is not None
+            yield other.pid, int(other.stdout.readline())
+        finally:
+            other.communicate("\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_another_user_s_process_is_hidden_but_not_its_user() -> None:
+    root_required("becomes another user for a moment")
+    with other_process() as (_, port):
+        os.seteuid(65534)
+        try:
+            holder = who_holds("127.0.0.1", port)
+        finally:
+            os.seteuid(0)
+    assert holder == Holder(None, user="root")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_the_settings_of_another_process_are_found(tmp_path: Path) -> None:
-    listens = (
-        "import socket; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True); input()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", listens],
-        env={"OPENCLAW_TUNNEL_HOME": str(tmp_path)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as other:
-        assert other.stdin is not None
-        assert other.stdout is not None
-        holder = who_holds("127.0.0.1", int(other.stdout.readline()))
-        other.communicate("\n")
+    with other_process(OPENCLAW_TUNNEL_HOME=str(tmp_path)) as (pid, port):
+        holder = who_holds("127.0.0.1", port)
     assert holder is not None
-    assert (holder.pid, holder.tunnel_home) == (other.pid, str(tmp_path))
-    assert holder.arguments == (sys.executable, "-c", listens)
+    assert (holder.pid, holder.tunnel_home) == (pid, str(tmp_path))
+    assert holder.arguments == (sys.executable, "-c", LISTENS)
     assert holder.parent is not None
     assert holder.parent.pid == os.getpid()

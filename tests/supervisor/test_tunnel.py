@@ -17,12 +17,14 @@ from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.core.states import State
-from openclaw_tunnel.core.status import Verdict
+from openclaw_tunnel.core.status import Role, Verdict
+from openclaw_tunnel.gateway.hello import Credentials
 from openclaw_tunnel.relay.bind import BindFailed
 from openclaw_tunnel.supervisor.tunnel import Supervisor
 from support.aio import async_test, settle
 from support.links import DirectLink, ScriptedConnector
-from support.waiting import free_port
+from support.scripted import Script, hello, scripted
+from support.waiting import accepts, free_port
 
 REFUSED = Failure(Code.REFUSED, "gateway.example:22 refused the connection")
 UNKNOWN_KEY = Failure(Code.HOST_KEY_UNKNOWN, "the host key of gateway.example is not known")
@@ -97,6 +99,47 @@ async def get(supervisor: Supervisor, port: int = 0) -> bytes:
         return await reader.read()
     finally:
         writer.close()
+
+
+@async_test
+async def test_the_gateway_s_other_ports_come_with_it_and_go_with_the_tunnel() -> None:
+    async with tunnel(ScriptedConnector(), browser=True) as (supervisor, _gateway):
+        browser = supervisor.spec.main.listen.port + 2
+        await settle(lambda: len(supervisor.snapshot().forwards) == 2)
+        shown = supervisor.snapshot().forwards[1]
+        assert (shown.listen, shown.role, shown.listening) == (f"127.0.0.1:{browser}", Role.BROWSER, True)
+        assert await asyncio.to_thread(accepts, browser)
+        await supervisor.stop()
+        assert not await asyncio.to_thread(accepts, browser)
+
+
+@async_test
+async def test_no_other_port_is_taken_before_the_gateway_is_well() -> None:
+    async with tunnel(ScriptedConnector(), browser=True, gateway=False) as (supervisor, gateway):
+        await reaches(supervisor, State.DEGRADED)
+        assert len(supervisor.snapshot().forwards) == 1
+        await gateway.start()
+        await settle(lambda: len(supervisor.snapshot().forwards) == 2)
+
+
+@async_test
+async def test_widgets_are_expected_of_a_gateway_that_says_it_shows_them() -> None:
+    """Nothing listens behind it yet: the port is taken as soon as the gateway has told its methods."""
+    script = Script(answer=hello(features={"methods": ["health", "board.get"]}))
+
+    async def token() -> Credentials:
+        return Credentials(token="secret")
+
+    async with scripted(script) as to:
+        forward = Forward(Endpoint("127.0.0.1", free_port()), to)
+        spec = TunnelSpec("dev", "alias", (forward,), policy=QUICK, sandbox=True)
+        supervisor = Supervisor(spec, ScriptedConnector(), credentials=token)
+        await supervisor.start()
+        await settle(lambda: len(supervisor.snapshot().forwards) == 2)
+        shown = supervisor.snapshot().forwards[1]
+        assert (shown.listen, shown.role) == (f"127.0.0.1:{to.port + 1}", Role.SANDBOX)
+        assert shown.listening, shown.note
+        await supervisor.stop()
 
 
 @async_test
