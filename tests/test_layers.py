@@ -58,6 +58,8 @@ PURE = (
     "relay.request",
     "relay.trouble",
     "service.render",
+    "service.launchctl",
+    "service.spec",
 )
 IMPURE = {"asyncio", "socket", "os", "time", "random", "secrets", "subprocess", "threading", "select", "signal"}
 

@@ -1,0 +1,1 @@
+"""launchd and systemd."""
