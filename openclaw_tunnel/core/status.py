@@ -1,7 +1,7 @@
 """The one value that ``status``, ``--watch``, ``--json`` and every view show."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -182,11 +182,18 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class DaemonInfo:
-    """Who answers: process id, RFC 3339 start time, version of this program."""
+    """Who answers: process id, RFC 3339 start time, version of this program.
+
+    Attributes:
+        installed: the version on the disk: another one after an upgrade; empty where it is not known.
+        services: the tunnels that a service keeps, with its ``manager`` (systemd, launchd), ``unit``, ``system``.
+    """
 
     pid: int
     started_at: str
     version: str
+    installed: str = ""
+    services: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def report(daemon: DaemonInfo | None, tunnels: Sequence[Snapshot]) -> dict[str, Any]:

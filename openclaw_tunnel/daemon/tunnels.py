@@ -18,10 +18,11 @@ from openclaw_tunnel.control.messages import unknown_method
 from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.link import Connector
 from openclaw_tunnel.core.states import LINK_STATES
-from openclaw_tunnel.core.status import DaemonInfo, report
+from openclaw_tunnel.core.status import DaemonInfo, Snapshot, report
 from openclaw_tunnel.daemon.asking import ask
 from openclaw_tunnel.daemon.autoports import AutoPorts
 from openclaw_tunnel.daemon.credentials import SettingsCredentials
+from openclaw_tunnel.daemon.keepers import Keepers
 from openclaw_tunnel.daemon.portclash import clash
 from openclaw_tunnel.daemon.recorders import Recorders
 from openclaw_tunnel.daemon.requests import DaemonCloses, environment, goes_on
@@ -74,6 +75,7 @@ class Daemon:
         self._changed = asyncio.Event()
         self._turn = asyncio.Lock()
         self._tasks = Tasks()
+        self.keepers = Keepers()
         self._recorders = Recorders(paths.state_dir)
         self._tasks.start(self._recorders.keep_beating(), name="heartbeat of the histories")
         self._ports = AutoPorts(paths.state_dir)
@@ -89,7 +91,8 @@ class Daemon:
         """
         match method:
             case "ping":
-                return {"pid": self._info.pid, "version": self._info.version}
+                info = {"pid": self._info.pid, "version": self._info.version, "ending": self.ending.done()}
+                return {**info, **self.keepers.told()}
             case "status":
                 return self.report(params.get("name"))
             case "up":
@@ -120,8 +123,13 @@ class Daemon:
 
     def report(self, name: str | None = None) -> dict[str, Any]:
         """The object of ``status --json``, of one tunnel or of all."""
-        chosen = [t for n, t in sorted(self._tunnels.items()) if name in (None, n)]
-        return report(self._info, [t.supervisor.snapshot() for t in chosen])
+        chosen = [tunnel for tunnel in self.snapshots() if name in (None, tunnel.name)]
+        return report(self.keepers.complete(self._info), chosen)
+
+    def snapshots(self) -> list[Snapshot]:
+        """All tunnels, at this moment; those that cannot even begin come last."""
+        running = [tunnel.supervisor.snapshot() for _, tunnel in sorted(self._tunnels.items())]
+        return [*running, *self.keepers.failed.values()]
 
     async def up(
         self, spec: TunnelSpec, options: UpOptions | None = None, env: Mapping[str, str] | None = None
@@ -158,8 +166,8 @@ class Daemon:
         async with self._turn:
             names = list(self._tunnels) if names is None else names
             await self._close([name for name in names if name in self._tunnels])
-            if not self._tunnels:
-                self.end(ExitCode.OK)
+            self.keepers.forget(names)
+            self.end_if_idle()
         return names
 
     async def reload(self) -> None:
@@ -181,8 +189,8 @@ class Daemon:
             self.ending.set_result(code)
 
     def end_if_idle(self) -> None:
-        """End where no tunnel runs."""
-        if not self._tunnels:
+        """End where no tunnel runs, nor waits for a person."""
+        if not self._tunnels and not self.keepers.failed:
             self.end(ExitCode.OK)
 
     def supervisor(self, name: str) -> Supervisor | None:
@@ -226,6 +234,7 @@ class Daemon:
         except (KeyError, TypeError, ValueError) as error:
             raise RequestRefused(f"not a tunnel: {error!r}", exit_code=ExitCode.USAGE) from error
         started, note = await self.up(spec, options, env)
+        self.keepers.keep(spec.name, params.get("service"))
         snapshot = self._tunnels[spec.name].supervisor.snapshot().to_json()
         return {"started": started, "note": note, "snapshot": snapshot}
 

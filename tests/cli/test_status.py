@@ -31,7 +31,13 @@ Serve = Callable[..., AbstractContextManager[Path]]
 
 CONTRACT: dict[str, Any] = {
     "version": 1,
-    "daemon": {"pid": os.getpid(), "started_at": "2026-11-22T06:00:00Z", "version": "0.1.0"},
+    "daemon": {
+        "pid": os.getpid(),
+        "started_at": "2026-11-22T06:00:00Z",
+        "version": "0.1.0",
+        "installed": "",
+        "services": {},
+    },
     "tunnels": [
         {
             "name": "dev",

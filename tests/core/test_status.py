@@ -45,7 +45,13 @@ SNAPSHOT = Snapshot(
 
 CONTRACT: dict[str, Any] = {
     "version": 1,
-    "daemon": {"pid": 4242, "started_at": "2026-11-22T06:00:00Z", "version": "0.1.0"},
+    "daemon": {
+        "pid": 4242,
+        "started_at": "2026-11-22T06:00:00Z",
+        "version": "0.1.0",
+        "installed": "0.2.0",
+        "services": {"default": {"manager": "systemd", "unit": "openclaw-tunnel.service", "system": False}},
+    },
     "tunnels": [
         {
             "name": "default",
@@ -82,7 +88,8 @@ CONTRACT: dict[str, Any] = {
 
 
 def test_the_contract_field_for_field() -> None:
-    made = report(DaemonInfo(4242, "2026-11-22T06:00:00Z", "0.1.0"), [SNAPSHOT])
+    services = {"default": {"manager": "systemd", "unit": "openclaw-tunnel.service", "system": False}}
+    made = report(DaemonInfo(4242, "2026-11-22T06:00:00Z", "0.1.0", "0.2.0", services), [SNAPSHOT])
     assert json.loads(json.dumps(made)) == CONTRACT
 
 

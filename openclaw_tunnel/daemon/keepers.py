@@ -1,0 +1,39 @@
+"""What service managers have to do with the tunnels of this daemon."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from openclaw_tunnel.core.status import DaemonInfo, Snapshot
+from openclaw_tunnel.host.version import installed_version
+
+
+class Keepers:
+    """Which tunnels a service keeps, so that others ask its manager instead of closing them behind its back.
+
+    Attributes:
+        failed: tunnels that a service wants and that cannot even begin: what ``status`` shows for them.
+    """
+
+    def __init__(self) -> None:
+        self._services: dict[str, dict[str, Any]] = {}
+        self.failed: dict[str, Snapshot] = {}
+
+    def keep(self, name: str, service: Any) -> None:
+        """Note that ``service`` (``manager``, ``unit``, ``system``) keeps a tunnel; what is no object keeps none."""
+        if isinstance(service, dict):
+            self._services[name] = service
+
+    def forget(self, names: Iterable[str]) -> None:
+        """These tunnels were closed."""
+        for name in names:
+            self._services.pop(name, None)
+
+    def told(self) -> dict[str, Any]:
+        """For the answer to ``ping``."""
+        return {"services": self._services}
+
+    def complete(self, info: DaemonInfo) -> DaemonInfo:
+        """``info`` with what may change while the daemon runs."""
+        installed = installed_version()
+        return replace(info, services=dict(self._services), installed=installed or info.version)
