@@ -40,6 +40,9 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     "Set up": {
         "trust": Entry("trust", "trust", "HOST", "show a host's key and remember it"),
         "config": Entry("config", "config", "", "the settings, and where they come from (show, path, check)"),
+        "service": Entry(
+            "service", "service", "COMMAND", "the tunnel at login, for good (install, status, print, ...)"
+        ),
         "demo": Entry("demo", "demo", "", "see it work without any remote host"),
     },
 }

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from typing import Any
 
 import click
 
@@ -93,13 +94,14 @@ def down(name: str | None, everything: bool) -> int:
         raise click.UsageError("give a NAME or --all, not both")
     client = client_of()
     try:
-        pid = client.call("ping").get("pid")
+        about = client.call("ping")
+        pid, services = about.get("pid"), about.get("services") or {}
     except DaemonUnreachable as gone:
         if not everything:
             raise
         output.say(gone.message)
         return ExitCode.OK
-    names = _close(client, name, everything)
+    names = _close(client, name, everything, services)
     if isinstance(pid, int):
         _wait_for_end(client, pid)
     output.say(f"closed: {', '.join(names)}" if names else "no tunnel is running")
@@ -119,12 +121,24 @@ def show_outcome(tunnel: Snapshot) -> int:
     return failure.exit_code
 
 
-def _close(client: ControlClient, name: str | None, everything: bool) -> list[str]:
-    if everything:
-        params: dict[str, object] = {"all": True}
-    else:
-        params = {"name": pick(snapshots(client.call("status")), name).name}
-    return [str(closed_name) for closed_name in client.call("down", params, CLOSE_DEADLINE).get("closed", [])]
+def _close(client: ControlClient, name: str | None, everything: bool, services: dict[str, Any]) -> list[str]:
+    """Close them; those that a service keeps are its manager's to stop, or it would open them again."""
+    meant = list(services) if everything else [pick(snapshots(client.call("status")), name).name]
+    stopped = []
+    if any(one in services for one in meant):
+        from openclaw_tunnel.cli.managed import stop_services
+
+        stopped = stop_services(services, meant)
+    if stopped and not everything:
+        return stopped
+    params = {"all": True} if everything else {"name": meant[0]}
+    try:
+        closed_names = client.call("down", params, CLOSE_DEADLINE).get("closed", [])
+    except DaemonUnreachable:
+        if not stopped:
+            raise
+        closed_names = []  # it ended with its services
+    return [*stopped, *(str(one) for one in closed_names if one not in stopped)]
 
 
 def _wait_for_end(client: ControlClient, pid: int) -> None:
@@ -142,7 +156,7 @@ def _wait_for_end(client: ControlClient, pid: int) -> None:
 def _until_decided(client: ControlClient, tunnel: Snapshot, deadline: Deadline) -> Snapshot:
     """The tunnel when it is up or has failed, or as it was when the time was up."""
     last = tunnel
-    if last.state is State.UP:
+    if last.state in (State.UP, State.FAILED):
         return last
     with contextlib.suppress(StreamTimeout):
         for last in watch(client, tunnel.name, deadline.left):
