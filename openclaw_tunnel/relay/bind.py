@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from openclaw_tunnel.config.model import LOCALHOST, LOOPBACK, Endpoint, Forward
 from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.host import inherited
 from openclaw_tunnel.host.inuse import why_in_use
 
 BACKLOG = 1024
@@ -89,6 +90,16 @@ def is_free(forward: Forward) -> bool:
     return True
 
 
+def ends(forward: Forward) -> tuple[Endpoint, ...]:
+    """The addresses that :func:`bind` takes on this computer, free or not."""
+    found = [forward.listen]
+    for end in _further(forward):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as probe:
+            probe.bind((end.host, 0))
+            found.append(end)
+    return tuple(found)
+
+
 def in_use(listen: Endpoint) -> Failure:
     """The failure that says who has an address."""
     found = why_in_use(listen.host, listen.port)
@@ -137,6 +148,8 @@ def _listening(listen: Endpoint) -> socket.socket:
         OSError: it cannot be had; ``socket.gaierror`` where the host is no IP address.
     """
     host = LOOPBACK if listen.host == LOCALHOST else listen.host
+    if given := inherited.take((host, listen.port)):
+        return given[0]
     flags = socket.AI_PASSIVE | socket.AI_NUMERICHOST
     family, _, _, _, address = socket.getaddrinfo(host, listen.port, type=socket.SOCK_STREAM, flags=flags)[0]
     sock = socket.socket(family, socket.SOCK_STREAM)
@@ -165,6 +178,8 @@ def _failure(listen: Endpoint, error: OSError) -> Failure:
 
 
 def _bind_unix(path: str) -> Bound:
+    if given := inherited.take(path):
+        return Bound((given[0],))  # without the path: it is the service manager's to remove
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if _is_socket(path):
