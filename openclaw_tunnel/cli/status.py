@@ -46,10 +46,19 @@ def exit_code(tunnels: list[Snapshot]) -> ExitCode:
 
 
 def _print(client: ControlClient, name: str | None) -> int:
-    tunnels = snapshots(client.call("status"))
+    answer = client.call("status")
+    tunnels = snapshots(answer)
     chosen = tunnels if name is None and tunnels else [pick(tunnels, name)]
     output.print_rows([view.rows(tunnel, view.utc_now()) for tunnel in chosen])
+    _tell_about_upgrade(answer["daemon"])
     return exit_code(chosen)
+
+
+def _tell_about_upgrade(daemon: dict[str, Any]) -> None:
+    installed, running = daemon.get("installed"), daemon["version"]
+    if installed and installed != running:
+        anew = "service restart" if daemon.get("services") else "down --all, then up -d"
+        output.note(f"version {installed} is installed, and {running} still runs; to change: openclaw-tunnel {anew}")
 
 
 def _print_json(client: ControlClient, name: str | None) -> int:
