@@ -102,6 +102,14 @@ class UserManager:
         """Run ``systemctl --user``."""
         return self.run("systemctl", "--user", *args)
 
+    def log_in_again(self) -> None:
+        """End the user's systemd with all its services, and start it anew, as a logout and a login do."""
+        private = self.root / f"run/user/{UID}/systemd/private"
+        (self.root / "run/login").touch()
+        before = private.stat().st_ino
+        self.systemctl("exit")
+        wait_until(lambda: private.exists() and private.stat().st_ino != before, 20, "the next login")
+
     def property(self, unit: str, name: str) -> str:
         """One property of a unit."""
         return self.systemctl("show", unit, f"--property={name}", "--value").stdout.strip()

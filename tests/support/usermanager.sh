@@ -58,13 +58,15 @@ fi
 ) &
 for _ in {1..500}; do [ -S /run/systemd/journal/stdout ] && break; sleep .01; done
 
-(
+# A login brings the user's systemd; where /run/login exists when it ends, there is another login.
+log_in() (
   echo "$BASHPID" >"$own/cgroup.procs"
   cd "$home"
   exec setpriv --reuid "$uid" --regid "$uid" --clear-groups env -i "HOME=$home" "USER=$name" "LOGNAME=$name" \
     SHELL=/bin/bash PATH=/usr/local/bin:/usr/bin:/bin "XDG_RUNTIME_DIR=$runtime" \
     /lib/systemd/systemd --user --log-target=journal
-) &
+)
+log_in &
 manager=$!
 for _ in {1..500}; do
   [ -S "$runtime/systemd/private" ] && break
@@ -72,4 +74,8 @@ for _ in {1..500}; do
   sleep .01
 done
 touch "$ready"
-wait "$manager"
+wait "$manager" || true
+while [ -e /run/login ]; do
+  rm /run/login
+  log_in || true
+done
