@@ -19,7 +19,7 @@ from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, ServiceError, TunnelError, UsageError
 from openclaw_tunnel.service.manager import Manager, ManagerState
 from openclaw_tunnel.service.render import SOCKET_NAME
-from openclaw_tunnel.service.spec import label_of, unit_of
+from openclaw_tunnel.service.spec import label_of
 
 UP_PARAMS = [param for param in up.params if param.name != "detach"]
 """TARGET and the options of ``up``."""
@@ -140,7 +140,7 @@ def run(**given: Any) -> int:
     from openclaw_tunnel.host.sdnotify import Notifier
 
     options = _up_options(given)
-    keeper = _keeper(dict(os.environ), options.name or options.target or DEFAULT_NAME)
+    keeper = _keeper(dict(os.environ))
     launchd = keeper.get("manager") == "launchd"
     inherited.adopt(os.environ, [SOCKET_NAME.format(n) for n in range(1, _MOST_SOCKETS)] if launchd else ())
     notifier = Notifier(os.environ)
@@ -157,7 +157,7 @@ def run(**given: Any) -> int:
     return asyncio.run(live())
 
 
-def _keeper(env: dict[str, str], name: str) -> dict[str, Any]:
+def _keeper(env: dict[str, str]) -> dict[str, Any]:
     """Who started us, as others need to know it; empty where nobody did."""
     label = env.get("XPC_SERVICE_NAME", "")
     if label.startswith(label_of(DEFAULT_NAME)):
@@ -165,18 +165,21 @@ def _keeper(env: dict[str, str], name: str) -> dict[str, Any]:
     socket = env.get("NOTIFY_SOCKET", "")
     if not socket:
         return {}
-    return {"manager": "systemd", "unit": _unit(name), "system": socket == "/run/systemd/notify"}
+    return {"manager": "systemd", "unit": _unit(), "system": socket == "/run/systemd/notify"}
 
 
-def _unit(name: str) -> str:
-    """The unit that this process runs in, which its control group is named after: proc_pid_cgroup(5)."""
+def _unit() -> str:
+    """The unit of ours that this process runs in, which its control group is named after; empty where none is.
+
+    As systemd's control groups are: /user.slice/.../app.slice/openclaw-tunnel.service.
+    """
     try:
         with open("/proc/self/cgroup", encoding="utf-8") as file:
             path = file.read().strip().rpartition(":")[2]
     except OSError:
         path = ""
     found = [part for part in path.split("/") if part.startswith("openclaw-tunnel") and part.endswith(".service")]
-    return found[-1] if found else unit_of(name)
+    return found[-1] if found else ""
 
 
 def _do(done: str, system: bool, name: str | None, act: Callable[[Manager, str], None]) -> int:

@@ -20,8 +20,8 @@ class Keepers:
         self.failed: dict[str, Snapshot] = {}
 
     def keep(self, name: str, service: Any) -> None:
-        """Note that ``service`` (``manager``, ``unit``, ``system``) keeps a tunnel; what is no object keeps none."""
-        if isinstance(service, dict):
+        """Note that ``service`` (``manager``, ``unit``, ``system``) keeps a tunnel; what is none keeps none."""
+        if isinstance(service, dict) and service:
             self._services[name] = service
 
     def forget(self, names: Iterable[str]) -> None:

@@ -26,6 +26,7 @@ from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.host import inherited
 from openclaw_tunnel.host.sdnotify import Notifier
 from openclaw_tunnel.host.tasks import Tasks
+from openclaw_tunnel.service.spec import unit_of
 from openclaw_tunnel.supervisor.tunnel import utc_now
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,8 @@ class ServiceProcess:
 
         Args:
             options: of ``up``: the tunnel that it keeps.
-            service: ``manager``, ``unit`` and ``system``, for those who want to stop it.
+            service: ``manager``, ``unit`` (empty: the one named after the tunnel) and ``system``, for those who want
+                to stop it; empty where nobody started it.
             notifier: to tell systemd.
             life: the watchdogs.
             words: one line about a tunnel, for a person.
@@ -149,7 +151,7 @@ class ServiceProcess:
                 self._cannot_begin(daemon, error, spec)
                 await self._pause(AGAIN)
                 continue
-            daemon.keepers.keep(self._name, self._service)
+            daemon.keepers.keep(self._name, self._keeper())
             daemon.keepers.failed.clear()
             self._notifier.ready()
             self._changed(daemon)
@@ -160,13 +162,16 @@ class ServiceProcess:
         self._name = spec.name
         return spec
 
+    def _keeper(self) -> dict[str, Any]:
+        return {**self._service, "unit": self._service["unit"] or unit_of(self._name)} if self._service else {}
+
     def _cannot_begin(self, daemon: Daemon, error: TunnelError, spec: TunnelSpec | None) -> None:
         known = daemon.keepers.failed.get(self._name)
         if known is None or known.failure is None or known.failure.message != error.message:
             logger.warning("%s cannot begin: %s", self._name, error.message)
             daemon.keepers.failed = {self._name: _failed(self._name, self._options, error, spec)}
             self._changed(daemon)
-        daemon.keepers.keep(self._name, self._service)
+        daemon.keepers.keep(self._name, self._keeper())
         self._notifier.ready()  # it is: it waits for whoever mends this
 
     def _changed(self, daemon: Daemon) -> None:
@@ -207,7 +212,7 @@ class ServiceProcess:
     async def _follow(self, follower: Follower) -> bool:
         try:
             spec = await self._resolved()
-            await follower.up(spec, self._options, self._env, self._service)
+            await follower.up(spec, self._options, self._env, self._keeper())
             self._notifier.ready()
             return await follower.follow(spec.name)
         except TunnelError as error:

@@ -119,6 +119,16 @@ class Cli:
         self._children.append(child)
         return child
 
+    def start_in_shell(
+        self, script: str, args: Sequence[str | Path], *, env: Mapping[str, str], descriptors: Sequence[int]
+    ) -> Child:
+        """As :meth:`start`, by a shell that runs ``script`` (``"$@"`` is the command) and inherits descriptors."""
+        log = self.home / f"command.{len(self._children)}.log"
+        shell = ["bash", "-c", script, "bash", *command(*args)]
+        child = Child(shell, log, environment(self.home, {**self.env, **env}), descriptors=descriptors)
+        self._children.append(child)
+        return child
+
     def use_ssh_config(self, config: Path) -> None:
         """Let every command read this ssh_config, such as the one of ``Sshd.ssh_config``."""
         self.env["OPENCLAW_TUNNEL_SSH_CONFIG"] = str(config)

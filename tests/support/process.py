@@ -61,10 +61,16 @@ class Child:
         log: file that gets stdout and stderr, appended, so that a restart keeps the earlier lines.
         env: the whole environment; None: this process's.
         terminal: a descriptor that stands in for stdin, stdout and stderr instead of the log.
+        descriptors: what the program inherits beside those three.
     """
 
     def __init__(
-        self, argv: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None, terminal: int | None = None
+        self,
+        argv: Sequence[str | Path],
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        terminal: int | None = None,
+        descriptors: Sequence[int] = (),
     ) -> None:
         self.log = log
         self._remembered: set[_Process] = set()
@@ -75,6 +81,7 @@ class Child:
                 stdout=out if terminal is None else terminal,
                 stderr=out if terminal is None else terminal,
                 env=None if env is None else dict(env),
+                pass_fds=descriptors,
                 start_new_session=True,
             )
 

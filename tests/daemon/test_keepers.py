@@ -1,0 +1,19 @@
+"""Which services keep tunnels, as others are told."""
+
+from openclaw_tunnel import __version__
+from openclaw_tunnel.core.status import DaemonInfo
+from openclaw_tunnel.daemon.keepers import Keepers
+
+SERVICE = {"manager": "systemd", "unit": "openclaw-tunnel.service", "system": False}
+
+
+def test_kept_and_forgotten() -> None:
+    keepers = Keepers()
+    keepers.keep("default", SERVICE)
+    keepers.keep("lab", None)  # `up` brings no service along
+    assert keepers.told() == {"services": {"default": SERVICE}}
+    info = keepers.complete(DaemonInfo(1, "2026-11-22T06:00:00Z", "0.0.9"))
+    assert (info.services, info.version, info.installed) == ({"default": SERVICE}, "0.0.9", __version__)
+    keepers.forget(["default", "other"])
+    assert keepers.told() == {"services": {}}
+    assert info.services == {"default": SERVICE}
