@@ -154,7 +154,8 @@ def _plain_spec(options: UpOptions) -> PlainSpec:
     alias = not any(sign in target for sign in "@:/")
     forwards = resolved.spec.forwards[1:]
     if has_none and alias and not typed:
-        output.note(f"ssh_config has to have for {target}: LocalForward {as_argument(resolved.spec.main)}")
+        main = resolved.spec.main
+        output.note(f"ssh_config has to have for {target}: LocalForward {main.listen} {main.to}")
     elif has_none:
         forwards = resolved.spec.forwards
     new = [forward for forward in forwards if forward not in resolved.ssh.local_forwards]
