@@ -21,7 +21,7 @@ from openclaw_tunnel.config.paths import Paths
 from openclaw_tunnel.config.resolve import NoDestination, Resolved, UpOptions, resolve
 from openclaw_tunnel.control.client import ControlClient
 from openclaw_tunnel.core.states import State
-from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, TunnelError, UsageError
+from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, ServiceError, TunnelError, UsageError
 from openclaw_tunnel.service import render
 from openclaw_tunnel.service.manager import Manager, Rival
 from openclaw_tunnel.service.spec import (
@@ -43,6 +43,9 @@ PATIENCE = 15.0
 
 EXAMPLE = "remote-gateway"
 """The alias of OpenClaw's documentation."""
+
+_HOMES = ("/home/", "/root/", "/run/user/")
+"""What ProtectHome=yes hides."""
 
 _SECRETS = ("OPENCLAW_GATEWAY_TOKEN", "OPENCLAW_GATEWAY_PASSWORD")
 _STEP = 0.05
@@ -109,9 +112,15 @@ def service_spec(
         raise UsageError(
             "--on-demand needs to know the ports", hint="give TARGET: openclaw-tunnel service print me@host"
         )
+    program = find_program()
+    if system and program.startswith(_HOMES):
+        raise ServiceError(
+            f"{program} lies in a home, which a service of the whole computer cannot see",
+            hint="install openclaw-tunnel for everybody, for example with: sudo pipx install --global openclaw-tunnel",
+        )
     return ServiceSpec(
         name=name,
-        program=find_program(),
+        program=program,
         arguments=up_arguments(options),
         environment={} if system else {key: env[key] for key in PASSED_ON if env.get(key)},
         listen=tuple(forward.listen for forward in resolved.spec.forwards) if on_demand and resolved else (),

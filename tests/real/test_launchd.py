@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -207,3 +209,31 @@ def test_where_nobody_is_logged_in_at_the_screen(cli: Cli, mac: FakeLaunchd, ssh
     assert job["domain"] == f"user/{os.getuid()}"
     assert banner(port) == b"SSH-2.0"
     assert cli("service", "uninstall").exit_code == 0
+
+
+def test_the_manual_steps(cli: Cli, mac: FakeLaunchd, sshd: Sshd) -> None:
+    """launchd/README.md, followed to the letter in a checkout; of its commands only the alias is filled in."""
+    config = sshd.ssh_config("gw", extra=[f"LocalForward {free_port()} 127.0.0.1:{sshd.port}"])
+    settings = cli.home / ".config/openclaw-tunnel/tunnels.json5"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(f'{{ tunnels: {{ gw: {{ target: "gw", sshConfig: "{config}", probe: "tcp" }} }} }}')
+    plutil = mac.bin / "plutil"  # of macOS alone
+    plutil.write_text(f"#!{sys.executable}\nimport plistlib, sys\nplistlib.load(open(sys.argv[2], 'rb'))\n")
+    plutil.chmod(0o755)
+    # no OPENCLAW_TUNNEL_HOME: launchd would not hand it down
+    path = f"{mac.env['PATH']}:{Path(sys.executable).parent}"
+    env = {"HOME": str(cli.home), "FAKE_LAUNCHD": str(mac.folder), "PATH": path}
+    checkout = Path(__file__).parents[2]
+    manual = (checkout / "launchd/README.md").read_text()
+    steps = re.findall(r"^ {3}```\n(.*?)^ {3}```", manual, re.MULTILINE | re.DOTALL)
+    assert len(steps) == 6
+    for step in (*steps, "openclaw-tunnel service uninstall\n"):
+        script = step.replace("YOUR-ALIAS", "gw").replace("gateway-host &&", "gw &&")
+        strict = "-uxc" if "while" in script else "-euxc"  # there is no older agent
+        done = subprocess.run(
+            ["bash", strict, script], env=env, cwd=checkout, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done
+        if "bootstrap" in script:
+            assert pid(mac)
+    assert list(agents(cli).iterdir()) == []

@@ -1,6 +1,7 @@
 """The service under a real systemd of an unprivileged user: install, login, crash, hang, stop, failures, first use."""
 
 import contextlib
+import re
 import socket
 import threading
 import time
@@ -15,6 +16,7 @@ from support.usermanager import HOME, UserManager
 from support.waiting import accepts, free_port, wait_until
 
 UNIT = "openclaw-tunnel.service"
+CHECKOUT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -301,3 +303,44 @@ def test_where_no_systemd_answers(user: UserManager, sshd: Sshd) -> None:
     assert "cannot be reached" in answer.stderr
     assert "loginctl enable-linger tunneltest" in answer.stderr
     assert files(user) == []
+
+
+def test_the_manual_steps(user: UserManager, sshd: Sshd) -> None:
+    """systemd/README.md, followed to the letter in a checkout; of its commands only the alias is filled in."""
+    user.use_server(sshd, "my-alias")
+    config = user.home / ".ssh/config"
+    config.write_text(config.read_text() + f"  LocalForward {free_port()} 127.0.0.1:{sshd.port}\n")
+    user.write(
+        ".config/openclaw-tunnel/tunnels.json5", '{ tunnels: { default: { probe: "tcp", target: "my-alias" } } }'
+    )
+    for name in (UNIT, "README.md"):
+        user.write(f"checkout/systemd/{name}", (CHECKOUT / "systemd" / name).read_text())
+    steps = re.findall(
+        r"^ {3}```\n(.*?)^ {3}```", (CHECKOUT / "systemd/README.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert len(steps) == 7
+    for number, step in enumerate(steps, start=1):
+        script = step.replace("YOUR-ALIAS", "default").replace("gateway-host &&", "default &&")
+        if "linger" in script:
+            continue  # there is no logind here: tests/real/test_boot.py
+        done = user.run("bash", "-euxc", f"cd ~/checkout\n{script}")
+        assert done.exit_code == 0, f"step {number}: {done}"
+        if number == 3:
+            assert done.stdout == ""
+        if number in (4, 6):
+            wait_until(lambda: state(user) == "up", 20, "up")
+    assert [name for name in files(user) if "systemd" in name] == []
+    assert units(user) == []
+
+
+def test_the_template(user: UserManager, sshd: Sshd) -> None:
+    user.use_server(sshd)
+    port = free_port()
+    entry = f'{{ tunnels: {{ lab: {{ target: "gw", localPort: {port}, remotePort: {sshd.port}, probe: "tcp" }} }} }}'
+    user.write(".config/openclaw-tunnel/tunnels.json5", entry)
+    text = (CHECKOUT / "systemd/openclaw-tunnel@.service").read_text()
+    user.write(".config/systemd/user/openclaw-tunnel@.service", text.replace("%h/.local/bin", "/run/bin"))
+    assert user.systemctl("enable", "--now", "openclaw-tunnel@lab.service").exit_code == 0
+    assert user("wait", "lab").exit_code == 0
+    assert banner(port) == b"SSH-2.0"
+    assert user("status", "--json").json()["daemon"]["services"]["lab"]["unit"] == "openclaw-tunnel@lab.service"
