@@ -129,7 +129,7 @@ class Daemon:
     def snapshots(self) -> list[Snapshot]:
         """All tunnels, at this moment; those that cannot even begin come last."""
         running = [tunnel.supervisor.snapshot() for _, tunnel in sorted(self._tunnels.items())]
-        return [*running, *self.keepers.failed.values()]
+        return [*running, *(t for name, t in self.keepers.failed.items() if name not in self._tunnels)]
 
     async def up(
         self, spec: TunnelSpec, options: UpOptions | None = None, env: Mapping[str, str] | None = None
