@@ -1,6 +1,7 @@
 """``service install`` and ``service print``: from the options of ``up`` to files and a service that runs."""
 
 import asyncio
+import contextlib
 import os
 import sys
 import time
@@ -21,6 +22,7 @@ from openclaw_tunnel.config.paths import Paths
 from openclaw_tunnel.config.resolve import NoDestination, Resolved, UpOptions, resolve
 from openclaw_tunnel.control.client import ControlClient
 from openclaw_tunnel.core.states import State
+from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, ServiceError, TunnelError, UsageError
 from openclaw_tunnel.service import render
 from openclaw_tunnel.service.manager import Manager, Rival
@@ -254,19 +256,27 @@ def _outcome(client: ControlClient, manager: Manager, spec: ServiceSpec, resolve
                 f"how it stands: sudo -u {SYSTEM_USER} {Path(spec.program).name} status"
             )
         return ExitCode.OK
+    tunnel = appears(client, manager, spec.name)
+    if tunnel.state is not State.FAILED:
+        tunnel = settle(client, spec.name, resolved.spec.policy.connect_timeout + PATIENCE)
+    return show_outcome(tunnel)
+
+
+def appears(client: ControlClient, manager: Manager, name: str) -> Snapshot:
+    """The tunnel of a service that was just started, once this user's daemon knows it.
+
+    Raises:
+        TunnelError: it does not.
+    """
     deadline = Deadline(APPEARS)
     while deadline.left:
-        try:
-            tunnel = next((t for t in snapshots(client.call("status")) if t.name == spec.name), None)
-        except DaemonUnreachable:
-            tunnel = None
-        if tunnel is not None and tunnel.state is State.FAILED:
-            return show_outcome(tunnel)
-        if tunnel is not None:
-            return show_outcome(settle(client, spec.name, resolved.spec.policy.connect_timeout + PATIENCE))
+        with contextlib.suppress(DaemonUnreachable):
+            for tunnel in snapshots(client.call("status")):
+                if tunnel.name == name:
+                    return tunnel
         time.sleep(_STEP)
     raise TunnelError(
-        f"the service runs, and its tunnel does not show up: {manager.state(spec.name).words}",
+        f"the service runs, and its tunnel does not show up: {manager.state(name).words}",
         hint="see what it says: openclaw-tunnel service status, and openclaw-tunnel logs",
         exit_code=ExitCode.SERVICE,
     )

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from openclaw_tunnel.cli import output, view
-from openclaw_tunnel.cli.installing import install_service, print_service
+from openclaw_tunnel.cli.installing import appears, install_service, print_service
 from openclaw_tunnel.cli.managed import manager_of
 from openclaw_tunnel.cli.tunnels import client_of, snapshots
 from openclaw_tunnel.cli.up import up
@@ -186,6 +186,8 @@ def _do(done: str, system: bool, name: str | None, act: Callable[[Manager, str],
     manager = manager_of(os.environ, system=system)
     tunnel = _one(manager, name)
     act(manager, tunnel)
+    if done != "stopped" and not system and not manager.state(tunnel).waits:
+        appears(client_of(), manager, tunnel)
     output.say(f"{done}: {tunnel}")
     return ExitCode.OK
 

@@ -27,8 +27,8 @@ GONE = 30.0
 TAKEN = 15.0
 """Seconds in which bootstrap is tried again."""
 
-RUNS = 20.0
-"""Seconds in which a job has to run: more than launchd's throttle of 10 s."""
+RUNS = 35.0
+"""Seconds in which a job has to run: more than the end of the one before (ExitTimeOut) and launchd's throttle."""
 
 OLD_LABELS = frozenset({LABEL, LEGACY_LABEL, "ai.openclaw.tunnel"})
 """Labels of OpenClaw's documentation, of older set-ups, and of this project's first manual."""
@@ -133,11 +133,12 @@ class Launchd:
     def restart(self, name: str) -> None:
         """See :class:`Manager`: the job stays loaded, and its sockets with it."""
         label = label_of(name)
-        if self._job(label) is None:
+        before = self._job(label)
+        if before is None:
             self.start(name)
             return
         self._call("kickstart", "-k", self._loaded_in(label))
-        self._see_it_run(self._domain(), label, waits=False)
+        self._see_it_run(self._domain(), label, waits=False, old=before.pid)
 
     def state(self, name: str) -> ManagerState:
         """See :class:`Manager`."""
@@ -219,13 +220,13 @@ class Launchd:
                 left -= step
                 step = min(1.0, step * 1.5)
 
-    def _see_it_run(self, domain: str, label: str, *, waits: bool) -> None:
-        """Return when the job runs, or, where it ``waits`` for its first client, when it is loaded."""
+    def _see_it_run(self, domain: str, label: str, *, waits: bool, old: int | None = None) -> None:
+        """Return when the job runs, not as process ``old``; where it ``waits`` for a client, when it is loaded."""
         left, step = RUNS, _STEP
         kicked = False
         while True:
             job = self._job(label)
-            if job and (job.pid is not None or waits):
+            if job and (job.pid not in (None, old) or waits):
                 return
             if left <= 0 or (job and job.cannot_run):
                 raise self._does_not_run(label, job)
