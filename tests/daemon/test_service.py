@@ -144,3 +144,15 @@ def test_a_service_that_has_the_port_waits_for_its_turn(cli: Cli, systemd: Syste
         assert daemon(cli)["tunnels"][0]["forwards"][0]["listening"] is True
         assert child.end_with(signal.SIGTERM) == 0
         assert accepts(port)  # it is still ours, the manager's
+
+
+def test_its_folder_is_removed_and_it_begins_anew(cli: Cli, systemd: Systemd) -> None:
+    """A cleaner of temporary folders: nobody could reach the daemon any more, and a service does not end of that."""
+    port = free_port()
+    child = run(cli, systemd, port)
+    wait_until(lambda: accepts(port), 15, "the tunnel")
+    cli.tunnel_home.rename(cli.home / "gone")
+    wait_until(lambda: cli("status").exit_code == 1, 20, "the daemon in a new folder")
+    assert daemon(cli)["daemon"]["pid"] == child.pid
+    assert accepts(port)
+    assert child.end_with(signal.SIGTERM) == 0
