@@ -17,13 +17,14 @@ from openclaw_tunnel.cli.control import show_outcome
 from openclaw_tunnel.cli.managed import find_program, manager_of
 from openclaw_tunnel.cli.tunnels import Deadline, client_of, settle, snapshots
 from openclaw_tunnel.config.mainforward import as_argument
-from openclaw_tunnel.config.model import DEFAULT_NAME
+from openclaw_tunnel.config.model import DEFAULT_NAME, PortChoice
 from openclaw_tunnel.config.paths import Paths
 from openclaw_tunnel.config.resolve import NoDestination, Resolved, UpOptions, resolve
 from openclaw_tunnel.control.client import ControlClient
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, ServiceError, TunnelError, UsageError
+from openclaw_tunnel.relay.bind import ends
 from openclaw_tunnel.service import render
 from openclaw_tunnel.service.manager import Manager, Rival
 from openclaw_tunnel.service.spec import (
@@ -110,6 +111,9 @@ def service_spec(
     name = resolved.spec.name if resolved else options.name or DEFAULT_NAME
     if options.target is None and name != DEFAULT_NAME:
         options = replace(options, name=name)  # so that another tunnel in tunnels.json5 does not change which it is
+    options = options.kept()  # a service that starts again has the port it had
+    if on_demand and resolved and resolved.spec.port_choice is not PortChoice.FIXED:
+        raise UsageError("--on-demand needs a local port that is known beforehand", hint="give one: -p PORT")
     if on_demand and resolved is None:
         raise UsageError(
             "--on-demand needs to know the ports", hint="give TARGET: openclaw-tunnel service print me@host"
@@ -125,7 +129,7 @@ def service_spec(
         program=program,
         arguments=up_arguments(options),
         environment={} if system else {key: env[key] for key in PASSED_ON if env.get(key)},
-        listen=tuple(forward.listen for forward in resolved.spec.forwards) if on_demand and resolved else (),
+        listen=tuple(end for f in resolved.spec.forwards for end in ends(f)) if on_demand and resolved else (),
         log_dir=str(Paths.from_env(env, "darwin").log_dir) if manager == "launchd" else "",
         system=system,
     )

@@ -115,7 +115,8 @@ def up_arguments(options: UpOptions) -> tuple[str, ...]:
     for option, value in valued:
         if value is not None:
             words += [option, f"{value:g}" if isinstance(value, float) else str(value)]
-    return tuple(words + ["--allow-remote-clients"] * options.allow_remote_clients)
+    words += ["--allow-remote-clients"] * options.allow_remote_clients
+    return tuple(words + ["--no-extra-ports"] * options.no_extra_ports)
 
 
 def plain_arguments(options: UpOptions, target: str, forwards: tuple[str, ...]) -> tuple[str, ...]:

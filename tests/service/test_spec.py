@@ -18,6 +18,7 @@ EVERYTHING = UpOptions(
     hold=2.5,
     probe="tcp",
     allow_remote_clients=True,
+    no_extra_ports=True,
 )
 
 
