@@ -16,7 +16,7 @@ def test_the_example_of_tunnels_json5(tmp_path: Path) -> None:
     path.write_text(example[1])
     found = load_tunnels(path)
     assert sorted(found.tunnels) == ["default", "lab"]
-    assert found.tunnels["lab"].local_port == 18790
+    assert found.tunnels["lab"].local_port == "auto"
     assert found.tunnels["lab"].policy.hold == 30
     assert found.tunnels["default"].policy.keepalive_interval == 30
 
