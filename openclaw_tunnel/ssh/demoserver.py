@@ -1,9 +1,13 @@
 """The SSH server of ``demo``: in this process, on a free port of 127.0.0.1, with keys that live as long as it does."""
 
+import asyncio
+import contextlib
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import asyncssh
+
+from openclaw_tunnel.host.tasks import Tasks
 
 USER = "demo"
 
@@ -28,6 +32,7 @@ class DemoServer:
         self._client_public = key.public_data
         self._connections: set[asyncssh.SSHServerConnection] = set()
         self._acceptor: asyncssh.SSHAcceptor | None = None
+        self._carrying = Tasks()
 
     @property
     def known_hosts_line(self) -> str:
@@ -53,7 +58,8 @@ class DemoServer:
         self._acceptor = await asyncssh.listen(
             "127.0.0.1",
             self.port,
-            server_factory=lambda: _Session(self._to, self._client_public, self._connections),
+            server_factory=lambda: _Session(self._carry, self._to, self._client_public, self._connections),
+            encoding=None,
             server_host_keys=[self._host_key],
             login_timeout=10,
             reuse_address=True,
@@ -68,14 +74,49 @@ class DemoServer:
         for connection in tuple(self._connections):
             connection.abort()
             await connection.wait_closed()
+        await self._carrying.cancel_all()
         if acceptor is not None:
             await acceptor.wait_closed()
+
+    def _carry(self, reader: "asyncssh.SSHReader[bytes]", writer: "asyncssh.SSHWriter[bytes]") -> None:
+        """Serve a channel. asyncssh would do so by itself, and leave connections open that are made while it ends."""
+        self._carrying.start(_carry(self._to, reader, writer), name="a channel of the demo's server")
+
+
+async def _carry(to: tuple[str, int], reader: "asyncssh.SSHReader[bytes]", writer: "asyncssh.SSHWriter[bytes]") -> None:
+    try:
+        theirs, ours = await asyncio.open_connection(*to)
+    except OSError:
+        writer.close()
+        return
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_pump(reader, ours))
+            group.create_task(_pump(theirs, writer))
+    except* (OSError, asyncssh.Error):
+        pass  # one side is gone: so is the other, now
+    finally:
+        writer.close()
+        ours.close()
+        with contextlib.suppress(OSError):
+            await ours.wait_closed()
+
+
+async def _pump(source: Any, sink: Any) -> None:
+    """Carry one direction to its end."""
+    while data := await source.read(1 << 16):
+        sink.write(data)
+        await sink.drain()
+    sink.write_eof()
 
 
 class _Session(asyncssh.SSHServer):
     """One connection's rules."""
 
-    def __init__(self, to: tuple[str, int], key: bytes, connections: set[asyncssh.SSHServerConnection]) -> None:
+    def __init__(
+        self, carry: Any, to: tuple[str, int], key: bytes, connections: set[asyncssh.SSHServerConnection]
+    ) -> None:
+        self._carry = carry
         self._to = to
         self._key = key
         self._connections = connections
@@ -98,7 +139,7 @@ class _Session(asyncssh.SSHServer):
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         return username == USER and key.public_data == self._key
 
-    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> Any:
         if (dest_host, dest_port) == self._to:
-            return True
+            return self._carry
         raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "this server leads elsewhere")
