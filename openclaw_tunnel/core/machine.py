@@ -290,7 +290,7 @@ class Machine:
         self.failure = failure
         self._probing = self._redialled = False
         self._forget_check()
-        if failure.permanent:
+        if failure.permanent and self.state in (State.CONNECTING, State.VERIFYING):  # later on, the next dial tells
             self._move(Trigger.PERMANENT_FAILURE)
             return (do.CancelTimers(),)
         retry = do.StartTimer(do.Timer.RETRY, self.pace.retry_delay(), self.attempt)

@@ -98,6 +98,13 @@ def test_loss_is_followed_by_a_dial() -> None:
     assert (book.machine.connects, book.machine.losses) == (2, 1)
 
 
+def test_a_loss_is_never_the_end_whatever_its_reason() -> None:
+    """The next dial finds out whether it is one for which a person must act."""
+    book = up()
+    book >> ev.ConnectionLost(1, UNKNOWN_KEY) << CancelTimers() << StartTimer(Timer.RETRY, 0.0, 1)
+    book.at(State.BACKOFF)
+
+
 def test_attempts_are_forgotten_only_after_stable_time_up() -> None:
     """A server that accepts and drops does not reset the backoff by accepting."""
     book = up()
