@@ -85,6 +85,8 @@ class Pinger:
         while True:
             await asyncio.sleep(patience / _LOOKS)
             now = self._progress()
+            if deadline.expired():
+                return  # just now, and whoever waits has not been told yet
             if now != before:
                 before = now
                 deadline.reschedule(asyncio.get_running_loop().time() + patience)

@@ -1,6 +1,7 @@
 """Any answer counts, and a server that never answers properly is still alive."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -43,6 +44,25 @@ class FakeConnection:
 def make(progress: Callable[[], int] | None = lambda: 0) -> tuple[FakeConnection, Pinger]:
     connection = FakeConnection()
     return connection, Pinger(cast(asyncssh.SSHClientConnection, connection), Tasks(), progress=progress)
+
+
+@async_test
+async def test_progress_that_is_seen_too_late_is_no_bug(caplog: pytest.LogCaptureFixture) -> None:
+    """This process was held up: the deadline and the look at the progress are due in the same round of the loop."""
+    count = iter(range(1000))
+    connection, tasks = FakeConnection(), Tasks()
+    pinger = Pinger(cast(asyncssh.SSHClientConnection, connection), tasks, progress=lambda: next(count))
+
+    async def hold_up() -> None:
+        await settle(lambda: connection.requests)
+        time.sleep(0.2)  # noqa: ASYNC251  nothing else runs meanwhile, that is the point
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(hold_up())
+        with pytest.raises(TimeoutError):
+            await pinger.ping(timeout=0.12)
+    await settle(lambda: len(tasks) == 0)
+    assert caplog.records == []
 
 
 @async_test
