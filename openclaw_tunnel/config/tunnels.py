@@ -33,8 +33,9 @@ from openclaw_tunnel.errors import ConfigError, UsageError
 HINT = "mend the file there"
 _WEEK = 7 * 86400.0
 _MOST_COUNT = 1000
-_MAY_BE_ZERO = frozenset({"hold", "dial_gap", "stable_after"})
 _LEAST_TIME = 0.01  # seconds; a deadline or a beat shorter than that is a slip of the unit
+_LEAST_TIMES = MappingProxyType({"hold": 0.0, "stable_after": 0.0, "dial_gap": 0.1})
+"""Of these; without a gap, clients that wait would make a server that refuses be dialled a hundred times a second."""
 POLICY_KEYS: Mapping[str, str] = MappingProxyType(
     {re.sub("_(.)", lambda m: m[1].upper(), f.name): f.name for f in fields(Policy)}
 )
@@ -160,8 +161,7 @@ def _policy(section: Section, base: Policy) -> Policy:
         if isinstance(getattr(base, name), int):
             value = section.number(key, least=1, most=_MOST_COUNT, whole=True)
         else:
-            least = 0.0 if name in _MAY_BE_ZERO else _LEAST_TIME
-            value = section.number(key, least=least, most=_WEEK)
+            value = section.number(key, least=_LEAST_TIMES.get(name, _LEAST_TIME), most=_WEEK)
         if value is not None:
             changes[name] = value
     policy = replace(base, **changes)

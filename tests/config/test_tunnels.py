@@ -90,7 +90,7 @@ def test_the_ports_that_go_with_the_gateway_s(tmp_path: Path) -> None:
 
 def test_no_waiting_at_all_can_be_set(tmp_path: Path) -> None:
     assert entry(tmp_path, "{ hold: 0 }").policy.hold == 0
-    assert load(tmp_path, "{ policy: { dialGap: 0, stableAfter: 0, hold: 0 } }").policy.dial_gap == 0
+    assert load(tmp_path, "{ policy: { stableAfter: 0, hold: 0 } }").policy.stable_after == 0
 
 
 KNOWN = (
@@ -165,6 +165,7 @@ MISTAKES: list[tuple[str, str, str]] = [
         "line 1: policy.connectTimeout must be a number from 0.01 to 604800, not 0",
         MEND,
     ),
+    ("{ policy: { dialGap: 0 } }", "line 1: policy.dialGap must be a number from 0.1 to 604800, not 0", MEND),
     (
         "{ policy: { keepaliveCount: 1.5 } }",
         "line 1: policy.keepaliveCount must be a whole number from 1 to 1000, not 1.5",
