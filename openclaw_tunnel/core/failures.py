@@ -69,8 +69,8 @@ class Kind:
     usual: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
-def _transient(exit_code: ExitCode, hint: str) -> Kind:
-    return Kind(False, exit_code, hint)
+def _transient(exit_code: ExitCode, hint: str, **usual: str) -> Kind:
+    return Kind(False, exit_code, hint, usual)
 
 
 def _permanent(exit_code: ExitCode, hint: str, **usual: str) -> Kind:
@@ -89,7 +89,8 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         ),
         Code.TIMEOUT: _transient(
             ExitCode.UNREACHABLE,
-            "is the host switched on, and reachable from this network (VPN, firewall)? Try: ssh -v {ssh}",
+            "{question}? Try: ssh -v {ssh}",
+            question="is the host switched on, and reachable from this network (VPN, firewall)",
         ),
         Code.NO_ROUTE: _transient(
             ExitCode.UNREACHABLE,

@@ -26,6 +26,10 @@ from openclaw_tunnel.ssh.proxy import ProxyProcess
 from openclaw_tunnel.ssh.tcp import connect_any, look_up
 
 _TOO_MANY = "too many authentication failures"
+_SILENT = (
+    "something accepts connections on {host}, and then nothing follows: is that the port of the SSH server, is that "
+    "computer overloaded, or does a VPN on the way lose large packets (MTU)"
+)
 
 
 class Resolve(Protocol):
@@ -75,6 +79,7 @@ class Dial:
         self._ring: KeyRing | None = None
         self._login: Login | None = None
         self._socket: socket.socket | None = None
+        self._accepted_by: Place | None = None
 
     async def resolve(self, typed: str, *, identity: str = "") -> tuple[SshTarget, Place]:
         """What ssh_config says of a destination.
@@ -120,7 +125,7 @@ class Dial:
         self._at(place, "connecting")
         sock = await connect_any(addresses, place, bind_address=target.bind_address)
         self._stack.callback(sock.close)
-        self._socket = sock
+        self._socket, self._accepted_by = sock, place
         return Way({"sock": sock})
 
     async def log_in(self, target: SshTarget, place: Place, way: Way) -> LoggedIn:
@@ -181,6 +186,8 @@ class Dial:
         if self._login and self._login.host_key_accepted and stage == "exchanging keys":
             stage = "logging in"
         text = f"{place.host} did not answer within {seconds:g} s ({stage})"
+        if place == self._accepted_by and stage == "exchanging keys":
+            return place.failure(Code.TIMEOUT, text, question=_SILENT.format(host=place.host))
         return place.failure(Code.DNS if stage == "looking up its address" else Code.TIMEOUT, text)
 
     async def _jump(self, hops: tuple[str, ...], seen: tuple[str, ...]) -> asyncssh.SSHClientConnection:

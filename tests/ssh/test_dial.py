@@ -62,6 +62,7 @@ async def test_a_server_that_never_speaks_is_given_up_in_time() -> None:
         assert asyncio.get_running_loop().time() - started < 2
         assert failure.code is Code.TIMEOUT
         assert failure.message == f"127.0.0.1:{port} did not answer within 0.2 s (exchanging keys)"
+        assert failure.hint.startswith(f"something accepts connections on 127.0.0.1:{port}, and then nothing follows")
 
 
 @async_test
@@ -72,6 +73,7 @@ async def test_connect_timeout_of_ssh_config_wins(tmp_path: Path) -> None:
         failure = await failure_of(make_connector(target))
         server.hold_login.set()
         assert failure.message == f"127.0.0.1:{server.port} did not answer within 0.3 s (logging in)"
+        assert failure.hint.startswith("is the host switched on")
 
 
 @async_test
