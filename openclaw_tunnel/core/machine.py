@@ -49,18 +49,16 @@ class Machine:
         self._on_change = on_change
         self._dials = 0
         self._misses = 0
-        self._probing = False
-        self._doubt = False
+        self._probing = self._doubt = False
         self._checking = self._is_slow = self._shaken = False
         self._probe_again: float | None = None
-        self._redialled = False
+        self._redialled = self._outdated = False
         self.state = State.STOPPED
         self.attempt = 0
         self.replacement: int | None = None
         self.failure: Failure | None = None
         self.pace = Pace(policy, delays)
-        self.connects = 0
-        self.losses = 0
+        self.connects = self.losses = 0
 
     def handle(self, event: ev.Event, now: float) -> Commands:
         """Take an event, return what shall be done, in order.
@@ -123,7 +121,7 @@ class Machine:
             return (*self._drop_replacement(), *commands)
         self.attempt, self.replacement = self.replacement, None  # its dial is under way already
         self._move(Trigger.RETRY)
-        return (do.CancelTimers(),)
+        return (do.CancelTimers(), *(self._limit_dial(now) if self._outdated else NOTHING))
 
     def _closed(self, _: ev.ConnectionClosed, now: float) -> Commands:
         if self.state is State.STOPPING:
@@ -151,8 +149,7 @@ class Machine:
         return (*self._drop_replacement(), *(self._probe() if shaken else NOTHING))
 
     def _silent(self, event: ev.ConnectionSilent, now: float) -> Commands:
-        """After sleep or a network change it is dead. Otherwise the network may come back before TCP gives it up: a
-        long download gets its chance."""
+        """After sleep or a network change it is dead. Otherwise the network may come back: downloads get a chance."""
         if not self._checking:
             return NOTHING
         dead = do.CloseConnection(self.attempt)
@@ -236,15 +233,13 @@ class Machine:
         """A dial under way may have begun on the old network: it gets its time, once, and is then begun anew."""
         if self.state is not State.CONNECTING:
             return self._surroundings_changed(now, moved=event.moved)
-        if self._redialled:
-            return NOTHING
-        left = self._policy.check_timeout - self.pace.since_dial(now)
-        return (do.StartTimer(do.Timer.RETRY, max(left, 0.0), self.attempt),)
+        return NOTHING if self._redialled else self._limit_dial(now)
 
     def _surroundings_changed(self, now: float, *, moved: bool) -> Commands:
         if self.state not in LINK_STATES:
             return self._client_waiting(ev.ClientWaiting(), now)
         self._shaken = True
+        self._outdated = self.replacement is not None
         return (*self._check(), *(self._replace(now) if moved or self._is_slow else NOTHING))
 
     def _files_changed(self, _: ev.FilesChanged, now: float) -> Commands:
@@ -265,8 +260,13 @@ class Machine:
 
     def _next_dial(self, now: float) -> int:
         self._dials += 1
+        self._outdated = False
         self.pace.dialled(now)
         return self._dials
+
+    def _limit_dial(self, now: float) -> Commands:
+        left = self._policy.check_timeout - self.pace.since_dial(now)
+        return (do.StartTimer(do.Timer.RETRY, max(left, 0.0), self.attempt),)
 
     def _redial(self, now: float) -> Commands:
         self._redialled = True

@@ -405,6 +405,17 @@ def test_a_loss_while_the_second_dial_runs_waits_for_that_dial() -> None:
     book.at(State.VERIFYING)
 
 
+def test_and_gives_it_its_time_only_where_the_network_has_changed_since() -> None:
+    """It may ask a name server of the network that is gone."""
+    book = up().wait(60.0).skip(ev.NetworkChanged(moved=True)).wait(1.5)
+    book >> ev.NetworkChanged(moved=True)
+    book.wait(1.0) >> ev.ConnectionLost(1, LOST) << CancelTimers() << StartTimer(Timer.RETRY, 0.5, 2)
+    book.at(State.CONNECTING)
+    book.wait(0.5) >> ev.RetryDue(2) << CloseConnection(2) << CancelTimers() << OpenConnection(3)
+    book >> ev.NetworkChanged(moved=False)  # once is enough
+    book.at(State.CONNECTING)
+
+
 def test_a_second_dial_that_fails_changes_nothing() -> None:
     """Not even where the reason is one for which a first dial would stop for good."""
     book = up().wait(60.0).skip(ev.NetworkChanged(moved=True))
