@@ -87,7 +87,7 @@ def ensure_private_dir(path: str | os.PathLike[str]) -> None:
     A folder of ours with a wider mode is narrowed to 0700.
 
     Raises:
-        ConfigError: it is a symbolic link, no folder, or somebody else's; or it cannot be created.
+        ConfigError: it is a symbolic link, no folder, somebody else's, or read-only; or it cannot be created.
     """
     hint = f"remove it, or set {HOME_VARIABLE} to a folder of your own"
     try:
@@ -105,6 +105,8 @@ def ensure_private_dir(path: str | os.PathLike[str]) -> None:
             raise ConfigError(f"{path} belongs to another user (id {found.st_uid})", hint=hint)
         if stat.S_IMODE(found.st_mode) != 0o700:
             os.chmod(path, 0o700)
+        if not os.access(path, os.W_OK):  # it is ours and has the right mode: the file system does not let us
+            raise ConfigError(f"folder {path} cannot be used: it is read-only", hint=hint)
     except OSError as error:
         at = error.filename or path  # a parent of it, where that is to blame
         raise ConfigError(f"folder {path} cannot be used: {at}: {error.strerror}", hint=hint) from None

@@ -1,6 +1,7 @@
 """Where the files are, on each system and with each variable."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,8 +9,10 @@ from pathlib import Path
 import pytest
 from platformdirs.unix import Unix
 
+import openclaw_tunnel
 from openclaw_tunnel.config.paths import Folders, Paths, ensure_private_dir, xdg_folders
 from openclaw_tunnel.errors import ConfigError
+from support.process import program, root_required
 
 HINT = "remove it, or set OPENCLAW_TUNNEL_HOME to a folder of your own"
 
@@ -159,6 +162,30 @@ def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
     folder.mkdir()
     os.chown(folder, 12345, 12345)
     assert refused(folder) == f"{folder} belongs to another user (id 12345)"
+
+
+READ_ONLY = """
+import sys
+from openclaw_tunnel.config.paths import ensure_private_dir
+from openclaw_tunnel.errors import ConfigError
+try:
+    ensure_private_dir(sys.argv[1])
+except ConfigError as error:
+    print(error.message)
+"""
+
+
+def test_a_folder_on_a_read_only_file_system_is_refused(tmp_path: Path) -> None:
+    root_required("a file system that is mounted read-only")
+    script = 'mount -t tmpfs -o ro,mode=700 none "$1"; exec "$0" -c "$2" "$1"'
+    done = subprocess.run(
+        [program("unshare"), "--mount", "sh", "-ec", script, sys.executable, tmp_path, READ_ONLY],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(openclaw_tunnel.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.stdout == f"folder {tmp_path} cannot be used: it is read-only\n", done.stderr
 
 
 def test_status_does_not_wait_for_platformdirs() -> None:
