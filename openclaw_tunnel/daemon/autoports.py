@@ -99,9 +99,10 @@ class AutoPorts:
                 raise ValueError("a port that is none")
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            what = str(error) if isinstance(error, OSError | ValueError) else "it is not what this program wrote"
             raise ConfigError(
-                f"{self._file}: the local ports that tunnels keep cannot be read: {error}",
+                f"{self._file}: the local ports that tunnels keep cannot be read: {what}",
                 hint="remove that file, and up -p auto picks new ports; or give the port: -p PORT",
             ) from None
         return dict(ports)

@@ -94,7 +94,10 @@ def test_no_port_is_free(tmp_path: Path) -> None:
     assert failure.hint == "stop what uses one of them, or choose a port yourself: -p PORT"
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"ports": 1}', '{"ports": {"a": "b"}}', '{"ports": {"a": 0}}'])
+BROKEN = ["", "{", "[]", "{}", '{"ports": 1}', '{"ports": {"a": "b"}}', '{"ports": {"a": 0}}', "[" * 100_000]
+
+
+@pytest.mark.parametrize("text", BROKEN, ids=range(len(BROKEN)))
 def test_a_broken_file_is_no_reason_to_pick_anew(tmp_path: Path, text: str) -> None:
     (tmp_path / "ports.json").write_text(text)
     ports = AutoPorts(tmp_path)
