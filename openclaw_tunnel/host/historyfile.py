@@ -206,11 +206,11 @@ class Recorder:
 def _last_bytes(path: Path) -> bytes:
     """The file, or the end of one that is longer than we leave it; empty where there is none."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
     except FileNotFoundError:
         return b""
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
+    with file:
+        found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "not a file", str(path))
         file.seek(max(0, found.st_size - _MOST_READ))

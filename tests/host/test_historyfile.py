@@ -289,10 +289,19 @@ def test_a_full_disk_costs_lines_and_nothing_else(clocks: Clocks, path: Path, ca
     assert told.history.day(clocks.wall).total.up == 0.0  # the line that told of it is lost
 
 
+def lowest_free_descriptor() -> int:
+    """A number that grows with each file that is left open."""
+    descriptor = os.open(os.devnull, os.O_RDONLY)
+    os.close(descriptor)
+    return descriptor
+
+
 def test_what_cannot_be_a_file_never_hurts(clocks: Clocks, path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A folder, a pipe nobody reads, a folder that is gone: none of them raises or waits."""
     path.mkdir()
+    free = lowest_free_descriptor()
     connect(clocks.recorder(path))
+    assert lowest_free_descriptor() == free
     path.rmdir()
     os.mkfifo(path)
     connect(clocks.recorder(path))
