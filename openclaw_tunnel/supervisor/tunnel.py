@@ -12,7 +12,7 @@ from openclaw_tunnel.config.model import Forward, TunnelSpec
 from openclaw_tunnel.core import commands as do
 from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.backoff import Delays, delays
-from openclaw_tunnel.core.durations import precise
+from openclaw_tunnel.core.changelines import ChangeLines
 from openclaw_tunnel.core.failures import Failure
 from openclaw_tunnel.core.link import Connector, Link, LinkLost
 from openclaw_tunnel.core.machine import Machine
@@ -48,8 +48,6 @@ _TIMER_EVENTS: dict[do.Timer, Callable[[int], ev.Event]] = {
     do.Timer.PROBE: ev.ProbeDue,
     do.Timer.STABLE: ev.StabilityReached,
 }
-
-_ABOUT_A_FAILURE = (State.BACKOFF, State.DEGRADED, State.FAILED)
 
 
 def utc_now() -> str:
@@ -98,6 +96,7 @@ class Supervisor:
         self._on_change = on_change
         self._on_state = on_state
         self._log = tunnel_logger(spec.name)
+        self._lines = ChangeLines()
         self._machine = Machine(spec.policy, backoff or delays(spec.policy))
         self._gate = Gate(self._client_waiting)
         self._unanswered = Unanswered(spec.policy.stall, self._traffic_stalled)
@@ -288,7 +287,8 @@ class Supervisor:
         lasted, self._entered = now - self._entered, now
         self._since = utc_now()
         self.was_up |= state is State.UP
-        self._log_change(before, state, failure, lasted)
+        if line := self._lines.line(before, state, failure, lasted, self._next_dial_in()):
+            self._log.info("%s", line)
         self._on_state(before, state, failure)
         if state is State.VERIFYING:
             self._watch.connected()
@@ -303,13 +303,6 @@ class Supervisor:
             self._tasks.start(self._watch_files(self._machine.attempt), name="watch files")
         elif state is State.STOPPED:
             self._stopped.set()
-
-    def _log_change(self, before: State, state: State, failure: Failure | None, lasted: float) -> None:
-        after = "" if before is State.STOPPED else f" after {precise(lasted)}"
-        reason = f" ({failure.message})" if failure and state in _ABOUT_A_FAILURE else ""
-        wait = self._next_dial_in()
-        retry = "" if wait is None else f", retry in {wait:.1f}s" if wait else ", retry at once"
-        self._log.info("%s -> %s%s%s%s", before, state, after, reason, retry)
 
     async def _watch_files(self, attempt: int) -> None:
         """While FAILED: post FilesChanged once a file that may have caused the failure is no longer what it was."""

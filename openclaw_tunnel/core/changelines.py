@@ -1,0 +1,54 @@
+"""Changes of the state as lines of the log; of tries that fail for one reason, one after the other, only some.
+
+With a client that waits there is a try a second. All of them, for a night, would push out of the log what came before.
+"""
+
+from openclaw_tunnel.core.durations import precise
+from openclaw_tunnel.core.failures import Failure
+from openclaw_tunnel.core.states import State
+
+FIRST = 10
+"""So many failed tries in a row are told, each of them."""
+
+EVERY = 50
+"""After that, one in so many."""
+
+_ABOUT_A_FAILURE = (State.BACKOFF, State.DEGRADED, State.FAILED)
+
+
+class ChangeLines:
+    """The lines of one tunnel."""
+
+    def __init__(self) -> None:
+        """Nothing has failed yet."""
+        self._reason = ""
+        self._same = 0
+
+    def line(self, before: State, state: State, failure: Failure | None, lasted: float, wait: float | None) -> str:
+        """What to log; empty where that would say the same once more.
+
+        Args:
+            failure: what ``state`` is about.
+            lasted: seconds that ``before`` was the state.
+            wait: seconds until the next dial; None where none is planned.
+        """
+        self._count(before, state, failure.message if failure else "")
+        if self._same > FIRST and self._same % EVERY:
+            return ""
+        after = "" if before is State.STOPPED else f" after {precise(lasted)}"
+        reason = f" ({failure.message}{self._times()})" if failure and state in _ABOUT_A_FAILURE else ""
+        retry = "" if wait is None else f", retry in {wait:.1f}s" if wait else ", retry at once"
+        return f"{before} -> {state}{after}{reason}{retry}"
+
+    def _count(self, before: State, state: State, reason: str) -> None:
+        if (before, state) == (State.CONNECTING, State.BACKOFF):
+            self._same = self._same + 1 if reason == self._reason else 1
+            self._reason = reason
+        elif (before, state) != (State.BACKOFF, State.CONNECTING):
+            self._same = 0
+
+    def _times(self) -> str:
+        if self._same < FIRST:
+            return ""
+        more = f"; from now on one in {EVERY} is logged" if self._same == FIRST else ""
+        return f"; {self._same} times in a row{more}"

@@ -1,0 +1,55 @@
+"""Every change of the state is a line, but a night of failing tries is not thousands of them."""
+
+from openclaw_tunnel.core.changelines import EVERY, FIRST, ChangeLines
+from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.core.states import State as S
+
+REFUSED = Failure(Code.REFUSED, "gw refused the connection")
+AWAY = Failure(Code.NO_ROUTE, "no route to gw")
+
+
+def fail(lines: ChangeLines, failure: Failure = REFUSED, times: int = 1) -> list[str]:
+    """The lines of so many tries that fail."""
+    told = []
+    for _ in range(times):
+        told.append(lines.line(S.CONNECTING, S.BACKOFF, failure, 0.02, 1.5))
+        told.append(lines.line(S.BACKOFF, S.CONNECTING, failure, 1.5, None))
+    return [line for line in told if line]
+
+
+def test_what_a_line_says() -> None:
+    lines = ChangeLines()
+    assert lines.line(S.STOPPED, S.CONNECTING, None, 99.0, None) == "stopped -> connecting"
+    assert lines.line(S.VERIFYING, S.UP, None, 0.1, None) == "verifying -> up after 0.1s"
+    lost = Failure(Code.LOST, "the connection was lost")
+    assert (
+        lines.line(S.UP, S.BACKOFF, lost, 61.0, 0.0)
+        == "up -> backoff after 1m 1s (the connection was lost), retry at once"
+    )
+    assert fail(lines) == [
+        "connecting -> backoff after 20ms (gw refused the connection), retry in 1.5s",
+        "backoff -> connecting after 1.5s",
+    ]
+
+
+def test_the_same_again_and_again() -> None:
+    lines = ChangeLines()
+    told = fail(lines, times=FIRST)
+    assert len(told) == 2 * FIRST
+    assert "(gw refused the connection; 10 times in a row; from now on one in 50 is logged)" in told[-2]
+    assert fail(lines, times=EVERY - FIRST - 1) == []
+    assert fail(lines) == [
+        "connecting -> backoff after 20ms (gw refused the connection; 50 times in a row), retry in 1.5s",
+        "backoff -> connecting after 1.5s",
+    ]
+    assert len(fail(lines, times=86400)) == 2 * 86400 // EVERY
+
+
+def test_another_reason_and_the_end_are_told_at_once() -> None:
+    lines = ChangeLines()
+    fail(lines, times=EVERY - 1)
+    assert len(fail(lines, AWAY)) == 2
+    fail(lines, AWAY, times=EVERY - 2)
+    assert lines.line(S.CONNECTING, S.VERIFYING, None, 0.1, None) == "connecting -> verifying after 0.1s"
+    assert lines.line(S.UP, S.BACKOFF, AWAY, 5.0, 0.0)
+    assert len(fail(lines, AWAY, times=FIRST)) == 2 * FIRST
