@@ -48,8 +48,12 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         if self.path:
-            if not self.path.startswith("/") or "\0" in self.path or len(self.path) > 103:
-                raise UsageError(f"socket path must be absolute and at most 103 characters: {self.path!r}")
+            if (
+                not self.path.startswith("/")
+                or "\0" in self.path
+                or len(self.path.encode(errors="surrogateescape")) > 103
+            ):
+                raise UsageError(f"socket path must be absolute and at most 103 bytes: {self.path!r}")
         elif not self.host or not 0 < self.port < 65536 or any(c.isspace() or c in "\0/" for c in self.host):
             raise UsageError(f"not an address: {self.host!r} port {self.port}", hint="ports are 1 to 65535")
 

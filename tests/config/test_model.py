@@ -116,7 +116,7 @@ def test_who_can_reach_it(end: Endpoint, wanted: bool) -> None:
     assert end.is_local_only is wanted
 
 
-@pytest.mark.parametrize("path", ["rel", "/a\0b", "/" + "x" * 103])
+@pytest.mark.parametrize("path", ["rel", "/a\0b", "/" + "x" * 103, "/" + "ö" * 52])
 def test_what_is_no_socket_path(path: str) -> None:
     with pytest.raises(UsageError, match="socket path must be absolute"):
         Endpoint(path=path)
