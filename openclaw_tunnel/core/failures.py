@@ -151,7 +151,8 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         ),
         Code.PORT_NOT_ALLOWED: _permanent(
             ExitCode.LOCAL_PORT,
-            "choose a local port of 1024 or above (-p PORT) on an address of this computer (--bind ADDR)",
+            "choose {another}",
+            another="a local port of 1024 or above (-p PORT) on an address of this computer (--bind ADDR)",
         ),
         Code.CONFIG: _permanent(ExitCode.CONFIG, "{hint}"),
         Code.LOST: _transient(ExitCode.UNREACHABLE, "nothing to do: the tunnel reconnects by itself"),

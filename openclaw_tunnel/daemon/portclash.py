@@ -31,7 +31,7 @@ def clash(spec: TunnelSpec, failure: Failure, running: Mapping[str, TunnelSpec])
 
 
 def _otherwise(spec: TunnelSpec, listen: str) -> dict[str, str]:
-    if listen in (str(forward.listen) for forward in spec.forwards[1:]):
+    if listen in (str(forward.listen) for forward in spec.forwards[1:] if not forward.listen.path):
         return {"otherwise": "give that forward another port: -L"}
     if spec.port_choice is PortChoice.AUTO and listen == str(spec.main.listen):
         return {"otherwise": "give the tunnel another port and tell its clients: -p new"}

@@ -202,7 +202,8 @@ def _bind_unix(path: str) -> Bound:
         sock.close()
         message = f"cannot listen on {path}: {error.strerror}"
         in_use = error.errno == errno.EADDRINUSE
-        failure = _path_in_use(path, message) if in_use else Failure(Code.PORT_NOT_ALLOWED, message)
+        facts = {"another": "a path for -L in a folder that exists and that you can write to"}
+        failure = _path_in_use(path, message) if in_use else Failure(Code.PORT_NOT_ALLOWED, message, facts)
         raise BindFailed(failure) from error
     except BindFailed:
         sock.close()

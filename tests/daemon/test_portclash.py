@@ -30,6 +30,13 @@ def test_the_port_of_another_forward() -> None:
     assert clash(SPEC, EXTRA, {}).hint == "stop x, or give that forward another port: -L"
 
 
+def test_the_path_of_another_forward() -> None:
+    facts = {"listen": "/run/a.sock", "step": "look", "otherwise": "give -L another path"}
+    spec = replace(SPEC, forwards=(*SPEC.forwards, parse_forward("/run/a.sock:db:80")))
+    error = clash(spec, Failure(Code.PORT_IN_USE, "another process listens on /run/a.sock", facts), {})
+    assert error.hint == "look, or give -L another path"
+
+
 def test_another_tunnel_of_this_daemon_is_called_by_its_name() -> None:
     running = {"far": replace(SPEC, forwards=(parse_forward("1:b:2"),)), "lab": replace(SPEC, name="lab")}
     error = clash(SPEC, MAIN, running)

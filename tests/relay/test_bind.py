@@ -105,6 +105,12 @@ def test_a_path_that_is_in_use_has_a_hint_of_its_own(tmp_path: Path) -> None:
     assert not (tmp_path / "s").exists()
 
 
+def test_a_path_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(BindFailed, match="/no/s: No such file or directory") as caught:
+        bind(Forward(Endpoint(path=f"{tmp_path}/no/s"), TO))
+    assert caught.value.failure.hint == "choose a path for -L in a folder that exists and that you can write to"
+
+
 WITHOUT_IPV6 = """
 from openclaw_tunnel.config.model import Endpoint, Forward
 from openclaw_tunnel.relay.bind import bind, is_free
