@@ -34,8 +34,7 @@ _NOT_A_REFUSAL = ("known", "resol", "route", "unreachable", "timed out", "timeou
 def of_os_error(exc: OSError, place: Place) -> Failure:
     """What an error of name lookup or of the TCP connection means."""
     if isinstance(exc, socket.gaierror):
-        name = place.host.rsplit(":", 1)[0]
-        return place.failure(Code.DNS, f"cannot find the address of {name}: {clean(exc.strerror or str(exc))}")
+        return place.failure(Code.DNS, f"cannot find the address of {place.name}: {clean(exc.strerror or str(exc))}")
     if exc.errno == errno.ECONNREFUSED:
         return place.failure(Code.REFUSED, f"{place.host} refused the connection")
     if exc.errno in _HUNG_UP:

@@ -24,6 +24,11 @@ class Place:
     host: str
     ssh_config: str = ""
 
+    @property
+    def name(self) -> str:
+        """``host`` without the port."""
+        return self.host.rpartition(":")[0]
+
     def failure(self, code: Code, message: str, **facts: str) -> Failure:
         """A failure at this place, with the facts that the hints of ``core/failures.py`` use."""
         ssh = as_ssh_words(self.typed, self.ssh_config)

@@ -18,6 +18,7 @@ _FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 _STAGGER = 0.25  # RFC 8305: the next address gets its turn so many seconds after the one before
 _FRESH_AFTER, _FRESH_EVERY = 0.6, 0.5  # seconds
 _FRESH_AT_ONCE = 2
+_ASK_AGAIN = 1.0  # seconds
 _NOTSENT_LOWAT = 0x201 if sys.platform == "darwin" else 25  # TCP_NOTSENT_LOWAT: netinet/tcp.h, linux/tcp.h
 _UNSENT = 1 << 16  # bytes
 
@@ -45,14 +46,25 @@ async def connect_any(addresses: list[Address], place: Place, *, bind_address: s
     return race.winner
 
 
-async def look_up(host: str, port: int, address_family: str = "any") -> list[Address]:
+async def look_up(
+    host: str,
+    port: int,
+    address_family: str = "any",
+    *,
+    ask: Callable[..., Sequence[Address]] = socket.getaddrinfo,
+    again: float = _ASK_AGAIN,
+) -> list[Address]:
     """The addresses of a host, in the order to try them, from ``getaddrinfo`` in a thread of its own.
 
     The event loop's own threads are few, and a resolver without network blocks for half a minute: some dials in a row
-    would use them all up, and the end of the program would wait for them.
+    would use them all up, and the end of the program would wait for them. It also repeats a question that got lost only
+    after 5 s. So it is asked afresh, in one more thread, as long as there is no answer: when the network comes back,
+    that is noticed at once.
 
     Args:
         address_family: ``any``, ``inet`` or ``inet6``, as in ssh_config.
+        ask: ``socket.getaddrinfo`` or another one; blocks.
+        again: seconds without an answer until it is asked afresh.
 
     Raises:
         OSError: socket.gaierror, also for what cannot be a host name.
@@ -69,21 +81,29 @@ async def look_up(host: str, port: int, address_family: str = "any") -> list[Add
         else:
             answer.set_result(result)
 
-    def ask() -> None:
-        result: list[Address] | OSError
-        try:
-            result = list(socket.getaddrinfo(host, port, family, socket.SOCK_STREAM))
-        except OSError as exc:
-            result = exc
-        except UnicodeError:
-            result = socket.gaierror(socket.EAI_NONAME, "not a host name")
+    def work() -> None:
+        result = _addresses(ask, host, port, family)
         try:
             loop.call_soon_threadsafe(tell, result)
         except RuntimeError:
             return  # the loop is closed: nobody waits any more
 
-    threading.Thread(target=ask, name=f"lookup {host}", daemon=True).start()
-    return await answer
+    try:
+        while not answer.done():
+            threading.Thread(target=work, name=f"lookup {host}", daemon=True).start()
+            await asyncio.wait({answer}, timeout=again)
+        return answer.result()
+    finally:
+        answer.cancel()  # nobody waits for what comes later
+
+
+def _addresses(ask: Callable[..., Sequence[Address]], host: str, port: int, family: int) -> list[Address] | OSError:
+    try:
+        return list(ask(host, port, family, socket.SOCK_STREAM))
+    except OSError as exc:
+        return exc
+    except UnicodeError:
+        return socket.gaierror(socket.EAI_NONAME, "not a host name")
 
 
 def interleaved(addresses: Sequence[Address]) -> list[Address]:

@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import threading
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from openclaw_tunnel.core.link import DialFailed
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.errors import ConfigError
 from openclaw_tunnel.ssh.connection import SshConnector
+from openclaw_tunnel.ssh.dial import Dial
 from openclaw_tunnel.ssh.place import Place
 from openclaw_tunnel.ssh.proxy import ProxyProcess
 from openclaw_tunnel.ssh.tcp import Address, Race, connect_any, interleaved, look_up
@@ -51,6 +54,42 @@ async def test_a_name_that_does_not_exist() -> None:
     assert failure.message.startswith("cannot find the address of nowhere.invalid: ")
     failure = await failure_of(make_connector(make_target(hostname="x" * 70 + ".invalid")))
     assert failure.code is Code.DNS
+
+
+@async_test
+async def test_a_name_server_that_did_not_hear_is_asked_again() -> None:
+    """The first question was lost; whoever waits for its answer waits for half a minute."""
+    asked: list[tuple[object, ...]] = []
+    end = threading.Event()
+    found: list[Address] = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 22))]
+
+    def ask(*question: object) -> list[Address]:
+        asked.append(question)
+        if len(asked) == 1:
+            end.wait(30)
+            raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+        return found
+
+    try:
+        assert await look_up("gw.example", 22, ask=ask, again=0.05) == found
+    finally:
+        end.set()
+    assert asked == [("gw.example", 22, socket.AF_UNSPEC, socket.SOCK_STREAM)] * 2
+    await settle(lambda: not [thread for thread in threading.enumerate() if thread.name == "lookup gw.example"])
+
+
+@async_test
+async def test_a_deadline_during_the_look_up_is_not_blamed_on_the_server() -> None:
+    target = make_target(hostname="gw.invalid")
+    async with AsyncExitStack() as stack:
+        dial = Dial(ssh_config="", env={}, resolve=Resolver(gw=target), policy=Policy(), stack=stack)
+        place = Place("gw", "gw.invalid:22")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await dial.open_way(target, place)
+    failure = dial.out_of_time(10.0)
+    assert failure.code is Code.DNS
+    assert failure.message == "cannot find the address of gw.invalid: no answer within 10 s"
 
 
 @async_test
