@@ -86,6 +86,7 @@ class Machine:
     def _stop(self, _: ev.StopRequested, now: float) -> Commands:
         if self.state in (State.STOPPED, State.STOPPING):
             return NOTHING
+        self.failure = None
         if self._move(Trigger.STOP) is State.STOPPED:
             return (do.CancelTimers(),)
         return (do.CancelTimers(), *self._drop_replacement(), do.CloseConnection(self.attempt))
@@ -125,7 +126,6 @@ class Machine:
 
     def _closed(self, _: ev.ConnectionClosed, now: float) -> Commands:
         if self.state is State.STOPPING:
-            self.failure = None
             self._move(Trigger.CLOSED)
         return NOTHING
 

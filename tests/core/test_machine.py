@@ -235,9 +235,9 @@ def test_stop_closes_what_is_open(make: object) -> None:
     book >> ev.Connected(1)
     book >> ev.ConnectFailed(1, LOST)
     book.at(State.STOPPING)
+    assert book.machine.failure is None
     book >> ev.ConnectionClosed(1)
     book.at(State.STOPPED)
-    assert book.machine.failure is None
 
 
 @pytest.mark.parametrize("make", [backoff, failed])
@@ -246,6 +246,7 @@ def test_stop_with_nothing_open_is_immediate(make: object) -> None:
     book: Playbook = make()
     book >> ev.StopRequested() << CancelTimers()
     book.at(State.STOPPED)
+    assert book.machine.failure is None
 
 
 def test_up_again_while_waiting_dials_now() -> None:
