@@ -166,7 +166,10 @@ def _wrap(text: str, room: int) -> list[str]:
 def _state(tunnel: Snapshot, now: datetime, elapsed: float) -> str:
     starting = tunnel.state is State.DEGRADED and tunnel.gateway.verdict is Verdict.STARTING
     what = ": the gateway is starting" if starting else _WORDS.get(tunnel.state, "")
-    words = f"{tunnel.state} for {duration(age(tunnel.since, now))}{what}"
+    # a tunnel that tries again and again has been away since it lost its connection, not since the last try
+    trying = tunnel.state in (State.BACKOFF, State.CONNECTING)
+    since = (tunnel.down_since if trying else None) or tunnel.since
+    words = f"{tunnel.state} for {duration(age(since, now))}{what}"
     if tunnel.state is State.BACKOFF:
         words += _next_try(tunnel, elapsed, ": ")
     if tunnel.retry.flapping:

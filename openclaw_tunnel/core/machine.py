@@ -225,9 +225,9 @@ class Machine:
         return self._hurry(now) if self.state is State.BACKOFF else NOTHING
 
     def _woke(self, _: ev.Woke, now: float) -> Commands:
-        if self.state is State.CONNECTING:
-            return self._redial(now)  # whatever it has reached was before the sleep
-        return self._surroundings_changed(now, moved=False)
+        self.pace.woke()
+        connecting = self.state is State.CONNECTING  # whatever that dial has reached was before the sleep
+        return self._redial(now) if connecting else self._surroundings_changed(now, moved=False)
 
     def _network_changed(self, event: ev.NetworkChanged, now: float) -> Commands:
         """A dial under way may have begun on the old network: it gets its time, once, and is then begun anew."""

@@ -53,6 +53,10 @@ class Pace:
         """The tunnel has been up for long enough."""
         self.tries = self._drops = 0
 
+    def woke(self) -> None:
+        """The computer was asleep: whatever the server did before, it gets a fresh start."""
+        self._drops = 0
+
     def look(self, now: float) -> None:
         """Let the time that has passed count."""
         while self._recent and self._recent[0] <= now - self._policy.flap_window:

@@ -136,6 +136,8 @@ class Snapshot:
 
     Attributes:
         since: RFC 3339 time of the last change of ``state``.
+        down_since: the same of the moment from which there has been no connection, through all tries; None while
+            there is one.
         target: ``user@host:port`` as ssh_config resolves it.
         alias: the destination as the user typed it.
     """
@@ -151,6 +153,7 @@ class Snapshot:
     retry: RetryStatus = RetryStatus()
     counters: Counters = Counters()
     failure: FailureStatus | None = None
+    down_since: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """An element of ``tunnels`` in ``status --json``."""
@@ -177,6 +180,7 @@ class Snapshot:
             retry=RetryStatus(**_known(RetryStatus, data["retry"])),
             counters=Counters(**_known(Counters, data["counters"])),
             failure=FailureStatus(**_known(FailureStatus, failure)) if failure else None,
+            down_since=data.get("down_since"),
         )
 
 

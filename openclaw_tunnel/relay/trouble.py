@@ -57,7 +57,7 @@ class Trouble:
         hint: the next step for a person.
         outlook: what happens by itself.
         state: the tunnel's.
-        since: RFC 3339 time at which that state began.
+        since: RFC 3339 time at which the trouble began: the connection was lost, or the present state entered.
         retry_in_s: seconds to the next try.
     """
 
@@ -131,7 +131,7 @@ def _found(tunnel: Snapshot, refusal: Failure | None) -> Trouble:
         tunnel=tunnel.name,
         target=_clean(tunnel.target if tunnel.alias in tunnel.target else f"{tunnel.target} ({tunnel.alias})"),
         permanent=failure.permanent if failure else False,
-        since=None if tunnel.state in _SETTLED else tunnel.since,
+        since=None if tunnel.state in _SETTLED else tunnel.down_since or tunnel.since,
         retry_in_s=None if waits else _retry_in(tunnel),
     )
 

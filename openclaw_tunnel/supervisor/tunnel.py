@@ -108,6 +108,7 @@ class Supervisor:
         self._timers: dict[do.Timer, asyncio.TimerHandle] = {}
         self._connections = Connections(spec, connector, post=self.post, logger=self._log)
         self._since = utc_now()
+        self._down_since: str | None = None
         self._entered = 0.0
         self._failed_at: str | None = None
         self._watch = GatewayWatch(
@@ -214,6 +215,7 @@ class Supervisor:
             ),
             counters=Counters(machine.connects, machine.losses, self._gate.held),
             failure=FailureStatus(**failure.to_json(self._failed_at)) if failure else None,
+            down_since=self._down_since,
         )
 
     def _next_dial_in(self) -> float | None:
@@ -286,6 +288,7 @@ class Supervisor:
         state, failure, now = self._machine.state, self._machine.failure, asyncio.get_running_loop().time()
         lasted, self._entered = now - self._entered, now
         self._since = utc_now()
+        self._down_since = None if state in LINK_STATES else self._down_since or self._since
         self.was_up |= state is State.UP
         if line := self._lines.line(before, state, failure, lasted, self._next_dial_in()):
             self._log.info("%s", line)

@@ -75,6 +75,7 @@ CONTRACT: dict[str, Any] = {
                 "exit_code": 21,
                 "at": "2026-11-22T06:00:01Z",
             },
+            "down_since": None,
         }
     ],
 }

@@ -169,6 +169,13 @@ def test_what_up_says_of_forwards_that_listen() -> None:
     ]
 
 
+def test_a_tunnel_that_tries_again_and_again_has_been_away_since_the_loss() -> None:
+    away = "2026-11-22T06:12:01Z"
+    for state in (State.BACKOFF, State.CONNECTING):
+        assert view.rows(replace(BACKOFF, state=state, down_since=away), NOW)[0].text.startswith(f"{state} for 3h")
+    assert view.rows(replace(BACKOFF, state=State.FAILED, down_since=away), NOW)[0].text.startswith("failed for 1s")
+
+
 def test_the_countdown_counts() -> None:
     assert [view.rows(BACKOFF, NOW, elapsed)[0].text for elapsed in (0.0, 1.5, 4.2, 9.0)] == [
         "backoff for 1s: next try in 5s (3 failed)",

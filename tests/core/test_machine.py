@@ -498,6 +498,14 @@ def test_a_connection_that_dies_after_login_counts_as_dropped() -> None:
     book >> ev.ClientWaiting() << StartTimer(Timer.RETRY, 16.0, 6)
 
 
+def test_after_sleep_haste_is_back() -> None:
+    book = connecting()
+    for attempt in range(1, 9):
+        book.skip(ev.ConnectFailed(attempt, HUNG_UP)).wait(60.0).skip(ev.RetryDue(attempt))
+    book.skip(ev.ConnectFailed(9, HUNG_UP)).wait(1.0)
+    book >> ev.Woke() << CancelTimers() << OpenConnection(10)
+
+
 def test_when_the_network_is_gone_haste_is_back() -> None:
     book = connecting()
     for attempt in range(1, 9):

@@ -82,6 +82,7 @@ CONTRACT: dict[str, Any] = {
             "retry": {"attempt": 0, "next_in_s": None, "flapping": False},
             "counters": {"connects": 3, "losses": 2, "held_clients": 5},
             "failure": None,
+            "down_since": None,
         }
     ],
 }

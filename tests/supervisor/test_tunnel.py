@@ -20,7 +20,7 @@ from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import Role, Verdict
 from openclaw_tunnel.gateway.hello import Credentials
 from openclaw_tunnel.relay.bind import BindFailed
-from openclaw_tunnel.supervisor.tunnel import Supervisor
+from openclaw_tunnel.supervisor.tunnel import Supervisor, utc_now
 from support.aio import async_test, settle
 from support.links import DirectLink, ScriptedConnector
 from support.scripted import Script, hello, scripted
@@ -218,6 +218,26 @@ async def test_a_client_hurries_the_reconnect() -> None:
         assert b'"live"' in await get(supervisor)
         assert connector.dials == 3
         assert supervisor.snapshot().retry.attempt == 0
+
+
+@async_test
+async def test_how_long_it_has_been_away_counts_through_all_tries() -> None:
+    connector = ScriptedConnector(None, REFUSED, REFUSED)
+    async with tunnel(connector) as (supervisor, _):
+        await reaches(supervisor, State.UP)
+        assert supervisor.snapshot().down_since is None
+        connector.links[0].lose()
+        await settle(lambda: supervisor.state is State.BACKOFF and connector.dials == 2)
+        away = supervisor.snapshot().down_since
+        assert away is not None
+        await settle(lambda: utc_now() > away, "the next second")
+        supervisor.post(ev.StartRequested())
+        await settle(lambda: supervisor.state is State.BACKOFF and connector.dials == 3)
+        assert supervisor.snapshot().since > away
+        assert supervisor.snapshot().down_since == away
+        supervisor.post(ev.StartRequested())
+        await reaches(supervisor, State.UP)
+        assert supervisor.snapshot().down_since is None
 
 
 @async_test
