@@ -87,14 +87,13 @@ class Systemd:
 
     def uninstall(self, name: str) -> list[Path]:
         """See :class:`Manager`."""
-        units = [unit_of(name, kind) for kind in reversed(_KINDS)]
-        there = [self._folder / unit for unit in units if (self._folder / unit).exists()]
-        if not there:
-            raise not_installed(name)
+        units = self._units(name)
         self._may_change()
-        for path in there:
+        there = [self._folder / unit for unit in units if (self._folder / unit).exists()]
+        there += [link for unit in units for link in self._enabled_by_hand(unit)]
+        for unit in units:
             # stopped one by one: a socket that still listens would start the service again
-            self._call("disable", "--now", path.name)
+            self._call("disable", "--now", unit)
         if self.system and self.names() == [name]:
             there += [ACCOUNT_FILE] if ACCOUNT_FILE.exists() else []
         for path in there:
@@ -121,7 +120,7 @@ class Systemd:
 
     def state(self, name: str) -> ManagerState:
         """See :class:`Manager`."""
-        units = [unit for unit in (unit_of(name, kind) for kind in _KINDS) if (self._folder / unit).exists()]
+        units = self._found(name)
         if not units:
             return ManagerState(False, False, False, None, "not installed")
         shown = {unit: self._properties(unit) for unit in units}
@@ -143,7 +142,7 @@ class Systemd:
 
     def names(self) -> list[str]:
         """See :class:`Manager`."""
-        found = self._folder.glob(f"{UNIT}*.service") if self._folder.is_dir() else ()
+        found = [*self._folder.glob(f"{UNIT}*.service"), *self._enabled_by_hand(f"{UNIT}@*.service")]
         return sorted({name for path in found if (name := tunnel_of(path.name))})
 
     def _properties(self, unit: str) -> dict[str, str]:
@@ -153,11 +152,25 @@ class Systemd:
 
     def _units(self, name: str) -> list[str]:
         """Its units, the socket first; they have to be there."""
-        units = [unit_of(name, kind) for kind in reversed(_KINDS)]
-        there = [unit for unit in units if (self._folder / unit).exists()]
-        if not there:
-            raise not_installed(name)
-        return there
+        if there := self._found(name):
+            return there
+        raise not_installed(name)
+
+    def _found(self, name: str) -> list[str]:
+        units = (unit_of(name, kind) for kind in reversed(_KINDS))
+        return [unit for unit in units if (self._folder / unit).exists() or self._is_instance(unit)]
+
+    def _is_instance(self, unit: str) -> bool:
+        """Whether it is one of a template that somebody put there, and enabled or started."""
+        prefix, at, _ = unit.partition("@")
+        template = self._folder / f"{prefix}@.{unit.rpartition('.')[2]}"
+        if not at or not template.exists():
+            return False
+        return bool(self._enabled_by_hand(unit)) or self._ask("is-active", unit).code == 0
+
+    def _enabled_by_hand(self, unit: str) -> list[Path]:
+        """Links to a template, which enabling one of its instances makes."""
+        return [p for p in self._folder.glob(f"*.wants/{unit}") if p.is_symlink() and p.readlink().stem.endswith("@")]
 
     def _check(self) -> None:
         """Before anything is changed: does the manager answer at all?"""

@@ -76,6 +76,28 @@ def test_what_is_not_there(systemctl: Tool) -> None:
         assert "service install" in refusal.value.hint
 
 
+def test_an_instance_of_a_template_that_was_put_there_by_hand(systemctl: Tool, tmp_path: Path) -> None:
+    manager = systemd(systemctl)
+    folder = tmp_path / ".config/systemd/user"
+    wants = folder / "default.target.wants"
+    wants.mkdir(parents=True)
+    (folder / "openclaw-tunnel@.service").touch()
+    systemctl.answer(is_active=(3, "inactive\n", ""))
+    assert not manager.state("lab").installed
+    unit = "openclaw-tunnel@lab.service"
+    systemctl.answer(is_active=(0, "active\n", ""))
+    manager.stop("lab")
+    systemctl.answer(is_active=(3, "inactive\n", ""))
+    (wants / unit).symlink_to(folder / "openclaw-tunnel@.service")
+    assert manager.names() == ["lab"]
+    assert manager.state("lab").installed
+    manager.stop("lab")
+    assert systemctl.calls().count(f"stop {unit}") == 2
+    assert manager.uninstall("lab") == [wants / unit]
+    assert f"disable --now {unit}" in systemctl.calls()
+    assert units(systemctl) == ["default.target.wants", "openclaw-tunnel@.service"]
+
+
 def test_state_in_words(systemctl: Tool, tmp_path: Path) -> None:
     manager = systemd(systemctl)
     manager.install(spec(), [], tmp_path / "b")
