@@ -13,6 +13,7 @@ _GATEWAYS = ("openclaw", "clawdbot")
 _GATEWAY_TITLES = tuple(f"{name}-gateway" for name in _GATEWAYS)
 _GATEWAY_PROGRAMS = ("node", "bun", *_GATEWAYS)
 _SSH = ("ssh", "autossh")
+_MANAGERS = ("systemd", "launchd")
 
 
 class Kind(Enum):
@@ -24,6 +25,7 @@ class Kind(Enum):
     SSH = auto()  # ssh or autossh, started by hand or by who knows what
     TUNNEL = auto()  # another openclaw-tunnel
     OURSELVES = auto()  # this very process
+    MANAGER = auto()  # systemd or launchd, for a service that starts with its first client
     HIDDEN = auto()  # the system does not show it
     OTHER = auto()
 
@@ -71,6 +73,10 @@ def explain(holder: Holder, port: int, around: Around) -> Explanation:
         Kind.SSH: (str(holder), _end_ssh(holder)),
         Kind.TUNNEL: (f"{holder}: another openclaw-tunnel", _down(holder, around)),
         Kind.OURSELVES: (f"{holder}: another tunnel of this daemon", "see which, and close it: openclaw-tunnel status"),
+        Kind.MANAGER: (
+            f"{holder}, for a service that starts with its first client",
+            "if it is the tunnel's own (openclaw-tunnel service status), open it: openclaw-tunnel service start",
+        ),
         Kind.HIDDEN: (str(holder), f"see which program it is: {around.look}{port}"),
     }.get(kind, (str(holder), "stop that program"))
     if kind in (Kind.HIDDEN, Kind.OTHER) and around.answers:
@@ -89,6 +95,8 @@ def _kind(holder: Holder, around: Around) -> tuple[Kind, LaunchAgent | None]:
         return Kind.TUNNEL, None
     if is_gateway(holder.arguments):
         return Kind.GATEWAY, None
+    if _program(holder.arguments) in _MANAGERS:
+        return Kind.MANAGER, None
     if _program(holder.arguments) not in _SSH:
         return Kind.OTHER, None
     agent = next((agent for agent in around.agents if _keeps(agent, holder)), None)

@@ -108,6 +108,12 @@ CASES: dict[str, tuple[Holder, Around, Kind, str]] = {
         Kind.OURSELVES,
         "see which, and close it: openclaw-tunnel status",
     ),
+    "systemd, for a service that waits for its first client": (
+        holder("/lib/systemd/systemd", "--user"),
+        replace(ME, answers=True),
+        Kind.MANAGER,
+        "if it is the tunnel's own (openclaw-tunnel service status), open it: openclaw-tunnel service start",
+    ),
     "somebody's whom the system hides": (
         Holder(None, user="bob"),
         ME,
