@@ -62,6 +62,7 @@ def install_service(options: UpOptions, *, yes: bool, replace: bool, on_demand: 
     """
     paths = Paths.from_env(os.environ)
     manager = manager_of(os.environ, system=system)
+    manager.check()
     resolved = _resolved(options, paths, system)
     spec = service_spec(options, resolved, manager.name, on_demand=on_demand, system=system)
     rivals = manager.rivals(spec.name, resolved.spec.target)

@@ -80,6 +80,10 @@ class Launchd:
                 found.append(Rival(label, path, " ".join(words)))
         return found
 
+    def check(self) -> None:
+        """See :class:`Manager`."""
+        self._domain()
+
     def install(self, spec: ServiceSpec, rivals: list[Rival], backup: Path) -> None:
         """See :class:`Manager`; what ran before runs again where the new one does not come to run."""
         label = label_of(spec.name)

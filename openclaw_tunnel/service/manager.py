@@ -78,6 +78,9 @@ class Manager(Protocol):
     def rivals(self, name: str, target: str) -> list[Rival]:
         """What would have to be replaced."""
 
+    def check(self) -> None:
+        """Before anything is changed: it answers, and this user may change its services."""
+
     def install(self, spec: ServiceSpec, rivals: list[Rival], backup: Path) -> None:
         """Write the files, start the service (or have it started on demand) and at every login.
 

@@ -59,13 +59,17 @@ class Systemd:
         command = next((line.partition("=")[2] for line in lines if line.startswith("ExecStart=")), "")
         return [] if " ".join(RUN) in command else [Rival(path.name, path, command)]
 
-    def install(self, spec: ServiceSpec, rivals: list[Rival], backup: Path) -> None:
+    def check(self) -> None:
         """See :class:`Manager`."""
         self._may_change()
+        self._call("show", "--property=Version")
+
+    def install(self, spec: ServiceSpec, rivals: list[Rival], backup: Path) -> None:
+        """See :class:`Manager`."""
+        self.check()
         for rival in rivals:
             backup.mkdir(mode=0o700, parents=True, exist_ok=True)
             shutil.copy2(rival.path, backup / rival.path.name)
-        self._check()
         socket = unit_of(spec.name, "socket")
         if not spec.listen and (self._folder / socket).exists():
             self._call("disable", "--now", socket)
@@ -171,10 +175,6 @@ class Systemd:
     def _enabled_by_hand(self, unit: str) -> list[Path]:
         """Links to a template, which enabling one of its instances makes."""
         return [p for p in self._folder.glob(f"*.wants/{unit}") if p.is_symlink() and p.readlink().stem.endswith("@")]
-
-    def _check(self) -> None:
-        """Before anything is changed: does the manager answer at all?"""
-        self._call("show", "--property=Version")
 
     def _may_change(self) -> None:
         if self.system and os.geteuid() != 0:

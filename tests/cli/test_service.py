@@ -166,6 +166,16 @@ def test_systemd_refuses(cli: Cli, systemctl: Tool) -> None:
     assert "\n\nhint: " in answer.stderr
 
 
+def test_a_tunnel_stays_open_where_no_service_can_take_it_over(cli: Cli, systemctl: Tool) -> None:
+    port, target = free_port(), f"me@127.0.0.1:{free_port()}"
+    assert cli("up", "-d", target, "-p", str(port)).exit_code == 20
+    systemctl.answer(show=(1, "", "System has not been booted with systemd as init system (PID 1)."))
+    answer = cli("service", "install", target, "-p", str(port))
+    assert answer.exit_code == 40
+    assert answer.stderr.startswith("error: systemd does not run on this computer")
+    assert cli("status").exit_code == 1
+
+
 def test_the_version_that_is_installed(cli: Cli, tmp_path: Path) -> None:
     """The daemon goes on with the old one, and `status` says what to do about it."""
     shutil.copytree(Path(openclaw_tunnel.__file__).parent, tmp_path / "openclaw_tunnel")
