@@ -67,7 +67,7 @@ def install_service(options: UpOptions, *, yes: bool, replace: bool, on_demand: 
     spec = service_spec(options, resolved, manager.name, on_demand=on_demand, system=system)
     rivals = manager.rivals(spec.name, resolved.spec.target)
     _agree(rivals, replace)
-    backup = paths.state_dir / "replaced" / time.strftime("%Y%m%d-%H%M%S")
+    backup = backup_folder(paths)
     client = client_of(paths)
     if not system:
         _check_no_other(client, manager, spec)
@@ -81,6 +81,11 @@ def install_service(options: UpOptions, *, yes: bool, replace: bool, on_demand: 
     if isinstance(manager, Systemd) and not system:
         _offer_linger(Linger(os.environ), yes)
     return _outcome(client, manager, spec, resolved)
+
+
+def backup_folder(paths: Paths) -> Path:
+    """Where copies of a service's files go before they are replaced or removed."""
+    return paths.state_dir / "replaced" / time.strftime("%Y%m%d-%H%M%S")
 
 
 def print_service(options: UpOptions, *, kind: str | None, plain: bool, on_demand: bool, system: bool) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from openclaw_tunnel.cli import output, view
-from openclaw_tunnel.cli.installing import appears, install_service, print_service
+from openclaw_tunnel.cli.installing import appears, backup_folder, install_service, print_service
 from openclaw_tunnel.cli.managed import manager_of
 from openclaw_tunnel.cli.tunnels import client_of, snapshots
 from openclaw_tunnel.cli.up import up
@@ -71,8 +71,11 @@ def print_(kind: str | None, plain_ssh: bool, on_demand: bool, system: bool, **g
 def uninstall(name: str | None, system: bool) -> int:
     """End the service of the tunnel NAME and remove it."""
     manager = manager_of(os.environ, system=system)
-    for path in manager.uninstall(_one(manager, name)):
+    backup = backup_folder(Paths.from_env(os.environ))
+    for path in manager.uninstall(_one(manager, name), backup):
         output.say(f"removed: {path}")
+    if backup.exists():
+        output.note(f"a copy is in {backup}")
     return ExitCode.OK
 
 

@@ -7,7 +7,6 @@ launchd knows it no more, bootstrap until it takes, see that it runs; and if it 
 import contextlib
 import os
 import plistlib
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,7 +17,7 @@ from openclaw_tunnel.errors import ServiceError
 from openclaw_tunnel.host.files import write_atomic
 from openclaw_tunnel.service import render
 from openclaw_tunnel.service.launchctl import NOT_THERE, Job, is_refused, parse_job, refused
-from openclaw_tunnel.service.manager import Done, ManagerState, Rival, ask, not_installed
+from openclaw_tunnel.service.manager import Done, ManagerState, Rival, ask, keep_copies, not_installed
 from openclaw_tunnel.service.spec import LABEL, LEGACY_LABEL, RUN, ServiceSpec, label_of, tunnel_of
 
 GONE = 30.0
@@ -90,7 +89,9 @@ class Launchd:
         path = self._plist(label)
         domain = self._domain()
         self._prepare(spec)
-        saved = self._save([*rivals, *([Rival(label, path, "")] if path.exists() else [])], backup)
+        saved = keep_copies(
+            dict.fromkeys([*(rival.path for rival in rivals), *([path] if path.exists() else [])]), backup
+        )
         try:
             for rival in rivals:
                 self._bootout(rival.unit)
@@ -104,13 +105,14 @@ class Launchd:
             self._restore(domain, label, saved)
             raise ServiceError(f"{error.message}; what ran before runs again", hint=error.hint) from None
 
-    def uninstall(self, name: str) -> list[Path]:
+    def uninstall(self, name: str, backup: Path) -> list[Path]:
         """See :class:`Manager`."""
         label = label_of(name)
         path = self._plist(label)
         there = path.exists()
         if not there and self._job(label) is None:
             raise not_installed(name)
+        keep_copies([path] if there else [], backup)
         self._bootout(label)
         path.unlink(missing_ok=True)
         return [path] if there else []
@@ -165,16 +167,6 @@ class Launchd:
         if not os.access(spec.program, os.X_OK):
             raise ServiceError(f"{spec.program} cannot be run", hint="install openclaw-tunnel anew")
         ensure_private_dir(spec.log_dir)  # launchd does not make it, and then does not start the job
-
-    def _save(self, old: list[Rival], backup: Path) -> list[Path]:
-        """Copies of the agents that are replaced, those of others for good."""
-        saved = []
-        for agent in old:
-            ensure_private_dir(backup)
-            copy = backup / agent.path.name
-            shutil.copy2(agent.path, copy)
-            saved.append(copy)
-        return saved
 
     def _restore(self, domain: str, label: str, saved: list[Path]) -> None:
         with contextlib.suppress(ServiceError):

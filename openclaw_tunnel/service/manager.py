@@ -1,11 +1,13 @@
 """What launchd and systemd have in common for those who install, remove and ask."""
 
+import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from openclaw_tunnel.config.paths import ensure_private_dir
 from openclaw_tunnel.errors import ServiceError
 from openclaw_tunnel.service.spec import ServiceSpec
 
@@ -88,8 +90,12 @@ class Manager(Protocol):
             backup: folder for what is replaced.
         """
 
-    def uninstall(self, name: str) -> list[Path]:
-        """End it and remove its files; those that were there."""
+    def uninstall(self, name: str, backup: Path) -> list[Path]:
+        """End it and remove its files; those that were there.
+
+        Args:
+            backup: folder for copies of them: they may have been changed by hand.
+        """
 
     def start(self, name: str) -> None:
         """Start it."""
@@ -127,6 +133,26 @@ def ask(command: list[str], env: Mapping[str, str], timeout: float = TIMEOUT) ->
             hint="this computer has no service manager that is known here; open the tunnel with: openclaw-tunnel up -d",
         ) from None
     return Done(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+
+
+def keep_copies(paths: Iterable[Path], backup: Path) -> list[Path]:
+    """Copy files to the folder ``backup``, which is made where there is something to copy; the copies.
+
+    Raises:
+        ServiceError: one cannot be copied.
+        ConfigError: the folder cannot be used.
+    """
+    copies = []
+    for path in paths:
+        for folder in (backup.parent, backup):
+            ensure_private_dir(folder)
+        try:
+            copies.append(Path(shutil.copy2(path, backup / path.name)))
+        except OSError as error:
+            raise ServiceError(
+                f"{path} cannot be copied to {backup}: {error.strerror}", hint="nothing was changed; make a copy of it"
+            ) from None
+    return copies
 
 
 def not_installed(name: str) -> ServiceError:

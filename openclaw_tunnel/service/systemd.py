@@ -9,7 +9,7 @@ from pathlib import Path
 from openclaw_tunnel.errors import ServiceError
 from openclaw_tunnel.host.files import write_atomic
 from openclaw_tunnel.service import render
-from openclaw_tunnel.service.manager import Done, ManagerState, Rival, ask, not_installed
+from openclaw_tunnel.service.manager import Done, ManagerState, Rival, ask, keep_copies, not_installed
 from openclaw_tunnel.service.spec import RUN, SYSTEM_HOME, SYSTEM_USER, UNIT, ServiceSpec, tunnel_of, unit_of
 
 SYSTEM_FOLDER = Path("/etc/systemd/system")
@@ -67,14 +67,14 @@ class Systemd:
     def install(self, spec: ServiceSpec, rivals: list[Rival], backup: Path) -> None:
         """See :class:`Manager`."""
         self.check()
-        for rival in rivals:
-            backup.mkdir(mode=0o700, parents=True, exist_ok=True)
-            shutil.copy2(rival.path, backup / rival.path.name)
+        files = self.files(spec)
+        old = [path for path, text in files.items() if path.exists() and path.read_text(errors="replace") != text]
+        keep_copies(dict.fromkeys([*(rival.path for rival in rivals), *old]), backup)
         socket = unit_of(spec.name, "socket")
         if not spec.listen and (self._folder / socket).exists():
             self._call("disable", "--now", socket)
             (self._folder / socket).unlink(missing_ok=True)
-        self._write(self.files(spec))
+        self._write(files)
         if spec.system:
             self._make_account()
         self._call("daemon-reload")
@@ -89,11 +89,12 @@ class Systemd:
             self._call("enable", service)
             self._call("restart", service)
 
-    def uninstall(self, name: str) -> list[Path]:
+    def uninstall(self, name: str, backup: Path) -> list[Path]:
         """See :class:`Manager`."""
         units = self._units(name)
         self._may_change()
         there = [self._folder / unit for unit in units if (self._folder / unit).exists()]
+        keep_copies(there, backup)
         there += [link for unit in units for link in self._enabled_by_hand(unit)]
         for unit in units:
             # stopped one by one: a socket that still listens would start the service again

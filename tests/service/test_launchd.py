@@ -220,10 +220,11 @@ def test_stop_start_restart_uninstall(mac: Mac) -> None:
     assert second not in (None, first)
     mac.manager.start("default")  # it runs already: no error
     assert mac.pid() == second
-    assert mac.manager.uninstall("default") == [mac.agents / f"{LABEL}.plist"]
+    assert mac.manager.uninstall("default", mac.home / "backup") == [mac.agents / f"{LABEL}.plist"]
     assert mac.launchd.job(LABEL) is None
     assert list(mac.agents.iterdir()) == []
-    for act in (mac.manager.uninstall, mac.manager.start, mac.manager.stop):
+    assert "<key>RunAtLoad</key>" in (mac.home / f"backup/{LABEL}.plist").read_text()
+    for act in (lambda name: mac.manager.uninstall(name, mac.home), mac.manager.start, mac.manager.stop):
         with pytest.raises(ServiceError, match="no service for the tunnel default"):
             act("default")
     assert mac.manager.state("default").words == "not installed"

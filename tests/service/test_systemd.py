@@ -38,7 +38,7 @@ def test_install_and_uninstall(systemctl: Tool, tmp_path: Path) -> None:
     assert systemctl.calls() == ["daemon-reload", f"reset-failed {UNIT}", f"enable {UNIT}", f"restart {UNIT}"]
     assert units(systemctl) == [UNIT]
     assert manager.names() == ["default"]
-    assert manager.uninstall("default") == [tmp_path / ".config/systemd/user" / UNIT]
+    assert manager.uninstall("default", tmp_path / "b") == [tmp_path / ".config/systemd/user" / UNIT]
     assert units(systemctl) == []
     assert systemctl.calls()[4:6] == [f"disable --now {UNIT}", "daemon-reload"]
 
@@ -66,11 +66,28 @@ def test_socket_and_service_are_stopped_together(systemctl: Tool, tmp_path: Path
     assert done == [f"stop {names}", f"start {names}", "restart openclaw-tunnel@lab.service"]
 
 
+def test_what_was_changed_by_hand_is_kept(systemctl: Tool, tmp_path: Path) -> None:
+    manager = systemd(systemctl)
+    unit, backup = tmp_path / ".config/systemd/user" / UNIT, tmp_path / "state/replaced"
+    manager.install(spec(), [], backup / "1")
+    manager.install(spec(), [], backup / "1")
+    assert not backup.exists()
+    edited = unit.read_text().replace("RestartSec=1\n", "RestartSec=7\n")
+    unit.write_text(edited)
+    manager.install(spec(), [], backup / "2")
+    assert "RestartSec=1\n" in unit.read_text()
+    unit.write_text(edited)
+    manager.uninstall("default", backup / "3")
+    for folder in (backup / "2", backup / "3"):
+        assert (folder / UNIT).read_text() == edited
+        assert folder.stat().st_mode & 0o777 == folder.parent.stat().st_mode & 0o777 == 0o700
+
+
 def test_what_is_not_there(systemctl: Tool) -> None:
     manager = systemd(systemctl)
     assert manager.names() == []
     assert manager.state("lab").words == "not installed"
-    for act in (manager.start, manager.stop, manager.restart, manager.uninstall):
+    for act in (manager.start, manager.stop, manager.restart, lambda name: manager.uninstall(name, systemctl.folder)):
         with pytest.raises(ServiceError, match="no service for the tunnel lab") as refusal:
             act("lab")
         assert "service install" in refusal.value.hint
@@ -93,7 +110,7 @@ def test_an_instance_of_a_template_that_was_put_there_by_hand(systemctl: Tool, t
     assert manager.state("lab").installed
     manager.stop("lab")
     assert systemctl.calls().count(f"stop {unit}") == 2
-    assert manager.uninstall("lab") == [wants / unit]
+    assert manager.uninstall("lab", tmp_path / "b") == [wants / unit]
     assert f"disable --now {unit}" in systemctl.calls()
     assert units(systemctl) == ["default.target.wants", "openclaw-tunnel@.service"]
 
