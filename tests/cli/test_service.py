@@ -92,7 +92,7 @@ def test_print_plain_ssh(cli: Cli) -> None:
     key.touch()
     host = cli("service", "print", "--systemd", "--plain-ssh", "me@host", "-i", key, "-L", "80:a:80").stdout
     assert (
-        f"ExecStart=/usr/bin/ssh -N -i {key} -L 127.0.0.1:18789:127.0.0.1:18789 -L 127.0.0.1:80:a:80 me@host\n" in host
+        f"ExecStart=/usr/bin/ssh -N -i {key} -L localhost:18789:127.0.0.1:18789 -L 127.0.0.1:80:a:80 me@host\n" in host
     )
 
 
@@ -150,6 +150,7 @@ def test_one_on_demand_only(cli: Cli, systemctl: Tool) -> None:
 
 
 def test_where_there_is_no_service(cli: Cli, systemctl: Tool) -> None:
+    systemctl.answer(is_active=(3, "inactive\n", ""))
     for verb in ("start", "stop", "restart", "uninstall"):
         answer = cli("service", verb)
         assert answer.exit_code == 40
