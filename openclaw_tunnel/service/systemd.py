@@ -115,7 +115,10 @@ class Systemd:
 
     def stop(self, name: str) -> None:
         """See :class:`Manager`."""
-        self._call("stop", *self._units(name))
+        units = self._found(name) or [unit for unit in _units_of(name) if self._is_active(unit)]
+        if not units:
+            raise not_installed(name)
+        self._call("stop", *units)
 
     def restart(self, name: str) -> None:
         """See :class:`Manager`; a socket unit goes on listening."""
@@ -142,7 +145,7 @@ class Systemd:
         if service.get("Result", "success") != "success":
             words.append(f"{service['Result']}, exit code {service.get('ExecMainStatus', '?')}")
         pid = int(service.get("MainPID", "0") or 0) or None
-        running = active in ("active", "activating", "reloading")
+        running = active in ("active", "activating", "reloading") and sub != "auto-restart"
         return ManagerState(True, True, running, pid, "; ".join(filter(None, words)), listening)
 
     def names(self) -> list[str]:
@@ -162,8 +165,7 @@ class Systemd:
         raise not_installed(name)
 
     def _found(self, name: str) -> list[str]:
-        units = (unit_of(name, kind) for kind in reversed(_KINDS))
-        return [unit for unit in units if (self._folder / unit).exists() or self._is_instance(unit)]
+        return [unit for unit in _units_of(name) if (self._folder / unit).exists() or self._is_instance(unit)]
 
     def _is_instance(self, unit: str) -> bool:
         """Whether it is one of a template that somebody put there, and enabled or started."""
@@ -171,7 +173,10 @@ class Systemd:
         template = self._folder / f"{prefix}@.{unit.rpartition('.')[2]}"
         if not at or not template.exists():
             return False
-        return bool(self._enabled_by_hand(unit)) or self._ask("is-active", unit).code == 0
+        return bool(self._enabled_by_hand(unit)) or self._is_active(unit)
+
+    def _is_active(self, unit: str) -> bool:
+        return self._ask("is-active", unit).code == 0
 
     def _enabled_by_hand(self, unit: str) -> list[Path]:
         """Links to a template, which enabling one of its instances makes."""
@@ -230,6 +235,11 @@ class Systemd:
             return ServiceError(said, hint="a service of the whole computer is root's: put sudo before the command")
         logs = f"journalctl {scope}-u {arguments[-1]} -n 20" if arguments[-1].startswith(UNIT) else ""
         return ServiceError(said, hint=f"see why: {logs}" if logs else "see what systemctl says about it")
+
+
+def _units_of(name: str) -> list[str]:
+    """The units that a tunnel can have, the socket first."""
+    return [unit_of(name, kind) for kind in reversed(_KINDS)]
 
 
 class Linger:

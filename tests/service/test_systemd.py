@@ -85,6 +85,7 @@ def test_what_was_changed_by_hand_is_kept(systemctl: Tool, tmp_path: Path) -> No
 
 def test_what_is_not_there(systemctl: Tool) -> None:
     manager = systemd(systemctl)
+    systemctl.answer(is_active=(3, "inactive\n", ""))
     assert manager.names() == []
     assert manager.state("lab").words == "not installed"
     for act in (manager.start, manager.stop, manager.restart, lambda name: manager.uninstall(name, systemctl.folder)):
@@ -115,6 +116,11 @@ def test_an_instance_of_a_template_that_was_put_there_by_hand(systemctl: Tool, t
     assert units(systemctl) == ["default.target.wants", "openclaw-tunnel@.service"]
 
 
+def test_one_that_runs_can_be_stopped_when_its_file_is_gone(systemctl: Tool) -> None:
+    systemd(systemctl).stop("default")
+    assert systemctl.calls()[-1] == f"stop {SOCKET} {UNIT}"
+
+
 def test_state_in_words(systemctl: Tool, tmp_path: Path) -> None:
     manager = systemd(systemctl)
     manager.install(spec(), [], tmp_path / "b")
@@ -130,6 +136,9 @@ def test_state_in_words(systemctl: Tool, tmp_path: Path) -> None:
     state = manager.state("default")
     assert (state.running, state.pid) == (False, None)
     assert state.words == "failed (failed); not enabled; exit-code, exit code 70"
+    shown = shown.replace("ActiveState=failed\nSubState=failed", "ActiveState=activating\nSubState=auto-restart")
+    systemctl.answer(show=(0, shown, ""))
+    assert not manager.state("default").running
 
 
 @pytest.mark.parametrize(
