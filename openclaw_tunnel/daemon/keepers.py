@@ -29,6 +29,10 @@ class Keepers:
         for name in names:
             self._services.pop(name, None)
 
+    def keeps(self, name: str) -> bool:
+        """Whether a service keeps the tunnel of that name."""
+        return name in self._services
+
     def told(self) -> dict[str, Any]:
         """For the answer to ``ping``."""
         return {"services": self._services}

@@ -35,8 +35,11 @@ def environment(told: Any) -> dict[str, str] | None:
     return told
 
 
-def goes_on(running: Supervisor, wanted: TunnelSpec) -> str:
+def goes_on(running: Supervisor, wanted: TunnelSpec, *, kept: bool) -> str:
     """Let a tunnel that runs already try again if it waits; a note where it is not quite what was asked for.
+
+    Args:
+        kept: by a service, which has settings of its own.
 
     Raises:
         RequestRefused: it is up, and leads elsewhere.
@@ -51,4 +54,9 @@ def goes_on(running: Supervisor, wanted: TunnelSpec) -> str:
     running.post(ev.StartRequested())
     if spec == wanted:
         return ""
-    return f"it runs with other settings ({spec.main}); to change them: openclaw-tunnel down {spec.name}, then up again"
+    anew = (
+        "openclaw-tunnel service install, with the new ones"
+        if kept
+        else f"openclaw-tunnel down {spec.name}, then up again"
+    )
+    return f"it runs with other settings ({spec.main}); to change them: {anew}"

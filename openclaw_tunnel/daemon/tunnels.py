@@ -154,7 +154,7 @@ class Daemon:
             if old is not None:
                 same = old.supervisor.spec == spec
                 if same or old.supervisor.state in LINK_STATES:
-                    return False, goes_on(old.supervisor, spec)
+                    return False, goes_on(old.supervisor, spec, kept=self.keepers.keeps(spec.name))
                 await self._close([spec.name])
             return True, await self._start(spec, options, dict(self._env if env is None else env))
 

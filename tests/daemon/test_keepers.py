@@ -12,6 +12,7 @@ def test_kept_and_forgotten() -> None:
     keepers.keep("default", SERVICE)
     keepers.keep("lab", None)  # `up` brings no service along
     assert keepers.told() == {"services": {"default": SERVICE}}
+    assert (keepers.keeps("default"), keepers.keeps("lab")) == (True, False)
     info = keepers.complete(DaemonInfo(1, "2026-11-22T06:00:00Z", "0.0.9"))
     assert (info.services, info.version, info.installed) == ({"default": SERVICE}, "0.0.9", __version__)
     keepers.forget(["default", "other"])
