@@ -126,9 +126,10 @@ def _close(client: ControlClient, name: str | None, everything: bool, services: 
     meant = list(services) if everything else [pick(snapshots(client.call("status")), name).name]
     stopped = []
     if any(one in services for one in meant):
-        from openclaw_tunnel.cli.managed import stop_services
+        from openclaw_tunnel.cli.managed import stop_services, told_what_closes_too
 
-        stopped = stop_services(services, meant)
+        with contextlib.nullcontext() if everything else told_what_closes_too(client):
+            stopped = stop_services(services, meant)
     if stopped and not everything:
         return stopped
     params = {"all": True} if everything else {"name": meant[0]}

@@ -5,7 +5,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import click
 from openclaw_tunnel.cli import output
 from openclaw_tunnel.cli.background import absolute_environment
 from openclaw_tunnel.cli.control import show_outcome
-from openclaw_tunnel.cli.managed import find_program, manager_of
+from openclaw_tunnel.cli.managed import find_program, manager_of, told_what_closes_too
 from openclaw_tunnel.cli.tunnels import Deadline, client_of, settle, snapshots
 from openclaw_tunnel.config.mainforward import as_argument
 from openclaw_tunnel.config.model import DEFAULT_NAME, PortChoice
@@ -23,8 +23,10 @@ from openclaw_tunnel.config.resolve import NoDestination, Resolved, UpOptions, r
 from openclaw_tunnel.control.client import ControlClient
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import Snapshot
+from openclaw_tunnel.daemon.requests import refusal
 from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, ServiceError, TunnelError, UsageError
-from openclaw_tunnel.relay.bind import ends
+from openclaw_tunnel.host.inuse import why_in_use
+from openclaw_tunnel.relay.bind import ends, in_use
 from openclaw_tunnel.service import render
 from openclaw_tunnel.service.manager import Manager, Rival
 from openclaw_tunnel.service.spec import (
@@ -70,9 +72,10 @@ def install_service(options: UpOptions, *, yes: bool, replace: bool, on_demand: 
     backup = backup_folder(paths)
     client = client_of(paths)
     if not system:
-        _check_no_other(client, manager, spec)
-        _take_over(client, spec.name)
-    manager.install(spec, rivals, backup)
+        _check_no_other(manager, spec)
+        _take_over(client, spec)
+    with told_what_closes_too(client), _in_use_by_whom(spec):
+        manager.install(spec, rivals, backup)
     for rival in rivals:
         output.say(f"replaced: {rival.path} (a copy is in {backup})")
     for path in manager.files(spec):
@@ -203,7 +206,7 @@ def _agree(rivals: list[Rival], replace: bool) -> None:
         raise TunnelError("nothing was changed", exit_code=ExitCode.NO)
 
 
-def _check_no_other(client: ControlClient, manager: Manager, spec: ServiceSpec) -> None:
+def _check_no_other(manager: Manager, spec: ServiceSpec) -> None:
     """One process of this user is the daemon, and only the process that was given a port can open its tunnel."""
     others = [name for name in manager.names() if name != spec.name]
     waiting = [name for name in others if manager.state(name).holds_ports]
@@ -214,16 +217,35 @@ def _check_no_other(client: ControlClient, manager: Manager, spec: ServiceSpec) 
         )
 
 
-def _take_over(client: ControlClient, name: str) -> None:
+def _take_over(client: ControlClient, spec: ServiceSpec) -> None:
     """Close the tunnel of that name where ``up`` opened it: its port is the service's now."""
+    name = spec.name
     try:
         kept = client.call("ping").get("services", {})
         running = [tunnel.name for tunnel in snapshots(client.call("status"))]
         if name in running and name not in kept:
             output.note(f"{name} runs already; the service takes it over")
             client.call("down", {"name": name}, PATIENCE)
+        if spec.listen and name not in kept and (others := ", ".join(n for n in running if n != name)):
+            output.warn(f"{name} opens only once the tunnels that another process has are closed: {others}")
     except DaemonUnreachable:
         return
+
+
+@contextlib.contextmanager
+def _in_use_by_whom(spec: ServiceSpec) -> Iterator[None]:
+    """A manager that cannot have a port says little: say who has it.
+
+    Raises:
+        RequestRefused: a port is somebody else's.
+    """
+    try:
+        yield
+    except ServiceError:
+        for end in spec.listen:
+            if not end.path and why_in_use(end.host, end.port):
+                raise refusal(in_use(end)) from None
+        raise
 
 
 def _tell_about_secrets(env: Mapping[str, str]) -> None:

@@ -1,14 +1,17 @@
 """The service manager of this computer, and tunnels that are its to close."""
 
+import contextlib
 import os
 import shutil
 import sys
 import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from openclaw_tunnel.errors import ServiceError
+from openclaw_tunnel.cli import output
+from openclaw_tunnel.control.client import ControlClient
+from openclaw_tunnel.errors import DaemonUnreachable, ServiceError
 from openclaw_tunnel.service.launchd import Launchd
 from openclaw_tunnel.service.manager import Manager
 from openclaw_tunnel.service.spec import tunnel_of
@@ -42,6 +45,26 @@ def stop_services(services: Mapping[str, Any], names: Sequence[str]) -> list[str
         service = services[name]
         manager_of(os.environ, system=bool(service.get("system"))).stop(tunnel_of(str(service.get("unit"))) or name)
     return kept
+
+
+@contextlib.contextmanager
+def told_what_closes_too(client: ControlClient) -> Iterator[None]:
+    """Around what ends a service: a note on tunnels that ``up`` opened in the service's process, and that are gone."""
+    before = _by_hand(client)
+    yield
+    if gone := sorted(before - _by_hand(client)):
+        output.note(
+            f"closed with it, as its process held it too: {', '.join(gone)}; open it again: openclaw-tunnel up -d"
+        )
+
+
+def _by_hand(client: ControlClient) -> set[str]:
+    """The tunnels that run and that no service keeps."""
+    try:
+        kept = client.call("ping").get("services") or {}
+        return {str(tunnel["name"]) for tunnel in client.call("status")["tunnels"]} - set(kept)
+    except DaemonUnreachable:
+        return set()
 
 
 def find_program(arguments: Sequence[str] = sys.argv, env: Mapping[str, str] = os.environ) -> str:

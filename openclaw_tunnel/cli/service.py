@@ -8,7 +8,7 @@ import click
 
 from openclaw_tunnel.cli import output, view
 from openclaw_tunnel.cli.installing import appears, backup_folder, install_service, print_service
-from openclaw_tunnel.cli.managed import manager_of
+from openclaw_tunnel.cli.managed import manager_of, told_what_closes_too
 from openclaw_tunnel.cli.tunnels import client_of, snapshots
 from openclaw_tunnel.cli.up import up
 from openclaw_tunnel.config.model import DEFAULT_NAME
@@ -72,7 +72,9 @@ def uninstall(name: str | None, system: bool) -> int:
     """End the service of the tunnel NAME and remove it."""
     manager = manager_of(os.environ, system=system)
     backup = backup_folder(Paths.from_env(os.environ))
-    for path in manager.uninstall(_one(manager, name), backup):
+    with told_what_closes_too(client_of()):
+        removed = manager.uninstall(_one(manager, name), backup)
+    for path in removed:
         output.say(f"removed: {path}")
     if backup.exists():
         output.note(f"a copy is in {backup}")
@@ -188,7 +190,8 @@ def _unit() -> str:
 def _do(done: str, system: bool, name: str | None, act: Callable[[Manager, str], None]) -> int:
     manager = manager_of(os.environ, system=system)
     tunnel = _one(manager, name)
-    act(manager, tunnel)
+    with told_what_closes_too(client_of()):
+        act(manager, tunnel)
     if done != "stopped" and not system and not manager.state(tunnel).waits:
         appears(client_of(), manager, tunnel)
     output.say(f"{done}: {tunnel}")

@@ -100,6 +100,24 @@ def test_down_asks_systemd_and_start_brings_it_back(user: UserManager, sshd: Ssh
     assert user.property(UNIT, "ActiveState") == "inactive"
 
 
+def test_other_tunnels_beside_the_service(user: UserManager, sshd: Sshd) -> None:
+    """A tunnel that `up` opens in the service's process ends with it, and that is said."""
+    _, port = install(user, sshd)
+    lab = ("up", "-d", "gw", "-n", "lab", "-p", str(free_port()), "-r", str(sshd.port), "--probe", "tcp")
+    assert user(*lab).exit_code == 0
+    assert "closed with it, as its process held it too: lab;" in user("service", "restart").stderr
+    assert user(*lab).exit_code == 0
+    assert "too: lab;" in user("down", "default").stderr
+    assert user(*lab).exit_code == 0
+    on_demand = ("service", "install", "gw", "-r", str(sshd.port), "--on-demand")
+    warned = user(*on_demand, "-p", str(port))
+    assert warned.exit_code == 0
+    assert "another process has are closed: lab\n" in warned.stderr
+    taken = user(*on_demand, "-p", lab[6])
+    assert taken.exit_code == 23
+    assert f"local port 127.0.0.1:{lab[6]} is in use by pid" in taken.stderr
+
+
 def test_a_login_starts_it(user: UserManager, sshd: Sshd) -> None:
     _, port = install(user, sshd)
     user.log_in_again()
