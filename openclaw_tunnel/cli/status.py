@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from openclaw_tunnel.cli import output, view
@@ -57,8 +58,18 @@ def _print(client: ControlClient, name: str | None) -> int:
 def _tell_about_upgrade(daemon: dict[str, Any]) -> None:
     installed, running = daemon.get("installed"), daemon["version"]
     if installed and installed != running:
-        anew = "service restart" if daemon.get("services") else "down --all, then up -d"
-        output.note(f"version {installed} is installed, and {running} still runs; to change: openclaw-tunnel {anew}")
+        change = to_change(daemon.get("services") or {})
+        output.note(f"version {installed} is installed, and {running} still runs; to change: {change}")
+
+
+def to_change(services: Mapping[str, Any]) -> str:
+    """What has the new version run, where these services keep tunnels of the daemon; any of them may be its process."""
+    if not services:
+        return "openclaw-tunnel down --all, then up -d"
+    restart = "openclaw-tunnel service restart"
+    if any(service.get("system") for service in services.values()):
+        return f"sudo {restart} --system"
+    return ", then ".join(restart if list(services) == ["default"] else f"{restart} {name}" for name in services)
 
 
 def _print_json(client: ControlClient, name: str | None) -> int:

@@ -70,7 +70,8 @@ class Launchd:
         found = []
         for path in sorted(self._folder.glob("*.plist")) if self._folder.is_dir() else ():
             job = _read(path)
-            words = [str(word) for word in job.get("ProgramArguments", [])]
+            arguments = job.get("ProgramArguments")
+            words = [str(word) for word in arguments] if isinstance(arguments, list) else []
             ssh = words and Path(words[0]).name == "ssh" and "-N" in words and target in words
             label = str(job.get("Label", path.stem))
             ours = tuple(words[1:3]) == RUN

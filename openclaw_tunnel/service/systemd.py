@@ -232,7 +232,8 @@ class Systemd:
                 f"loginctl enable-linger {user}",
             )
         if "access denied" in text or "authentication" in text or "permission denied" in text:
-            return ServiceError(said, hint="a service of the whole computer is root's: put sudo before the command")
+            root = f"sudo systemctl {' '.join(arguments)}"
+            return ServiceError(said, hint=f"a service of the whole computer is root's: {root}")
         logs = f"journalctl {scope}-u {arguments[-1]} -n 20" if arguments[-1].startswith(UNIT) else ""
         return ServiceError(said, hint=f"see why: {logs}" if logs else "see what systemctl says about it")
 

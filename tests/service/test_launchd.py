@@ -172,6 +172,7 @@ def test_the_documented_agent_is_found_and_replaced(mac: Mac, label: str) -> Non
 def test_agents_of_others_are_left_alone(mac: Mac) -> None:
     mac.old_agent("com.example.mine")
     (mac.agents / "broken.plist").write_text("<plist")
+    (mac.agents / "odd.plist").write_bytes(plistlib.dumps({"Label": "odd", "ProgramArguments": 1}))
     assert mac.manager.rivals("default", "another-host") == []
 
 

@@ -151,7 +151,7 @@ def test_state_in_words(systemctl: Tool, tmp_path: Path) -> None:
             "reached",
             "log in as",
         ),
-        ("Failed to enable unit: Access denied", "Access denied", "sudo"),
+        ("Failed to restart unit: Access denied", "Access denied", f"sudo systemctl restart {UNIT}"),
         ("Job for openclaw-tunnel.service failed.", "Job for", f"journalctl --user -u {UNIT} -n 20"),
     ],
 )
