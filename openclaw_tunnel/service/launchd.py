@@ -100,10 +100,11 @@ class Launchd:
             self._write(path, render.render_plist(spec))
             self._load(domain, label, path)
             self._see_it_run(domain, label, waits=bool(spec.listen))
-        except ServiceError as error:
-            if not saved:
+        except (ServiceError, OSError, KeyboardInterrupt) as error:
+            if saved:
+                self._restore(domain, label, saved)
+            if not saved or not isinstance(error, ServiceError):
                 raise
-            self._restore(domain, label, saved)
             raise ServiceError(f"{error.message}; what ran before runs again", hint=error.hint) from None
 
     def uninstall(self, name: str, backup: Path) -> list[Path]:

@@ -187,6 +187,27 @@ def test_what_ran_before_runs_again_where_the_new_one_is_not_taken(mac: Mac, cod
     wait_until(mac.pid, 10, "the old agent")
 
 
+def test_what_ran_before_runs_again_after_ctrl_c(mac: Mac) -> None:
+    path = mac.old_agent()
+    text = path.read_bytes()
+    presses = iter([KeyboardInterrupt])
+
+    def sleep(seconds: float) -> None:
+        if "bootstrap" in verbs(mac)[1:]:  # the first was that of the old agent
+            for press in presses:
+                raise press
+        time.sleep(seconds / 20)
+
+    mac.launchd.refuse("bootstrap", 5)
+    manager = Launchd(
+        {"HOME": str(mac.home), **mac.launchd.env}, launchctl=str(mac.launchd.bin / "launchctl"), sleep=sleep
+    )
+    with pytest.raises(KeyboardInterrupt):
+        manager.install(mac.spec(), manager.rivals("default", "gw"), mac.home / "backup")
+    assert path.read_bytes() == text
+    wait_until(mac.pid, 10, "the old agent")
+
+
 def test_what_ran_before_runs_again_where_the_new_one_cannot_run(mac: Mac) -> None:
     mac.install(mac.spec())
     old = (mac.agents / f"{LABEL}.plist").read_bytes()
