@@ -55,7 +55,7 @@ def goes_on(running: Supervisor, wanted: TunnelSpec, *, kept: bool) -> str:
     if spec == wanted:
         return ""
     anew = (
-        "openclaw-tunnel service install, with the new ones"
+        "openclaw-tunnel service install with the new ones (service restart, if a file has them)"
         if kept
         else f"openclaw-tunnel down {spec.name}, then up again"
     )

@@ -132,12 +132,18 @@ class Daemon:
         return [*running, *(t for name, t in self.keepers.failed.items() if name not in self._tunnels)]
 
     async def up(
-        self, spec: TunnelSpec, options: UpOptions | None = None, env: Mapping[str, str] | None = None
+        self,
+        spec: TunnelSpec,
+        options: UpOptions | None = None,
+        env: Mapping[str, str] | None = None,
+        *,
+        by_hand: bool = False,
     ) -> tuple[bool, str]:
         """Start a tunnel, or see to it that one of that name and target runs.
 
         Args:
             env: where the tunnel's settings and credentials are looked up; by default the daemon's own.
+            by_hand: no service asks: one that a service keeps stays as that wants it.
 
         Returns:
             Whether it was started now, and a note for the user (empty: none).
@@ -152,9 +158,9 @@ class Daemon:
             spec = await asyncio.to_thread(self._ports.settled, spec)
             old = self._tunnels.get(spec.name)
             if old is not None:
-                same = old.supervisor.spec == spec
-                if same or old.supervisor.state in LINK_STATES:
-                    return False, goes_on(old.supervisor, spec, kept=self.keepers.keeps(spec.name))
+                same, kept = old.supervisor.spec == spec, self.keepers.keeps(spec.name)
+                if same or (kept and by_hand) or old.supervisor.state in LINK_STATES:
+                    return False, goes_on(old.supervisor, spec, kept=kept)
                 await self._close([spec.name])
             return True, await self._start(spec, options, dict(self._env if env is None else env))
 
@@ -233,7 +239,7 @@ class Daemon:
             env = environment(params.get("env"))
         except (KeyError, TypeError, ValueError) as error:
             raise RequestRefused(f"not a tunnel: {error!r}", exit_code=ExitCode.USAGE) from error
-        started, note = await self.up(spec, options, env)
+        started, note = await self.up(spec, options, env, by_hand=not params.get("service"))
         self.keepers.keep(spec.name, params.get("service"))
         snapshot = self._tunnels[spec.name].supervisor.snapshot().to_json()
         return {"started": started, "note": note, "snapshot": snapshot}

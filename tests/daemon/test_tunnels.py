@@ -154,6 +154,20 @@ async def test_up_again_is_no_error() -> None:
 
 
 @async_test
+async def test_a_tunnel_that_a_service_keeps_is_not_replaced_by_hand() -> None:
+    async with running(*[REFUSED] * 9) as rig:
+        spec, other = make_spec(), make_spec(target="elsewhere")
+        keeper = {"manager": "systemd", "unit": "openclaw-tunnel.service", "system": False}
+        await rig.ask("up", spec=spec.to_json(), service=keeper)
+        await rig.reaches("default", State.BACKOFF)
+        by_hand = await rig.up(other)
+        assert (by_hand["started"], by_hand["snapshot"]["target"]) == (False, spec.address)
+        assert "openclaw-tunnel service install" in by_hand["note"]
+        by_service = await rig.ask("up", spec=other.to_json(), service=keeper)
+        assert (by_service["started"], by_service["snapshot"]["target"]) == (True, other.address)
+
+
+@async_test
 async def test_up_to_another_host_under_the_same_name_is_refused_while_it_is_up() -> None:
     async with running() as rig:
         await rig.up(make_spec(target="gw"))
