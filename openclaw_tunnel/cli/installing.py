@@ -128,6 +128,12 @@ def service_spec(
             "--on-demand needs to know the ports", hint="give TARGET: openclaw-tunnel service print me@host"
         )
     program = find_program()
+    for option, path in (("-i", options.identity), ("-F", options.ssh_config)):
+        if system and path and path.startswith(_HOMES):
+            raise ServiceError(
+                f"{path} ({option}) lies in a home, which a service of the whole computer cannot see",
+                hint=f"put it where its account can read it: {SYSTEM_HOME}/.ssh",
+            )
     if system and program.startswith(_HOMES):
         raise ServiceError(
             f"{program} lies in a home, which a service of the whole computer cannot see",

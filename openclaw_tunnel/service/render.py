@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from openclaw_tunnel.config.model import Endpoint
-from openclaw_tunnel.errors import ExitCode
+from openclaw_tunnel.errors import ExitCode, UsageError
 from openclaw_tunnel.service.spec import (
     RUN,
     SYSTEM_HOME,
@@ -214,15 +214,25 @@ def _installed_in(spec: ServiceSpec) -> str:
 
 
 def _program(spec: ServiceSpec) -> str:
+    if set(spec.program) & set("'\"\\"):
+        raise UsageError(
+            f"systemd runs no program with quotes or backslashes in its path: {spec.program}",
+            hint="install openclaw-tunnel in another folder",
+        )
     if spec.home and spec.program.startswith(spec.home + "/"):
         return "%h" + _specifiers(spec.program.removeprefix(spec.home))
-    return _quoted(spec.program) if " " in spec.program else _specifiers(spec.program)
+    return _bare(spec.program) or _quoted(spec.program)
 
 
 def _word(text: str) -> str:
     """One word of a command line of systemd, which expands % and $ and knows quotes: systemd.service(5)."""
     text = text.replace("$", "$$")
-    return _specifiers(text) if re.fullmatch(r"[\w@%+=:,./$-]+", text) else _quoted(text)
+    return _bare(text) or _quoted(text)
+
+
+def _bare(text: str) -> str:
+    """The text as it stands in a unit without quotes; empty where it needs them."""
+    return _specifiers(text) if re.fullmatch(r"[\w@%+=:,./$-]+", text) else ""
 
 
 def _quoted(text: str) -> str:

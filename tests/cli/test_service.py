@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 import openclaw_tunnel
+from openclaw_tunnel.cli.installing import service_spec
 from openclaw_tunnel.cli.managed import find_program, manager_of, stop_services
+from openclaw_tunnel.config.options import UpOptions
 from openclaw_tunnel.errors import ServiceError
 from openclaw_tunnel.service.launchd import Launchd
 from openclaw_tunnel.service.systemd import Systemd
@@ -73,6 +75,17 @@ def test_print_for_the_other_system(cli: Cli) -> None:
     assert "OPENCLAW_TUNNEL_HOME" not in system.stdout
     assert cli("service", "print", "--system", "--launchd", "me@host").exit_code == 2
     assert cli("service", "print", "--system").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [UpOptions(target="me@host", identity="/home/me/file"), UpOptions(target="me@host", ssh_config="/home/me/file")],
+)
+def test_a_service_of_the_whole_computer_sees_no_home(options: UpOptions) -> None:
+    assert service_spec(options, None, "systemd", on_demand=False, system=False).arguments[-1] == "/home/me/file"
+    with pytest.raises(ServiceError, match=r"/home/me/file .* lies in a home") as refusal:
+        service_spec(options, None, "systemd", on_demand=False, system=True)
+    assert "/var/lib/openclaw-tunnel/.ssh" in refusal.value.hint
 
 
 def test_print_plain_ssh(cli: Cli) -> None:

@@ -129,6 +129,19 @@ def test_words_reach_the_program_as_they_are() -> None:
     assert job["EnvironmentVariables"]["A"] == 'x "%" y'
 
 
+def test_a_program_in_a_folder_with_an_odd_name(tmp_path: Path) -> None:
+    odd = tmp_path / "me & you (5%); é" / "openclaw-tunnel"
+    odd.parent.mkdir()
+    odd.touch(mode=0o755)
+    unit = tmp_path / "openclaw-tunnel.service"
+    unit.write_text(render.render_service(ServiceSpec("default", str(odd), ("gw",))))
+    done = analyze(tmp_path, "--user", "verify", f"./{unit.name}")  # it looks for the program
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    with pytest.raises(UsageError, match="quotes or backslashes") as refusal:
+        render.render_service(ServiceSpec("default", "/opt/o'brien/openclaw-tunnel"))
+    assert "another folder" in refusal.value.hint
+
+
 def test_what_no_unit_can_hold_is_refused() -> None:
     with pytest.raises(UsageError, match="control characters"):
         ServiceSpec("a", "/x", ("one\ntwo",))
