@@ -89,7 +89,7 @@ def start(name: str | None, system: bool) -> int:
     return _do("started", system, name, lambda manager, tunnel: manager.start(tunnel))
 
 
-@service.command()
+@service.command(short_help="End the service of NAME until the next login.")
 @click.argument("name", required=False)
 @_system
 def stop(name: str | None, system: bool) -> int:
@@ -97,7 +97,7 @@ def stop(name: str | None, system: bool) -> int:
     return _do("stopped", system, name, lambda manager, tunnel: manager.stop(tunnel))
 
 
-@service.command()
+@service.command(short_help="End the service of NAME and start it again.")
 @click.argument("name", required=False)
 @_system
 def restart(name: str | None, system: bool) -> int:
@@ -108,7 +108,7 @@ def restart(name: str | None, system: bool) -> int:
     return _do("restarted", system, name, lambda manager, tunnel: manager.restart(tunnel))
 
 
-@service.command()
+@service.command(short_help="Show the services: tunnel and manager in one view.")
 @click.argument("name", required=False)
 @_system
 def status(name: str | None, system: bool) -> int:
