@@ -133,6 +133,11 @@ class Cli:
         """Let every command read this ssh_config, such as the one of ``Sshd.ssh_config``."""
         self.env["OPENCLAW_TUNNEL_SSH_CONFIG"] = str(config)
 
+    def set_policy(self, **numbers: float) -> None:
+        """Write numbers of the behaviour, by their names in the file, into tunnels.json5."""
+        self.tunnel_home.mkdir(mode=0o700, exist_ok=True)
+        (self.tunnel_home / "tunnels.json5").write_text(json.dumps({"policy": numbers}))
+
     def processes(self) -> list[int]:
         """The ids of this user's living processes: daemons and whatever they started. Linux only."""
         return pids_with_environment(f"OPENCLAW_TUNNEL_HOME={self.tunnel_home}")
