@@ -3,7 +3,8 @@
 #   make test     the whole suite, against the installed wheel (ARGS="-k name" is handed to pytest)
 #   make check    format, lint, types, layers
 #   make build    the wheel, in dist/
-#   make bench    health and probe beside OpenClaw's own, in bench/results (needs a real gateway: CONTRIBUTING.md)
+#   make bench    side by side with others, in bench/results: bench-probes, health and probe beside OpenClaw's own (needs
+#                 a real gateway: CONTRIBUTING.md); bench-outages, faults beside ssh and autossh; bench-reconnects (as root)
 # PYTHON=python3.12 make test uses another interpreter.
 
 PYTHON ?= python3
@@ -17,7 +18,7 @@ SOURCES := pyproject.toml README.md $(shell find openclaw_tunnel -name __pycache
 # Two interpreters may have one name: the stamp holds the path as well.
 MADE := $(VENV)/.made-with-$(subst /,_,$(PYTHON))
 
-.PHONY: demo test check build bench test-lowest clean
+.PHONY: demo test check build bench bench-probes bench-outages bench-reconnects test-lowest clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.run
@@ -38,8 +39,16 @@ build: $(VENV)/.run
 	@$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
 	@ls dist/*.whl
 
-bench: $(VENV)/.dev
-	@$(BIN)/python bench/probes.py $(ARGS)
+bench: bench-probes bench-outages bench-reconnects
+
+bench-probes: $(VENV)/.bench
+	@$(BIN)/python bench/probes.py
+
+bench-outages: $(VENV)/.bench
+	@$(BIN)/python bench/outages.py $(ARGS)
+
+bench-reconnects: $(VENV)/.bench
+	@$(BIN)/python bench/reconnects.py
 
 # The oldest versions that pyproject.toml allows, in an environment of their own.
 test-lowest: $(MADE)
@@ -59,6 +68,10 @@ $(VENV)/.run: $(MADE) constraints.txt $(SOURCES)
 
 $(VENV)/.dev: $(MADE) constraints.txt $(SOURCES)
 	@$(PIP) install -c constraints.txt --no-build-isolation '.[dev]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.dev
+	@$(PIP) install -c constraints.txt --no-build-isolation '.[bench]'
 	@touch $@
 
 $(MADE): constraints.txt

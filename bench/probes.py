@@ -9,7 +9,6 @@ It takes sshd, ssh and the folder that OPENCLAW_TUNNEL_TEST_GATEWAY names (``.ci
 
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -18,12 +17,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
+
+from machine import machine  # noqa: E402
 
 from support.cli import Cli  # noqa: E402  found beside this file, wherever it is started from
 from support.gateway import INSTALLED_AT, Gateway  # noqa: E402
@@ -155,24 +155,6 @@ def compare(bench: Bench) -> list[dict[str, Any]]:
     return found
 
 
-def machine(openclaw: str) -> dict[str, Any]:
-    """What it was measured on."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    ssh = subprocess.run([program("ssh"), "-V"], capture_output=True, text=True).stderr.strip().partition(",")[0]
-    packages = {name: version(name) for name in ("asyncssh", "websockets", "click")}
-    return {
-        "cpu": models[0] if models else platform.machine(),
-        "cores": os.cpu_count(),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "load_before": round(os.getloadavg()[0], 2),
-        "openclaw": openclaw,
-        "ssh": ssh,
-        **packages,
-    }
-
-
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows in Markdown."""
     lines = [
@@ -195,7 +177,7 @@ def main() -> None:
         sys.exit(f"bench: {INSTALLED_AT} is not set: export {INSTALLED_AT}=$(.ci/servers) installs what is needed")
     with ExitStack() as stack:
         bench = Bench(stack)
-        about = machine(bench.gateway.version)
+        about = machine(openclaw=bench.gateway.version)
         rows = compare(bench)
     results = {
         "measured_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
