@@ -1,5 +1,7 @@
 """What a tunnel does when the network fails, in the ways networks fail: real sshd, real packets, real clients."""
 
+import http.client
+import json
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -126,6 +128,22 @@ def test_a_slow_answer_is_no_outage(cli: Cli, lab: Lab, people: Crowd) -> None:
     assert visit.seconds > 6
     counters = TunnelView(cli)()["counters"]
     assert (counters["connects"], counters["losses"]) == (1, 0)
+
+
+def test_a_large_upload_on_a_slow_line_is_no_outage(cli: Cli, lab: Lab) -> None:
+    """Whatever is asked waits behind it, longer than any deadline: but bytes get through all the time."""
+    port = lab.up(cli)
+    lab.slow_down(256)
+    with lab.client.inside():
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        began = time.monotonic()
+        connection.request("POST", "/upload", body=b"x" * 450_000)
+        assert json.loads(connection.getresponse().read()) == {"length": 450_000}
+        connection.close()
+    assert time.monotonic() - began > 10
+    counters = TunnelView(cli)()["counters"]
+    assert (counters["connects"], counters["losses"]) == (1, 0)
+    assert "degraded" not in cli("logs").stdout
 
 
 def test_a_download_survives_what_happens_to_others(cli: Cli, lab: Lab, people: Crowd) -> None:

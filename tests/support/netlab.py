@@ -18,6 +18,7 @@ from support.clockshim import SleepyClocks
 from support.droppers import Dropper, LoginDropper
 from support.farserver import FarServer
 from support.netns import Namespace
+from support.process import make, program
 from support.servers import Sshd
 from support.threaded import in_thread
 from support.waiting import free_port, wait_until
@@ -150,6 +151,11 @@ class Lab:
         # in this order: when a first address goes, those of the same network go as well
         self.client.ip("addr", "del", f"{_CLIENT}/24", "dev", _LINK)
         self.client.ip("addr", "add", f"{_MOVED}/24", "dev", _LINK)
+
+    def slow_down(self, kbit: int) -> None:
+        """Let the client send no more than so many kilobit a second, with a queue of 0.4 s."""
+        shape = ["tbf", "rate", f"{kbit}kbit", "burst", "4kb", "latency", "400ms"]
+        make([program("tc"), "-n", self.client.name, "qdisc", "add", "dev", _LINK, "root", *shape])
 
     def link(self, up: bool) -> None:
         """Switch the client's network card off, or on."""
