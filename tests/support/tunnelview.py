@@ -9,7 +9,7 @@ from support.cli import Cli
 from support.netlab import Lab
 from support.waiting import wait_until
 
-TIRELESS = {"dialGap": 0, "backoffFirst": 0.01, "backoffMax": 0.01, "flapLosses": 1000}
+TIRELESS = {"dialGap": 0.1, "backoffFirst": 0.01, "backoffMax": 0.01, "flapLosses": 1000}
 """A policy in which losses do not slow the next dial down."""
 
 
