@@ -50,7 +50,7 @@ class Machine:
         self._dials = 0
         self._misses = 0
         self._probing = self._doubt = False
-        self._checking = self._is_slow = self._shaken = False
+        self._checking = self._is_slow = self._shaken = self._slept = False
         self._probe_again: float | None = None
         self._redialled = self._outdated = False
         self.state = State.STOPPED
@@ -149,11 +149,11 @@ class Machine:
         return (*self._drop_replacement(), *(self._probe() if shaken else NOTHING))
 
     def _silent(self, event: ev.ConnectionSilent, now: float) -> Commands:
-        """After sleep or a network change it is dead. Otherwise the network may come back: downloads get a chance."""
+        """After sleep it is dead. Otherwise the network may come back, and long downloads get their chance."""
         if not self._checking:
             return NOTHING
         dead = do.CloseConnection(self.attempt)
-        end = dead if self._shaken else do.RetireConnection(self.attempt, self._policy.drain)
+        end = dead if self._slept else do.RetireConnection(self.attempt, self._policy.drain)
         return (end, *self._lost(ev.ConnectionLost(self.attempt, event.failure), now))
 
     def _about_replacement(self, event: ev.Event) -> Commands:
@@ -225,9 +225,9 @@ class Machine:
         return self._hurry(now) if self.state is State.BACKOFF else NOTHING
 
     def _woke(self, _: ev.Woke, now: float) -> Commands:
+        self._slept = True
         self.pace.woke()
-        connecting = self.state is State.CONNECTING  # whatever that dial has reached was before the sleep
-        return self._redial(now) if connecting else self._surroundings_changed(now, moved=False)
+        return self._redial(now) if self.state is State.CONNECTING else self._surroundings_changed(now, moved=False)
 
     def _network_changed(self, event: ev.NetworkChanged, now: float) -> Commands:
         """A dial under way may have begun on the old network: it gets its time, once, and is then begun anew."""
@@ -304,7 +304,7 @@ class Machine:
         return (do.CheckConnection(self.attempt),)
 
     def _forget_check(self) -> None:
-        self._checking = self._is_slow = self._shaken = False
+        self._checking = self._is_slow = self._shaken = self._slept = False
         self._probe_again = None
 
     def _replace(self, now: float) -> Commands:

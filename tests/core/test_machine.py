@@ -341,6 +341,12 @@ def test_on_a_busy_line_the_gateway_is_asked_again_when_the_line_has_answered() 
     book.at(State.UP)
 
 
+def test_silence_after_a_network_change_may_pass() -> None:
+    """The card was off for a moment, and has its old address again: downloads go on."""
+    book = up().wait(60.0).skip(ev.NetworkChanged(moved=True)).skip(ev.ConnectFailed(2, REFUSED))
+    book >> ev.ConnectionSilent(1, SILENT) << DRAIN << CancelTimers() << StartTimer(Timer.RETRY, 0.0, 1)
+
+
 def test_silence_after_sleep_is_the_end_of_the_connection() -> None:
     book = up().skip(ev.Woke())
     book >> ev.ConnectionSilent(1, SILENT) << CloseConnection(1) << CancelTimers() << StartTimer(Timer.RETRY, 0.0, 1)
@@ -399,7 +405,7 @@ def test_a_degraded_tunnel_moves_as_well() -> None:
 
 def test_a_loss_while_the_second_dial_runs_waits_for_that_dial() -> None:
     book = up().wait(60.0).skip(ev.NetworkChanged(moved=True))
-    book >> ev.ConnectionSilent(1, SILENT) << CloseConnection(1) << CancelTimers()
+    book >> ev.ConnectionSilent(1, SILENT) << DRAIN << CancelTimers()
     book.at(State.CONNECTING)
     assert book.moves[-2:] == [(State.UP, State.BACKOFF), (State.BACKOFF, State.CONNECTING)]
     book >> ev.Connected(2) << RunProbe(2)

@@ -162,6 +162,22 @@ def test_a_download_survives_what_happens_to_others(cli: Cli, lab: Lab, people: 
     assert lab.client.flows_to(lab.sshd.ports) == flows
 
 
+def test_a_download_survives_a_network_card_that_is_off_for_some_seconds(cli: Cli, lab: Lab, people: Crowd) -> None:
+    """New clients get a new connection; the old one comes back with its TCP."""
+    port = lab.up(cli)
+    view = TunnelView(cli)
+    download = people.download(port)
+    wait_until(lambda: download.arrivals, 10, "the download to begin")
+    lab.link(False)
+    wait_until(lambda: view()["counters"]["losses"] == 1, 10, "the loss to be noticed")
+    arrived = len(download.arrivals)
+    lab.link(True)
+    visit = people.visit(port)
+    assert fates([visit]) == {Fate.ANSWERED: 1}
+    wait_until(lambda: download.ended or len(download.arrivals) > arrived + 10, 15, "the download to go on")
+    assert download.ended is None
+
+
 def test_a_server_that_drops_everyone_is_left_in_peace_and_shown_as_flapping() -> None:
     """At once and after the login, side by side, with a client who waits all the time."""
     with ExitStack() as stack:
