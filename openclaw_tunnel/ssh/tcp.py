@@ -210,7 +210,8 @@ def _keep_queue_short(sock: socket.socket) -> None:
     """Let the system keep little that was not sent yet.
 
     Without a limit it takes megabytes, and during an upload all that comes later (keystrokes, new clients, our own
-    questions) waits until they have left: twelve seconds at 512 kbit/s were measured, two with this.
+    questions) waits until they have left: twelve seconds at 512 kbit/s were measured, three to four with this, for 3 %
+    of the throughput on loopback.
     """
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, _UNSENT)

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sys
 import threading
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -441,3 +442,13 @@ async def test_addresses_that_refuse_are_not_tried_afresh() -> None:
     assert race.winner is None
     assert attempts.made == ["192.0.2.1", "192.0.2.2"]
     assert race.errors == [refused, refused]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads an option by its number on Linux")
+@async_test
+async def test_little_that_was_not_sent_is_kept_by_the_system() -> None:
+    """Or whatever is asked during an upload waits behind megabytes."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        host, port = server.getsockname()
+        with await connect_any(await look_up(host, port), Place("gw", f"{host}:{port}")) as sock:
+            assert sock.getsockopt(socket.IPPROTO_TCP, 25) == 65536  # TCP_NOTSENT_LOWAT
