@@ -11,28 +11,41 @@ MAX_ANSWER = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: ``status`` 0 if it was no HTTP at all; ``body`` as bytes, cut at ``MAX_ANSWER``."""
+    """What came back.
+
+    Attributes:
+        status: 0 if it was no HTTP at all.
+        body: as bytes, cut at ``MAX_ANSWER``.
+        broke_off: the far end closed before its answer was whole, or before it had begun.
+    """
 
     status: int = 0
     content_type: str = ""
     body: bytes = b""
+    broke_off: bool = False
 
 
 def parse(data: bytes) -> Answer:
     """Read an HTTP/1 answer; whatever the bytes are, an :class:`Answer` comes back."""
+    if may_be_http(data) and b"\r\n\r\n" not in data:
+        return Answer(0, "", data, len(data) < MAX_ANSWER)
     response = http.client.HTTPResponse(_Bytes(data), method="GET")  # type: ignore[arg-type]  # duck-typed socket
     try:
         response.begin()
         content_type = response.getheader("content-type", "").partition(";")[0].strip().lower()
         try:
-            body = response.read()
+            return Answer(response.status, content_type, response.read())
         except http.client.IncompleteRead as cut:
-            body = cut.partial
-        return Answer(response.status, content_type, body)
+            return Answer(response.status, content_type, cut.partial, len(data) < MAX_ANSWER)
     except (http.client.HTTPException, ValueError, OSError):
         return Answer(0, "", data)
     finally:
         response.close()
+
+
+def may_be_http(data: bytes | bytearray) -> bool:
+    """Whether an HTTP/1 answer may begin like that."""
+    return b"HTTP/1.".startswith(data[:7])
 
 
 class _Bytes:

@@ -6,7 +6,7 @@ The request asks the server to close; the answer counts as complete when its len
 import asyncio
 from collections.abc import Callable
 
-from openclaw_tunnel.gateway.answer import MAX_ANSWER, Answer, parse
+from openclaw_tunnel.gateway.answer import MAX_ANSWER, Answer, may_be_http, parse
 from openclaw_tunnel.gateway.route import Route
 
 
@@ -19,7 +19,7 @@ class _Collector(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.data += data
-        if len(self.data) >= MAX_ANSWER or not _may_be_http(self.data) or _is_whole(self.data):
+        if len(self.data) >= MAX_ANSWER or not may_be_http(self.data) or _is_whole(self.data):
             self.done.set()
 
     def eof_received(self) -> bool:
@@ -62,10 +62,6 @@ async def get(route: Route, path: str, *, timeout: float, on_open: Callable[[], 
     finally:
         channel.abort()  # everything that was wanted is here; closing in order would take TLS another round trip
     return parse(bytes(collector.data[:MAX_ANSWER]))
-
-
-def _may_be_http(data: bytearray) -> bool:
-    return b"HTTP/1.".startswith(data[:7]) or data.startswith(b"HTTP/1.")
 
 
 def _is_whole(data: bytearray) -> bool:

@@ -57,6 +57,8 @@ def judge(healthz: Answer | None, startupz: Answer | None, *, to: str, readyz: A
         failure = Failure(Code.TUNNEL_DOWN, f"the tunnel behind {to} has no connection to its gateway: {tunnel_says}")
         return Judgement(Verdict.UNREACHABLE, failure=failure)
     if not _is_live(healthz):
+        if healthz.broke_off:  # a gateway that stops cuts the connections it has just accepted
+            return unreachable(f"{to} accepts connections and closes them without an answer")
         return not_a_gateway(_what_answered(healthz, to))
     told, ready = _object(startupz), _object(readyz)
     version = told.get("version")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.status import Verdict
-from openclaw_tunnel.gateway.answer import Answer, parse
+from openclaw_tunnel.gateway.answer import MAX_ANSWER, Answer, parse
 from openclaw_tunnel.gateway.verdict import judge, judge_channel
 
 TO = "127.0.0.1:18789"
@@ -60,6 +60,13 @@ def startup(code: int, **body: object) -> Answer:
         ),
         (Answer(0, "", b"SSH-2.0-x"), None, Verdict.NOT_A_GATEWAY, None, f"what answers on {TO} does not speak HTTP"),
         (None, None, Verdict.UNREACHABLE, None, f"{TO} accepts connections but does not answer"),
+        (
+            Answer(0, "", b"", broke_off=True),
+            None,
+            Verdict.UNREACHABLE,
+            None,
+            f"{TO} accepts connections and closes them without an answer",
+        ),
     ],
 )
 def test_judge(
@@ -124,12 +131,24 @@ def test_parse_chunks() -> None:
 
 def test_parse_a_cut_body() -> None:
     raw = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"
-    assert parse(raw) == Answer(200, "", b"abc")
+    assert parse(raw) == Answer(200, "", b"abc", broke_off=True)
+
+
+@pytest.mark.parametrize("raw", [b"", b"HT", b"HTTP/1.1 200 OK\r\nContent-Ty"])
+def test_parse_an_answer_that_broke_off(raw: bytes) -> None:
+    """As a gateway's does that stops meanwhile: no sign of another server."""
+    assert parse(raw).broke_off
+
+
+def test_a_page_that_is_too_long_did_not_break_off() -> None:
+    raw = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
+    assert not parse(raw.ljust(MAX_ANSWER, b"x")).broke_off
 
 
 @pytest.mark.parametrize("raw", [b"", b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 abc\r\n\r\n", b"\0" * 70_000])
 def test_parse_what_is_no_answer(raw: bytes) -> None:
     assert parse(raw).status == 0
+    assert not parse(raw).broke_off or not raw
 
 
 @given(st.binary(max_size=300) | st.binary(max_size=200).map(lambda b: b"HTTP/1.1 200 OK\r\n" + b))
