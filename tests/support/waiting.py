@@ -62,6 +62,8 @@ def accepts(port: int, host: str = "127.0.0.1") -> bool:
     """Whether something accepts a TCP connection there right now."""
     try:
         socket.create_connection((host, port), timeout=1).close()
+    except ConnectionResetError:
+        pass  # accepted, and reset before connect() had returned
     except OSError:
         return False
     return True
