@@ -324,7 +324,9 @@ def test_refused_and_unknown_name(cli: Cli) -> None:
     assert "refused" in error
     error, _ = refusal(cli("up", "-d", "me@no-such-host.invalid", "-n", "b", "-p", str(free_port())), 20)
     assert "no-such-host.invalid" in error
-    assert sorted(t["state"] for t in cli("status", "--json").json()["tunnels"]) == ["backoff", "backoff"]
+    states = [t["state"] for t in cli("status", "--json").json()["tunnels"]]
+    assert len(states) == 2
+    assert set(states) <= {"backoff", "connecting"}  # both are tried again and again
 
 
 def test_bad_config(cli: Cli) -> None:
