@@ -103,6 +103,10 @@ def _identity(view: "_View", paths: "_Paths") -> dict[str, Any]:
         "identity_agent": _agent(view.one("identityagent"), paths.around.env, paths),
         "pubkey_authentication": not view.no("pubkeyauthentication"),
         "preferred_authentications": view.names("preferredauthentications"),
+        "password_authentication": not view.no("passwordauthentication"),
+        "kbd_interactive_authentication": not view.no("kbdinteractiveauthentication"),
+        "password_prompts": view.number("numberofpasswordprompts", 3),
+        "batch_mode": view.yes("batchmode"),
     }
 
 

@@ -29,6 +29,8 @@ class SshTarget:
         required_rsa_size: RSA keys of fewer bits are refused.
         ciphers: OpenSSH's own default list gets its AES-GCM ciphers first; a list of the user's stays as it is.
         preferred_authentications: () where the user has no preference.
+        batch_mode: a person is asked nothing.
+        password_prompts: how often a person is asked.
         address_family: ``any``, ``inet`` or ``inet6``.
         server_alive_interval: seconds; 0: none asked for.
         connect_timeout: seconds; None: none asked for.
@@ -68,6 +70,10 @@ class SshTarget:
     pubkey_accepted_algorithms: tuple[str, ...] = ()
     ca_signature_algorithms: tuple[str, ...] = ()
     preferred_authentications: tuple[str, ...] = ()
+    password_authentication: bool = True
+    kbd_interactive_authentication: bool = True
+    password_prompts: int = 3
+    batch_mode: bool = False
     compression: bool = False
     address_family: str = "any"
     bind_address: str = ""

@@ -93,12 +93,16 @@ class KeyRing:
     Attributes:
         offered: what the server has been shown so far, as sentences show it.
         methods: other ways to log in that the server would take.
+        only: the one public key that may be offered; empty: no such limit.
+        current: what was handed out last.
     """
 
     target: SshTarget
     env: Mapping[str, str]
     offered: list[str] = field(default_factory=list)
     methods: list[str] = field(default_factory=list)
+    only: bytes = b""
+    current: Offer | None = None
     _files: list[KeyFile] = field(default_factory=list)
     _agent: AgentAnswer = field(default_factory=AgentAnswer)
     _waiting: list[Offer] | None = None
@@ -116,6 +120,7 @@ class KeyRing:
                 self._problems.append(f"{offer.path or 'a key of the agent'} {clean(str(exc))}")
                 continue
             self.offered.append(_describe(offer, pair))
+            self.current = offer
             return pair
         return None
 
@@ -178,6 +183,23 @@ class KeyRing:
             return f"the SSH agent would not sign: {self._agent.client.refused}"
         return self._agent.problem
 
+    @property
+    def asked(self) -> bool:
+        """The server has taken an interest in keys."""
+        return self._waiting is not None
+
+    @property
+    def files(self) -> tuple[KeyFile, ...]:
+        """The identity files that were looked at by ``prepare``."""
+        return tuple(self._files)
+
+    def comment_of(self, offer: Offer) -> str:
+        """What the key's owner has called it; empty where that cannot be told."""
+        try:
+            return clean(self._pair(offer).get_comment(errors="replace") or "")
+        except (OSError, ValueError):
+            return ""
+
     async def prepare(self) -> tuple[Offer, ...]:
         """Look at the files, ask the agent, and say what will be offered."""
         target = self.target
@@ -185,7 +207,8 @@ class KeyRing:
         certificates = [c for path in target.certificate_files if (c := read_certificate_file(path))]
         self._agent = await ask_agent(agent_path(target.identity_agent, self.env))
         blobs = [pair.public_data for pair in self._agent.keys]
-        return order_offers(self._files, certificates, blobs, identities_only=target.identities_only)
+        offers = order_offers(self._files, certificates, blobs, identities_only=target.identities_only)
+        return tuple(o for o in offers if not self.only or (o.public == self.only and not o.certificate))
 
     def _look_at(self, path: str) -> KeyFile | None:
         """A key file that is there; of one the user has named, also that it is not there or too short."""

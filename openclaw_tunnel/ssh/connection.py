@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from typing import TypeVar
 
 from openclaw_tunnel.config.model import TunnelSpec
@@ -90,7 +90,7 @@ async def under_deadline(
     """Find the way to an SSH server and do something there, all under one deadline.
 
     It is ConnectTimeout where ssh_config sets it, else the policy's, and covers everything: ssh -G, name lookup, jump
-    hosts, key exchange, agent and login.
+    hosts, key exchange, agent and login. It stands still while a person is asked, and begins anew with each answer.
 
     Args:
         typed: the destination.
@@ -106,7 +106,14 @@ async def under_deadline(
     seconds = policy.connect_timeout
     deadline = asyncio.timeout_at(started + seconds)
     stack = AsyncExitStack()
-    dial = Dial(ssh_config=ssh_config, env=env, resolve=resolve, policy=policy, stack=stack)
+
+    @contextmanager
+    def pausing() -> Iterator[None]:
+        deadline.reschedule(None)
+        yield
+        deadline.reschedule(asyncio.get_running_loop().time() + seconds)
+
+    dial = Dial(ssh_config=ssh_config, env=env, resolve=resolve, policy=policy, stack=stack, pausing=pausing)
     try:
         async with deadline:
             target, place = await dial.resolve(typed, identity=identity)

@@ -2,8 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import DialFailed
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.errors import TunnelError
+from openclaw_tunnel.ssh.asking import Asker, Interview
 from openclaw_tunnel.ssh.auth import KeyRing
 from openclaw_tunnel.ssh.failures import of_dial, of_os_error
 from openclaw_tunnel.ssh.hostkeys import HostKeys
@@ -51,12 +52,16 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class LoggedIn:
-    """A connection that is up; ``tcp`` is the socket of the first hop, None where a proxy's process has it."""
+    """A connection that is up; ``tcp`` is the socket of the first hop, None where a proxy's process has it.
+
+    ``ring`` has been closed: it tells which key was the last that the server was shown.
+    """
 
     connection: asyncssh.SSHClientConnection
     login: Login
     place: Place
     target: SshTarget
+    ring: KeyRing
     tcp: socket.socket | None = None
 
 
@@ -64,10 +69,24 @@ class Dial:
     """One attempt. It keeps track of where it is, so that a deadline can say what it cut short.
 
     Everything it opens is registered with the exit stack it is given; the caller closes that, also after a failure.
+
+    Args:
+        pausing: holds the deadline while a person is asked.
+
+    Attributes:
+        ring: the keys of the last login that was tried.
+        interview: the questions of the last login that might ask any.
     """
 
     def __init__(
-        self, *, ssh_config: str, env: Mapping[str, str], resolve: Resolve, policy: Policy, stack: AsyncExitStack
+        self,
+        *,
+        ssh_config: str,
+        env: Mapping[str, str],
+        resolve: Resolve,
+        policy: Policy,
+        stack: AsyncExitStack,
+        pausing: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._ssh_config = ssh_config
         self._env = env
@@ -76,7 +95,9 @@ class Dial:
         self._stack = stack
         self._place = Place("", "")
         self._stage = ""
-        self._ring: KeyRing | None = None
+        self._pausing = pausing
+        self.ring: KeyRing | None = None
+        self.interview: Interview | None = None
         self._login: Login | None = None
         self._socket: socket.socket | None = None
         self._accepted_by: Place | None = None
@@ -128,21 +149,30 @@ class Dial:
         self._socket, self._accepted_by = sock, place
         return Way({"sock": sock})
 
-    async def log_in(self, target: SshTarget, place: Place, way: Way) -> LoggedIn:
+    async def log_in(
+        self, target: SshTarget, place: Place, way: Way, ask: Asker | None = None, only: bytes = b""
+    ) -> LoggedIn:
         """Exchange keys with a server and log in.
+
+        Args:
+            ask: a person, for when keys do not open the door; None: nobody is there.
+            only: the public key, in wire format, that alone is offered; empty: all there are.
 
         Raises:
             DialFailed: it is the wrong host, it will not have us, or it is no SSH server.
         """
         host_keys = HostKeys(target, place)
-        ring = self._ring = KeyRing(target, self._env)
-        login = self._login = Login(host_keys, ring)
+        ring = self.ring = KeyRing(target, self._env, only=only)
+        interview = self.interview = Interview(target, place, ask, self._pausing) if ask else None
+        login = self._login = Login(host_keys, ring, interview)
         self._stack.push_async_callback(ring.close)
         options = {
             **common_options(target, place, host_keys.order(target.host_key_algorithms)),
             **login_options(target, place, self._policy),
             **way.options,
         }
+        if interview:
+            options["preferred_auth"] = interview.order(options["preferred_auth"])
         self._at(place, "exchanging keys")
         try:
             connection = await asyncssh.connect(
@@ -156,7 +186,7 @@ class Dial:
             raise DialFailed(host_keys.failure or await _explain(exc, ring, place, way)) from exc
         self._stack.push_async_callback(close_connection, connection)
         await ring.close()
-        return LoggedIn(connection, login, place, target, self._socket)
+        return LoggedIn(connection, login, place, target, ring, self._socket)
 
     async def fetch_host_key(self, target: SshTarget, place: Place, way: Way) -> bytes:
         """The plain host key of a server, in wire format, without logging in; the server has proved that it has it.
@@ -181,8 +211,8 @@ class Dial:
     def out_of_time(self, seconds: float) -> Failure:
         """The failure of this attempt when its deadline has passed."""
         place, stage = self._place, self._stage
-        if self._ring and self._ring.waits_for_agent:
-            return self._ring.explain_silent_agent(place)
+        if self.ring and self.ring.waits_for_agent:
+            return self.ring.explain_silent_agent(place)
         if self._login and self._login.host_key_accepted and stage == "exchanging keys":
             stage = "logging in"
         if stage == "looking up its address":

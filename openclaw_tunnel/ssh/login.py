@@ -1,10 +1,12 @@
 """What asyncssh asks during one login, answered: is this host key good, which key comes next."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import asyncssh
 
+from openclaw_tunnel.ssh.asking import KEYBOARD, PASSWORD, Interview
 from openclaw_tunnel.ssh.auth import KeyRing
 from openclaw_tunnel.ssh.hostkeys import HostKeys
 
@@ -12,14 +14,20 @@ from openclaw_tunnel.ssh.hostkeys import HostKeys
 class Login(asyncssh.SSHClient):
     """One connection's owner in asyncssh's sense, from the first byte to the last.
 
+    Args:
+        interview: asks a person where keys do not open the door; None: nobody is there.
+
     Attributes:
+        method: the last method of authentication that was tried.
         ended: resolves to asyncssh's reason (None for a clean close) when the connection is gone.
         host_key_accepted: the key exchange is done as far as the host key goes; what follows is the login.
     """
 
-    def __init__(self, host_keys: HostKeys, ring: KeyRing) -> None:
+    def __init__(self, host_keys: HostKeys, ring: KeyRing, interview: Interview | None = None) -> None:
+        self.method = "none"
         self._host_keys = host_keys
         self._ring = ring
+        self._interview = interview
         self.host_key_accepted = False
         self.ended: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
 
@@ -38,17 +46,26 @@ class Login(asyncssh.SSHClient):
 
     async def public_key_auth_requested(self) -> Any:
         """The next key; None ends this method of authentication."""
+        self.method = "publickey"
         return await self._ring.next_key()
 
     def kbdint_auth_requested(self) -> str | None:
-        """Only noted: nobody is there to answer."""
-        self._ring.note_method("keyboard-interactive")
-        return None
+        """Whether the server may ask its questions; only noted where nobody is there to answer."""
+        self._ring.note_method(KEYBOARD)
+        self.method = KEYBOARD
+        return "" if self._interview and self._interview.begin_keyboard() else None
 
-    def password_auth_requested(self) -> str | None:
-        """Only noted: nobody is there to type one."""
-        self._ring.note_method("password")
-        return None
+    async def kbdint_challenge_received(
+        self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
+    ) -> Sequence[str] | None:
+        """The answers of the person; None ends this method of authentication."""
+        return await self._interview.keyboard(name, instructions, prompts) if self._interview else None
+
+    async def password_auth_requested(self) -> str | None:
+        """The next password of the person; only noted where nobody is there to type one."""
+        self._ring.note_method(PASSWORD)
+        self.method = PASSWORD
+        return await self._interview.password() if self._interview else None
 
     def _check_host_key(self, key_data: bytes) -> asyncssh.SSHKey:
         key = self._host_keys.check(key_data)

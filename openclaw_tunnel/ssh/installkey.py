@@ -1,0 +1,122 @@
+"""A public key put into a host's authorized_keys, and the proof that it opens the door."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from openclaw_tunnel.config.sshconfig import resolve_ssh
+from openclaw_tunnel.config.sshtarget import SshTarget
+from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.core.link import DialFailed
+from openclaw_tunnel.core.policy import Policy
+from openclaw_tunnel.errors import ExitCode, TunnelError
+from openclaw_tunnel.ssh.authorized import Answer, Findings, likely_cause, read_answer, script_to_add
+from openclaw_tunnel.ssh.bootstrap import HowIn, SetupConnection, how_in
+from openclaw_tunnel.ssh.connection import under_deadline
+from openclaw_tunnel.ssh.dial import Dial, LoggedIn, Resolve, Way
+from openclaw_tunnel.ssh.keypair import ChosenKey
+from openclaw_tunnel.ssh.place import Place, clean
+from openclaw_tunnel.ssh.shell import Ran
+from openclaw_tunnel.ssh.trust import as_error
+
+_REFUSALS = (Code.AUTH_DENIED, Code.KEY_LOCKED, Code.KEY_EXPOSED, Code.AGENT_UNREACHABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A key stands in a file over there.
+
+    Attributes:
+        added: by us; False: it was there before.
+        file: as one writes it over there: ``~/.ssh/authorized_keys``.
+        findings: what may keep the server from taking it, for ``prove_key``.
+    """
+
+    added: bool
+    file: str
+    findings: Findings
+
+
+async def install_key(connection: SetupConnection, key: ChosenKey) -> Installed:
+    """Add a key to the account's authorized_keys, as ssh-copy-id does: once, and nothing that is there changes.
+
+    Interrupted, it has been added or not: it is one append.
+
+    Raises:
+        TunnelError: the account may not run commands there, or the file cannot be written. The hint has the line to
+            add by hand.
+    """
+    ran = await connection.run(script_to_add(key.line))
+    answer = read_answer(ran.output)
+    if ran.reached and (answer.there or answer.added):
+        return Installed(answer.added, answer.file, answer.findings)
+    raise _not_installed(connection, key, ran, answer)
+
+
+def _not_installed(connection: SetupConnection, key: ChosenKey, ran: Ran, answer: Answer) -> TunnelError:
+    host, user = connection.place.host, connection.target.user
+    hint = f"on that computer, add this line to {answer.file} of {user}, then call this again: {key.line}"
+    if not ran.in_time:
+        text = f"{host} let {user} in, and did not run a command within its time"
+    elif not ran.reached:
+        said = f": {ran.words}" if ran.words else " (its shell is nologin, or only file transfer is allowed)"
+        text = f"{host} let {user} in, and runs no commands for that account{said}"
+    else:
+        text = f"{answer.file} on {host} cannot be written: {clean(answer.complaint) or 'is the disk full?'}"
+    return TunnelError(text, hint=hint, exit_code=ExitCode.LOGIN)
+
+
+async def prove_key(
+    typed: str,
+    key: ChosenKey,
+    installed: Installed,
+    *,
+    identity: str = "",
+    ssh_config: str = "",
+    env: Mapping[str, str],
+    resolve: Resolve = resolve_ssh,
+    policy: Policy | None = None,
+) -> HowIn:
+    """Log in anew with that key alone, and leave again; arguments as of ``bootstrap.log_in``.
+
+    Raises:
+        TunnelError: it is refused; with the likely cause.
+    """
+    asked = False
+
+    async def enter(dial: Dial, target: SshTarget, place: Place, way: Way) -> LoggedIn:
+        nonlocal asked
+        try:
+            return await dial.log_in(target, place, way, only=key.public)
+        finally:
+            asked = dial.ring is not None and dial.ring.asked
+
+    try:
+        logged_in, stack = await under_deadline(
+            typed, enter, identity=identity, ssh_config=ssh_config, env=env, resolve=resolve, policy=policy or Policy()
+        )
+    except DialFailed as exc:
+        raise _not_proved(exc.failure, key, installed, asked=asked) from exc
+    await stack.aclose()
+    return how_in(logged_in)
+
+
+def _not_proved(failure: Failure, key: ChosenKey, installed: Installed, *, asked: bool) -> TunnelError:
+    if failure.code not in _REFUSALS:
+        return as_error(failure)
+    host = failure.facts["host"]
+    text = f"{host} does not take the key that stands in {installed.file} there ({key.shown})"
+    cause, remedy = likely_cause(installed.findings)
+    if not asked and not cause:
+        cause, remedy = "it takes no keys at all", "set PubkeyAuthentication yes in its sshd_config"
+    if not installed.added and not cause:
+        cause, remedy = (
+            "its line was there before",
+            f"look at the options and dates before that key in {installed.file}",
+        )
+    if not cause:
+        return TunnelError(
+            f"{text}: {failure.message}",
+            hint="its own log says why: on that computer, journalctl -u ssh (or /var/log/auth.log)",
+            exit_code=ExitCode.LOGIN,
+        )
+    return TunnelError(f"{text}: {cause}", hint=f"on that computer: {remedy}", exit_code=ExitCode.LOGIN)
