@@ -40,6 +40,7 @@ PURE = (
     "config.autoport",
     "config.credentials",
     "config.extraports",
+    "config.fargateway",
     "config.mainforward",
     "config.model",
     "gateway.answer",
@@ -60,6 +61,8 @@ PURE = (
     "service.render",
     "service.launchctl",
     "service.spec",
+    "ssh.asking",
+    "ssh.authorized",
 )
 IMPURE = {"asyncio", "socket", "os", "time", "random", "secrets", "subprocess", "threading", "select", "signal"}
 

@@ -19,7 +19,10 @@ _MOST_LINES = 20
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One thing to type; ``echo``: it may be seen. The text ends as the server wrote it, with a blank after it."""
+    """One thing to type; ``echo``: it may be seen.
+
+    The text ends with a blank. A server's own begins with ``(user@host)``: it cannot pass for a question of ours.
+    """
 
     text: str
     echo: bool
@@ -123,7 +126,7 @@ class Interview:
         for text, echo in prompts:
             *before, last = _lines(text) or [""]
             told += before  # a menu of second factors comes as one long prompt
-            cleaned.append(Prompt(f"{last} ", bool(echo)))
+            cleaned.append(Prompt(f"({self._target.user}@{self._place.name}) {last} ", bool(echo)))
         if not prompts and not told:
             return []
         return await self._put(KEYBOARD, tuple(cleaned), clean(name), tuple(told[:_MOST_LINES]))

@@ -20,7 +20,7 @@ blob=@BLOB@
 line=@LINE@
 known() {
   grep -v '^[[:space:]]*#' "$file" 2>/dev/null |
-    grep -q "^\(.*[[:space:]]\)\{0,1\}$kind[[:space:]][[:space:]]*$blob\([[:space:]].*\)\{0,1\}$"
+    grep -q "^\(.*[[:space:]]\)\{0,1\}${kind}[[:space:]][[:space:]]*${blob}\([[:space:]].*\)\{0,1\}\$"
 }
 cd || exit 1
 if known; then
@@ -38,7 +38,7 @@ else
 fi
 say file "$file"
 say uid "$(id -u)"
-for path in . "$folder" "$file"; do say mode "$path" "$(ls -ldnL "$path" 2>/dev/null)"; done
+for place in . "$folder" "$file"; do say mode "$place" "$(ls -ldnL "$place" 2>/dev/null)"; done
 grep -hiE '^[[:space:]]*(AuthorizedKeysFile|PubkeyAuthentication|AuthenticationMethods)[[:space:]=]' \
   /etc/ssh/sshd_config.d/*.conf /etc/ssh/sshd_config 2>/dev/null |
   head -n 20 | while IFS= read -r setting; do say sshd "$setting"; done

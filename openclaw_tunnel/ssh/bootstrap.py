@@ -19,7 +19,7 @@ from openclaw_tunnel.ssh.connection import under_deadline
 from openclaw_tunnel.ssh.dial import Dial, LoggedIn, Resolve, Way
 from openclaw_tunnel.ssh.knownhosts import describe_key
 from openclaw_tunnel.ssh.link import SshLink
-from openclaw_tunnel.ssh.place import Place
+from openclaw_tunnel.ssh.place import Place, clean
 from openclaw_tunnel.ssh.shell import Ran, run_script
 from openclaw_tunnel.ssh.trust import as_error
 
@@ -92,7 +92,7 @@ class SetupConnection:
             if self.link.lost:
                 text = f"the connection to {self.place.host} was lost"
                 raise TunnelError(text, hint="call the same command again", exit_code=ExitCode.UNREACHABLE) from exc
-            return Ran(False, words=getattr(exc, "reason", ""))
+            return Ran(False, words=clean(getattr(exc, "reason", "")))
 
 
 async def log_in(
@@ -162,7 +162,7 @@ def _unconvinced(failure: Failure, interview: Interview) -> TunnelError:
         )
     if interview.gave_up:
         return TunnelError(f"no answer was given: {failure.message}", hint=hint, exit_code=failure.exit_code)
-    if interview.answered and failure.code in (Code.AUTH_DENIED, Code.NOT_SSH):
+    if interview.answered and (failure.exit_code is ExitCode.LOGIN or failure.code is Code.NOT_SSH):
         tries = "one answer" if interview.answered == 1 else f"{interview.answered} answers"
         hint = "check the user and the password; is that the account's name on that computer?"
         return TunnelError(f"{failure.message}; {tries} refused", hint=hint, exit_code=ExitCode.LOGIN)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from typing import TypeVar
 
 from openclaw_tunnel.config.model import TunnelSpec
@@ -106,14 +106,14 @@ async def under_deadline(
     seconds = policy.connect_timeout
     deadline = asyncio.timeout_at(started + seconds)
     stack = AsyncExitStack()
-
-    @contextmanager
-    def pausing() -> Iterator[None]:
-        deadline.reschedule(None)
-        yield
-        deadline.reschedule(asyncio.get_running_loop().time() + seconds)
-
-    dial = Dial(ssh_config=ssh_config, env=env, resolve=resolve, policy=policy, stack=stack, pausing=pausing)
+    dial = Dial(
+        ssh_config=ssh_config,
+        env=env,
+        resolve=resolve,
+        policy=policy,
+        stack=stack,
+        pausing=lambda: _paused(deadline, seconds),
+    )
     try:
         async with deadline:
             target, place = await dial.resolve(typed, identity=identity)
@@ -127,3 +127,12 @@ async def under_deadline(
         if too_late:
             raise DialFailed(too_late) from exc
         raise
+
+
+@contextmanager
+def _paused(deadline: asyncio.Timeout, seconds: float) -> Iterator[None]:
+    with suppress(RuntimeError):  # the time is up, and whoever asks will be cancelled in a moment
+        deadline.reschedule(None)
+    yield
+    with suppress(RuntimeError):
+        deadline.reschedule(asyncio.get_running_loop().time() + seconds)

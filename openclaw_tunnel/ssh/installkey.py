@@ -9,6 +9,7 @@ from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import DialFailed
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.errors import ExitCode, TunnelError
+from openclaw_tunnel.ssh.auth import KeyRing
 from openclaw_tunnel.ssh.authorized import Answer, Findings, likely_cause, read_answer, script_to_add
 from openclaw_tunnel.ssh.bootstrap import HowIn, SetupConnection, how_in
 from openclaw_tunnel.ssh.connection import under_deadline
@@ -81,27 +82,28 @@ async def prove_key(
     Raises:
         TunnelError: it is refused; with the likely cause.
     """
-    asked = False
+    ring: KeyRing | None = None
 
     async def enter(dial: Dial, target: SshTarget, place: Place, way: Way) -> LoggedIn:
-        nonlocal asked
+        nonlocal ring
         try:
             return await dial.log_in(target, place, way, only=key.public)
         finally:
-            asked = dial.ring is not None and dial.ring.asked
+            ring = dial.ring
 
     try:
         logged_in, stack = await under_deadline(
             typed, enter, identity=identity, ssh_config=ssh_config, env=env, resolve=resolve, policy=policy or Policy()
         )
     except DialFailed as exc:
-        raise _not_proved(exc.failure, key, installed, asked=asked) from exc
+        raise _not_proved(exc.failure, key, installed, ring) from exc
     await stack.aclose()
     return how_in(logged_in)
 
 
-def _not_proved(failure: Failure, key: ChosenKey, installed: Installed, *, asked: bool) -> TunnelError:
-    if failure.code not in _REFUSALS:
+def _not_proved(failure: Failure, key: ChosenKey, installed: Installed, ring: KeyRing | None) -> TunnelError:
+    asked = ring is not None and ring.asked
+    if failure.code not in _REFUSALS or (ring and asked and not ring.offered):
         return as_error(failure)
     host = failure.facts["host"]
     text = f"{host} does not take the key that stands in {installed.file} there ({key.shown})"

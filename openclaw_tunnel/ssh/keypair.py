@@ -1,5 +1,6 @@
 """Which key of the user's a gateway's host shall know: one that is there, or a new one."""
 
+import errno
 import getpass
 import os
 import shlex
@@ -157,14 +158,12 @@ def make_key(path: str, comment: str = "") -> ChosenKey:
         except BaseException:
             os.unlink(path)
             raise
-    except FileExistsError as exc:
-        raise ConfigError(
-            f"{exc.filename} exists already", hint="it is left as it is; name another key: -i FILE"
-        ) from exc
     except OSError as exc:
-        raise ConfigError(
-            f"{path} cannot be made: {exc.strerror}", hint="check who owns that folder, or name another key: -i FILE"
-        ) from exc
+        if exc.filename in (path, f"{path}.pub") and isinstance(exc, FileExistsError):
+            what, hint = f"{exc.filename} exists already", "it is left as it is; name another key: -i FILE"
+        else:
+            what, hint = f"{path} cannot be made: {exc.strerror}", "check that folder, or name another key: -i FILE"
+        raise ConfigError(what, hint=hint) from exc
     return ChosenKey(path, key.public_data, comment, in_file=True, in_agent=False)
 
 
@@ -180,7 +179,7 @@ def _put_new(path: Path, content: bytes, mode: int) -> None:
         try:
             os.link(name, path)
         except FileExistsError:
-            raise FileExistsError(17, "exists", str(path)) from None
+            raise FileExistsError(errno.EEXIST, "exists", str(path)) from None
     finally:
         with suppress(OSError):
             os.unlink(name)

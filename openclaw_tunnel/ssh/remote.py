@@ -11,7 +11,7 @@ from openclaw_tunnel.ssh.bootstrap import SCRIPT_SECONDS, SetupConnection
 _LOGIN_SHELL_SECONDS = 5.0
 _MOST_BYTES = 3 * MAX_BYTES
 
-_ENVIRONMENT = r"""
+ENVIRONMENT = r"""
 exec 2>/dev/null
 pick() { grep '^OPENCLAW_[A-Z_]*='; }
 printf 'HOME=%s\n' "$HOME"
@@ -39,7 +39,7 @@ async def read_far_settings(connection: SetupConnection, *, timeout: float = SCR
     Raises:
         TunnelError: the connection is gone. Everything else is an answer: see ``FarSettings.problem``.
     """
-    ran = await connection.run(_ENVIRONMENT, timeout=_LOGIN_SHELL_SECONDS)
+    ran = await connection.run(ENVIRONMENT, timeout=_LOGIN_SHELL_SECONDS)
     env = absolute_variables(read_variables(ran.output))
     if not ran.reached or not env.get("HOME", "").startswith("/"):
         said = f": {ran.words}" if ran.words and not ran.reached else ""

@@ -65,7 +65,8 @@ async def run_script(connection: asyncssh.SSHClientConnection, script: str, *, t
     except TimeoutError:
         in_time = False
         if process:
-            process.terminate()
+            with suppress(OSError):  # it has just ended by itself
+                process.terminate()
     finally:
         if process:
             process.close()

@@ -1,0 +1,105 @@
+"""ssh/installkey.py: a key goes into authorized_keys, and has to open the door by itself."""
+
+from pathlib import Path
+
+import pytest
+
+from openclaw_tunnel.errors import ExitCode, TunnelError
+from openclaw_tunnel.ssh.asking import Question
+from openclaw_tunnel.ssh.authorized import Findings, Mode
+from openclaw_tunnel.ssh.bootstrap import SetupConnection, log_in
+from openclaw_tunnel.ssh.installkey import Installed, install_key, prove_key
+from openclaw_tunnel.ssh.keyfiles import load_private_key
+from openclaw_tunnel.ssh.keypair import ChosenKey, make_key
+from support.aio import async_test
+from support.askingserver import AskingServer, shell_in
+from support.sshtargets import Resolver, target_for
+
+FILE = "~/.ssh/authorized_keys"
+FINE = Installed(True, FILE, Findings())
+
+
+async def enter(server: AskingServer, folder: Path) -> SetupConnection:
+    async def ask(question: Question) -> list[str]:
+        return ["secret"]
+
+    return await log_in("gw", env={}, ask=ask, resolve=Resolver(gw=target_for(server, folder)))
+
+
+async def prove(server: AskingServer, folder: Path, key: ChosenKey, installed: Installed, *others: ChosenKey) -> str:
+    """Which key got in."""
+    target = target_for(server, folder, identity_files=tuple(k.path for k in (*others, key)))
+    return (await prove_key("gw", key, installed, env={}, resolve=Resolver(gw=target))).path
+
+
+async def doubt(
+    server: AskingServer, folder: Path, key: ChosenKey, installed: Installed, *others: ChosenKey
+) -> TunnelError:
+    with pytest.raises(TunnelError) as caught:
+        await prove(server, folder, key, installed, *others)
+    return caught.value
+
+
+@async_test
+async def test_once_and_only_once(tmp_path: Path) -> None:
+    key = make_key(str(tmp_path / "id"), "me@here")
+    async with AskingServer(password="secret", run=shell_in(tmp_path, b"Welcome!\n")) as server:
+        async with await enter(server, tmp_path) as connection:
+            first, second = await install_key(connection, key), await install_key(connection, key)
+    assert (first.added, first.file, second.added) == (True, FILE, False)
+    assert [mode.path for mode in first.findings.modes] == [".", ".ssh", ".ssh/authorized_keys"]
+    assert (tmp_path / ".ssh" / "authorized_keys").read_text() == key.line + "\n"
+
+
+@async_test
+async def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
+    key = make_key(str(tmp_path / "id"), "me@here")
+    (tmp_path / ".ssh").write_text("")
+    async with AskingServer(password="secret", run=shell_in(tmp_path)) as server:
+        async with await enter(server, tmp_path) as connection:
+            with pytest.raises(TunnelError) as caught:
+                await install_key(connection, key)
+    assert caught.value.message.startswith(f"{FILE} on 127.0.0.1:{server.port} cannot be written: mkdir: ")
+    assert caught.value.hint == f"on that computer, add this line to {FILE} of me, then call this again: {key.line}"
+    assert caught.value.exit_code is ExitCode.LOGIN
+
+
+@async_test
+async def test_only_the_key_itself_is_a_proof(tmp_path: Path) -> None:
+    known, new = make_key(str(tmp_path / "known")), make_key(str(tmp_path / "new"))
+    async with AskingServer([load_private_key(known.path)], password="secret") as server:
+        assert await prove(server, tmp_path, known, FINE, new) == known.path
+        error = await doubt(server, tmp_path, new, FINE, known)
+        assert server.keys_offered == [known.public, known.public, new.public]
+        assert server.tried == []
+    host = f"127.0.0.1:{server.port}"
+    assert error.message.startswith(
+        f"{host} does not take the key that stands in {FILE} there ({new.shown}): {host} refused the login of me"
+    )
+    assert error.hint.startswith("its own log says why")
+
+
+@async_test
+async def test_the_cause_that_was_found_is_named(tmp_path: Path) -> None:
+    key = make_key(str(tmp_path / "id"))
+    shared = Installed(True, FILE, Findings("7", (Mode(".ssh", "drwxrwxrwx", "7"),)))
+    async with AskingServer(password="secret") as server:
+        error = await doubt(server, tmp_path, key, shared)
+        assert error.message.endswith("): others may write to ~/.ssh there (drwxrwxrwx)")
+        assert error.hint == "on that computer: chmod go-w ~/.ssh"
+        error = await doubt(server, tmp_path, key, Installed(False, FILE, Findings()))
+        assert error.hint == f"on that computer: look at the options and dates before that key in {FILE}"
+        server.takes_keys = False
+        error = await doubt(server, tmp_path, key, FINE)
+        assert error.message.endswith("): it takes no keys at all")
+
+
+@async_test
+async def test_a_proof_that_did_not_come_so_far_is_no_refusal(tmp_path: Path) -> None:
+    key, other = make_key(str(tmp_path / "id")), make_key(str(tmp_path / "other"))
+    async with AskingServer(password="secret") as server:
+        target = target_for(server, tmp_path, identity_files=(other.path,))
+        with pytest.raises(TunnelError, match=r"refused the login of me \(no key was offered\)"):
+            await prove_key("gw", key, FINE, env={}, resolve=Resolver(gw=target))
+    error = await doubt(server, tmp_path, key, FINE)
+    assert (error.exit_code, error.message) == (ExitCode.UNREACHABLE, f"127.0.0.1:{server.port} refused the connection")
