@@ -1,8 +1,9 @@
 """Which keys are offered, in OpenSSH's order, and what to say when none of them opens the door."""
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import asyncssh
 
@@ -95,6 +96,7 @@ class KeyRing:
         methods: other ways to log in that the server would take.
         only: the one public key that may be offered; empty: no such limit.
         current: what was handed out last.
+        taken: the key, as sentences show it, that the server took and asked a signature of; empty for none.
     """
 
     target: SshTarget
@@ -103,6 +105,7 @@ class KeyRing:
     methods: list[str] = field(default_factory=list)
     only: bytes = b""
     current: Offer | None = None
+    taken: str = ""
     _files: list[KeyFile] = field(default_factory=list)
     _agent: AgentAnswer = field(default_factory=AgentAnswer)
     _waiting: list[Offer] | None = None
@@ -121,6 +124,7 @@ class KeyRing:
                 continue
             self.offered.append(_describe(offer, pair))
             self.current = offer
+            _when_signing(pair, self._note_taken)
             return pair
         return None
 
@@ -128,6 +132,9 @@ class KeyRing:
         """The server would also take this method, which nobody is there for."""
         if name not in self.methods:
             self.methods.append(name)
+
+    def _note_taken(self) -> None:
+        self.taken = self.offered[-1]
 
     async def close(self) -> None:
         """Leave the agent; idempotent."""
@@ -148,6 +155,8 @@ class KeyRing:
         text = f"{place.host} refused the login of {self.target.user} ({tried})"
         notes = [clean(said)] if said else []
         notes += self._problems + [f"{f.path} {f.problem}" for f in self._files if f.problem]
+        if self.taken and not self._agent_problem():
+            notes.append(f"the server took {self.taken}, and wants more than a key")
         if self.methods:
             notes.append(f"the server also takes: {', '.join(self.methods)}")
         if problem := self._agent_problem():
@@ -238,6 +247,18 @@ class KeyRing:
         pair = asyncssh.SSHAgentKeyPair(self._agent.client, plain.algorithm, plain.public_data, b"")  # type: ignore
         pair.set_certificate(import_certificate(offer.certificate))
         return pair
+
+
+def _when_signing(pair: asyncssh.SSHKeyPair, call: Callable[[], None]) -> None:
+    """Have ``call`` called when a signature is wanted: asyncssh does not tell of a key that is taken and not enough."""
+    name = "sign_async" if hasattr(pair, "sign_async") else "sign"
+    sign = getattr(pair, name)
+
+    def noted(data: bytes) -> Any:
+        call()
+        return sign(data)
+
+    setattr(pair, name, noted)
 
 
 def _describe(offer: Offer, pair: asyncssh.SSHKeyPair) -> str:

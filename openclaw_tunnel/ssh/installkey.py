@@ -19,7 +19,7 @@ from openclaw_tunnel.ssh.place import Place, clean
 from openclaw_tunnel.ssh.shell import Ran
 from openclaw_tunnel.ssh.trust import as_error
 
-_REFUSALS = (Code.AUTH_DENIED, Code.KEY_LOCKED, Code.KEY_EXPOSED, Code.AGENT_UNREACHABLE)
+_REFUSALS = (Code.AUTH_DENIED, Code.KEY_LOCKED, Code.KEY_EXPOSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,8 @@ def _not_proved(failure: Failure, key: ChosenKey, installed: Installed, ring: Ke
     host = failure.facts["host"]
     text = f"{host} does not take the key that stands in {installed.file} there ({key.shown})"
     cause, remedy = likely_cause(installed.findings)
+    if ring and ring.taken:
+        cause, remedy = "it wants more than a key", "let a key alone do for this user (AuthenticationMethods publickey)"
     if not asked and not cause:
         cause, remedy = "it takes no keys at all", "set PubkeyAuthentication yes in its sshd_config"
     if not installed.added and not cause:

@@ -98,6 +98,12 @@ def credential(found: FarGateway) -> tuple[str, str, str, str]:
             ("token", "d", "OPENCLAW_GATEWAY_TOKEN of /home/me/.openclaw/.env", ""),
         ),
         (
+            None,
+            {"OPENCLAW_GATEWAY_TOKEN": "e"},
+            {".env": "OPENCLAW_GATEWAY_TOKEN=d"},
+            ("token", "e", "OPENCLAW_GATEWAY_TOKEN", ""),
+        ),
+        (
             auth(token="${OPENCLAW_T}"),
             {},
             {".env": "OPENCLAW_T=d"},

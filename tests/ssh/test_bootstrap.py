@@ -119,6 +119,16 @@ async def test_who_gives_up_is_not_asked_by_another_method(tmp_path: Path) -> No
 
 
 @async_test
+async def test_the_order_of_ssh_config_is_kept(tmp_path: Path) -> None:
+    person = Person(["secret"])
+    async with AskingServer(password="secret", challenges=[(CODE, ["7"])]) as server:
+        target = target_for(server, tmp_path, preferred_authentications=("password", "keyboard-interactive"))
+        async with await enter(target, person) as connection:
+            assert connection.how.method == "password"
+    assert person.asked == [("password", 1)]
+
+
+@async_test
 async def test_ssh_config_may_forbid_to_ask_and_without_an_asker_nobody_is(tmp_path: Path) -> None:
     person = Person()
     async with AskingServer(password="secret") as server:

@@ -190,6 +190,7 @@ async def test_an_agent_that_will_not_sign(server: Sshd, agent: SshAgent, tmp_pa
     failure = await refusal(config, agent)
     assert failure.code is Code.AGENT_UNREACHABLE
     assert "the SSH agent would not sign" in failure.message
+    assert "wants more" not in failure.message
     assert await lets_in(config_of(server, tmp_path, identities=(public, server.client_key)), None)
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from openclaw_tunnel.ssh.installkey import Installed, install_key, prove_key
 from openclaw_tunnel.ssh.keypair import ChosenKey, KeyToMake, choose_key, make_key
 from openclaw_tunnel.ssh.knownhosts import parse_key
 from openclaw_tunnel.ssh.remote import read_far_settings
-from support.aio import async_test
+from support.agent import SshAgent
+from support.aio import async_test, settle
 from support.passwordsshd import PasswordSshd
 from support.process import program
 from support.servers import Dropbear, new_key
@@ -137,6 +139,56 @@ async def test_an_account_that_runs_no_commands(extra: Sequence[str], shell: str
             assert caught.value.hint.endswith(f"~/.ssh/authorized_keys of remote, then call this again: {key.line}")
             assert (await read_far_settings(connection)).problem == f"{host} runs no commands for remote: {said}"
         assert not server.authorized_keys.exists()
+
+
+@async_test
+async def test_a_script_that_takes_too_long_is_ended_over_there() -> None:
+    with PasswordSshd(let_in=True) as server:
+        async with await enter(server.ssh_config()) as connection:
+            ran = await connection.run("sleep 600 <&- & wait", timeout=1.0)
+            assert (ran.reached, ran.in_time) == (True, False)
+            await settle(lambda: "sleep" not in names(server.connections()), "sleep to be ended")
+
+
+@async_test
+async def test_a_key_that_only_the_agent_has(tmp_path: Path) -> None:
+    path = new_key(tmp_path / "held")
+    held = key_at(path)
+    with PasswordSshd() as server, SshAgent() as agent:
+        agent.add(path)
+        path.unlink()
+        Path(f"{path}.pub").unlink()
+        config = server.ssh_config(extra=["IdentitiesOnly no"], identity=tmp_path / "none")
+        env = {**ENV, "SSH_AUTH_SOCK": str(agent.socket)}
+        async with await enter(config, server.password) as connection:
+            key = await choose_key(connection.target, connection.place, env)
+            assert isinstance(key, ChosenKey)
+            assert (key.line, key.only_in_agent, key.path) == (held.line, True, "")
+            installed = await install_key(connection, key)
+        how = await prove_key("gw", key, installed, ssh_config=str(config), env=env)
+        assert (how.by_key, how.from_agent, how.path, how.public) == (True, True, "", held.public)
+
+
+@async_test
+async def test_a_server_that_wants_more_than_a_key() -> None:
+    with PasswordSshd(["AuthenticationMethods publickey,password"], let_in=True) as server:
+        config, key = server.ssh_config(), key_at(server.client_key)
+        async with await enter(config, server.password) as connection:
+            assert (connection.how.method, connection.how.by_key) == ("password", False)
+            assert connection.how.not_enough.startswith(f"{server.client_key} (ED25519 SHA256:")
+        error = await install_and_fail_to_prove(server, config, key)
+        assert error.message.endswith("): it wants more than a key")
+        with pytest.raises(TunnelError, match=r"the server took .*, and wants more than a key; .* takes: password"):
+            await enter(config)
+
+
+def names(pids: Sequence[int]) -> set[str]:
+    """The programs with these ids that are still there."""
+    found = set()
+    for pid in pids:
+        with suppress(OSError):
+            found.add(Path(f"/proc/{pid}/comm").read_text().strip())
+    return found
 
 
 @async_test
