@@ -78,9 +78,11 @@ async def choose_key(target: SshTarget, place: Place, env: Mapping[str, str]) ->
     """
     preferred = target.preferred_authentications
     if not target.pubkey_authentication or (preferred and "publickey" not in preferred):
-        setting = "PreferredAuthentications without publickey" if target.pubkey_authentication else "no keys"
+        setting = (
+            "PreferredAuthentications without publickey" if target.pubkey_authentication else "PubkeyAuthentication no"
+        )
         raise ConfigError(
-            f"ssh_config allows {setting} for {place.typed}: a tunnel could not log in",
+            f"ssh_config has {setting} for {place.typed}: a tunnel has nothing but keys to log in with",
             hint="set PubkeyAuthentication yes there, and let publickey stand in PreferredAuthentications",
         )
     ring = KeyRing(target, env)

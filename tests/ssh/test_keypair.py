@@ -94,11 +94,19 @@ async def test_a_key_that_is_shut_gets_none_beside_it(
     assert f"{hint} {tmp_path / 'id'}" in caught.value.hint
 
 
-@pytest.mark.parametrize("fields", [{"pubkey_authentication": False}, {"preferred_authentications": ("password",)}])
+@pytest.mark.parametrize(
+    ("fields", "setting"),
+    [
+        ({"pubkey_authentication": False}, "PubkeyAuthentication no"),
+        ({"preferred_authentications": ("password",)}, "PreferredAuthentications without publickey"),
+    ],
+)
 @async_test
-async def test_where_ssh_config_allows_no_keys_none_is_chosen(tmp_path: Path, fields: dict[str, Any]) -> None:
+async def test_where_ssh_config_allows_no_keys_none_is_chosen(
+    tmp_path: Path, fields: dict[str, Any], setting: str
+) -> None:
     key_at(tmp_path / "id")
-    with pytest.raises(ConfigError, match="ssh_config allows"):
+    with pytest.raises(ConfigError, match=f"ssh_config has {setting} for gw"):
         await choice(tmp_path / "id", **fields)
 
 

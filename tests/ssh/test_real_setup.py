@@ -1,6 +1,7 @@
 """Setting up against real servers: a password, a key installed and proved, and what is said where that cannot be."""
 
 import os
+import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -100,7 +101,7 @@ async def test_a_wrong_password_is_refused_and_ssh_may_be_told_not_to_ask() -> N
 
 @async_test
 async def test_what_keeps_sshd_from_taking_the_key_is_named() -> None:
-    with PasswordSshd(shell=program("fish")) as server:
+    with PasswordSshd(shell=shutil.which("fish") or program("bash")) as server:
         config, key = server.ssh_config(), key_at(server.client_key)
         server.home.chmod(0o775)
         error = await install_and_fail_to_prove(server, config, key)
@@ -157,7 +158,7 @@ async def test_a_key_that_only_the_agent_has(tmp_path: Path) -> None:
     with PasswordSshd() as server, SshAgent() as agent:
         agent.add(path)
         path.unlink()
-        Path(f"{path}.pub").unlink()
+        path.with_suffix(".pub").unlink()
         config = server.ssh_config(extra=["IdentitiesOnly no"], identity=tmp_path / "none")
         env = {**ENV, "SSH_AUTH_SOCK": str(agent.socket)}
         async with await enter(config, server.password) as connection:
