@@ -1,5 +1,6 @@
 """The first login to a gateway's host: on the way that a tunnel takes, with a person at hand."""
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -90,12 +91,14 @@ class SetupConnection:
             TunnelError: the connection is gone.
         """
         try:
-            return await run_script(self._connection, script, timeout=timeout, limit=limit)
+            ran = await run_script(self._connection, script, timeout=timeout, limit=limit)
         except (asyncssh.Error, OSError) as exc:
-            if self.link.lost:
-                text = f"the connection to {self.place.host} was lost"
-                raise TunnelError(text, hint="call the same command again", exit_code=ExitCode.UNREACHABLE) from exc
-            return Ran(False, words=clean(getattr(exc, "reason", "")))
+            ran = Ran(False, words=clean(getattr(exc, "reason", "")))
+        await asyncio.sleep(0)  # a connection that ends closes its channels first, and says so afterwards
+        if self.link.lost and ran.status is None:
+            text = f"the connection to {self.place.host} was lost"
+            raise TunnelError(text, hint="call the same command again", exit_code=ExitCode.UNREACHABLE)
+        return ran
 
 
 async def log_in(

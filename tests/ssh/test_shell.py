@@ -4,7 +4,9 @@ import asyncio
 from pathlib import Path
 
 import asyncssh
+import pytest
 
+from openclaw_tunnel.errors import TunnelError
 from openclaw_tunnel.ssh.bootstrap import SetupConnection, log_in
 from openclaw_tunnel.ssh.shell import Ran
 from support.aio import async_test, settle
@@ -82,6 +84,17 @@ async def test_a_script_that_does_not_end(tmp_path: Path) -> None:
     ran = await run(tmp_path, hang, "true", timeout=2.0)
     assert (ran.reached, ran.output, ran.in_time) == (True, b"first\n", False)
     await ended.wait()
+
+
+@async_test
+async def test_a_connection_that_is_lost_meanwhile_is_no_answer(tmp_path: Path) -> None:
+    async def cut(process: Process) -> None:
+        process.stdout.write(b"Welcome!")
+        await process.stdout.drain()
+        process.get_extra_info("connection").abort()
+
+    with pytest.raises(TunnelError, match=r"the connection to 127\.0\.0\.1:\d+ was lost"):
+        await run(tmp_path, cut, "true")
 
 
 @async_test
