@@ -17,7 +17,7 @@ from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.ssh.asking import Asker, Interview
 from openclaw_tunnel.ssh.connection import under_deadline
-from openclaw_tunnel.ssh.dial import Dial, LoggedIn, Resolve, Way
+from openclaw_tunnel.ssh.dial import TOO_MANY, Dial, LoggedIn, Resolve, Way
 from openclaw_tunnel.ssh.knownhosts import describe_key
 from openclaw_tunnel.ssh.link import SshLink
 from openclaw_tunnel.ssh.place import Place, clean
@@ -146,7 +146,7 @@ async def log_in(
     except DialFailed as exc:
         if interview and interview.problem:
             raise interview.problem from None
-        raise (_unconvinced(exc.failure, interview) if interview else as_error(exc.failure)) from exc
+        raise _unconvinced(exc.failure, interview) from exc
     return SetupConnection(logged_in, stack)
 
 
@@ -159,17 +159,20 @@ def how_in(logged_in: LoggedIn) -> HowIn:
     return HowIn(method, key, offer.path, offer.from_agent, offer.public)
 
 
-def _unconvinced(failure: Failure, interview: Interview) -> TunnelError:
-    """The error of a login in which a person was asked."""
-    hint = failure.hint
-    if interview.waiting:
-        return TunnelError(
-            f"{failure.message}, while it waited for an answer", hint="try again", exit_code=failure.exit_code
-        )
-    if interview.gave_up:
-        return TunnelError(f"no answer was given: {failure.message}", hint=hint, exit_code=failure.exit_code)
-    if interview.answered and (failure.exit_code is ExitCode.LOGIN or failure.code is Code.NOT_SSH):
+def _unconvinced(failure: Failure, interview: Interview | None) -> TunnelError:
+    """The error of a login in which a person was, or could have been, asked."""
+    if interview and interview.waiting:
+        text = f"{failure.message}, while it waited for an answer"
+        return TunnelError(text, hint="try again", exit_code=failure.exit_code)
+    if interview and interview.gave_up:
+        return TunnelError(f"no answer was given: {failure.message}", hint=failure.hint, exit_code=failure.exit_code)
+    if interview and interview.answered and (failure.exit_code is ExitCode.LOGIN or failure.code is Code.NOT_SSH):
         tries = "one answer" if interview.answered == 1 else f"{interview.answered} answers"
         hint = "check the user and the password; is that the account's name on that computer?"
         return TunnelError(f"{failure.message}; {tries} refused", hint=hint, exit_code=ExitCode.LOGIN)
+    if TOO_MANY in failure.message.lower():
+        hint = (
+            "the server hears only some keys: set IdentitiesOnly yes for this host in ssh_config, and its IdentityFile"
+        )
+        return TunnelError(failure.message, hint=hint, exit_code=failure.exit_code)
     return as_error(failure)

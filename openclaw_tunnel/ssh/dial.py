@@ -26,7 +26,8 @@ from openclaw_tunnel.ssh.place import Place, show_address
 from openclaw_tunnel.ssh.proxy import ProxyProcess
 from openclaw_tunnel.ssh.tcp import connect_any, look_up
 
-_TOO_MANY = "too many authentication failures"
+TOO_MANY = "too many authentication failures"
+"""What OpenSSH's server says, in lower case, when it hangs up on a client with many keys."""
 _SILENT = (
     "something accepts connections on {host}, and then nothing follows: is that the port of the SSH server, is that "
     "computer overloaded, or does a VPN on the way lose large packets (MTU)"
@@ -248,7 +249,7 @@ class Dial:
 async def _explain(exc: Exception, ring: KeyRing, place: Place, way: Way) -> Failure:
     if isinstance(exc, asyncssh.PermissionDenied):
         return ring.explain(place)
-    if isinstance(exc, asyncssh.DisconnectError) and _TOO_MANY in exc.reason.lower():
+    if isinstance(exc, asyncssh.DisconnectError) and TOO_MANY in exc.reason.lower():
         return ring.explain(place, said=exc.reason)
     failure = of_dial(exc, place)
     if way.process and failure.code is Code.NOT_SSH:

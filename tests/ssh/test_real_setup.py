@@ -97,6 +97,11 @@ async def test_a_wrong_password_is_refused_and_ssh_may_be_told_not_to_ask() -> N
         with pytest.raises(TunnelError, match="the server also takes: password") as caught:
             await enter(server.ssh_config(extra=["PasswordAuthentication no"]), server.password)
         assert "ssh-copy-id" in caught.value.hint
+        server.configure(["MaxAuthTries 1"])
+        server.restart()
+        with pytest.raises(TunnelError, match="Too many authentication failures") as caught:
+            await enter(server.ssh_config(), server.password)
+        assert "IdentitiesOnly yes" in caught.value.hint
 
 
 @async_test
