@@ -11,7 +11,7 @@ from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.ssh.auth import KeyRing
 from openclaw_tunnel.ssh.authorized import Answer, Findings, likely_cause, read_answer, script_to_add
-from openclaw_tunnel.ssh.bootstrap import HowIn, SetupConnection, how_in
+from openclaw_tunnel.ssh.bootstrap import SCRIPT_SECONDS, HowIn, SetupConnection, how_in
 from openclaw_tunnel.ssh.connection import under_deadline
 from openclaw_tunnel.ssh.dial import Dial, LoggedIn, Resolve, Way
 from openclaw_tunnel.ssh.keypair import ChosenKey
@@ -37,16 +37,19 @@ class Installed:
     findings: Findings
 
 
-async def install_key(connection: SetupConnection, key: ChosenKey) -> Installed:
+async def install_key(connection: SetupConnection, key: ChosenKey, *, timeout: float = SCRIPT_SECONDS) -> Installed:
     """Add a key to the account's authorized_keys, as ssh-copy-id does: once, and nothing that is there changes.
 
     Interrupted, it has been added or not: it is one append.
+
+    Args:
+        timeout: seconds for all of it.
 
     Raises:
         TunnelError: the account may not run commands there, or the file cannot be written. The hint has the line to
             add by hand.
     """
-    ran = await connection.run(script_to_add(key.line))
+    ran = await connection.run(script_to_add(key.line), timeout=timeout)
     answer = read_answer(ran.output)
     if ran.reached and (answer.there or answer.added):
         return Installed(answer.added, answer.file, answer.findings)
@@ -57,7 +60,7 @@ def _not_installed(connection: SetupConnection, key: ChosenKey, ran: Ran, answer
     host, user = connection.place.host, connection.target.user
     hint = f"on that computer, add this line to {answer.file} of {user}, then call this again: {key.line}"
     if not ran.in_time:
-        text = f"{host} let {user} in, and did not run a command within its time"
+        text = f"{host} let {user} in, and did not run a command in time"
     elif not ran.reached:
         said = f": {ran.words}" if ran.words else " (its shell is nologin, or only file transfer is allowed)"
         text = f"{host} let {user} in, and runs no commands for that account{said}"

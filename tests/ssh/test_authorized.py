@@ -134,7 +134,7 @@ def test_modes_are_told(tmp_path: Path) -> None:
 
 
 def test_openwrt_keeps_the_keys_of_root_with_dropbear() -> None:
-    said = b"added\nfile /etc/dropbear/authorized_keys\nuid 0\nmode /etc/dropbear drwxr-xr-x 2 0 0 0\nmode .ssh \n"
+    said = b"\nadded\nfile /etc/dropbear/authorized_keys\nuid 0\nmode /etc/dropbear drwxr-xr-x 2 0 0 0\nmode .ssh \n"
     assert read_answer(said) == Answer(
         there=False,
         added=True,

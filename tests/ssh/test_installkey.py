@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import asyncssh
 import pytest
 
 from openclaw_tunnel.errors import ExitCode, TunnelError
@@ -62,6 +63,20 @@ async def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     assert caught.value.message.startswith(f"{FILE} on 127.0.0.1:{server.port} cannot be written: mkdir: ")
     assert caught.value.hint == f"on that computer, add this line to {FILE} of me, then call this again: {key.line}"
     assert caught.value.exit_code is ExitCode.LOGIN
+
+
+@async_test
+async def test_a_host_that_does_not_get_on_with_it(tmp_path: Path) -> None:
+    key = make_key(str(tmp_path / "id"), "me@here")
+
+    async def hang(process: "asyncssh.SSHServerProcess[bytes]") -> None:
+        await process.wait_closed()
+
+    async with AskingServer(password="secret", run=hang) as server:
+        async with await enter(server, tmp_path) as connection:
+            with pytest.raises(TunnelError, match="let me in, and did not run a command in time") as caught:
+                await install_key(connection, key, timeout=0.3)
+    assert caught.value.hint.endswith(key.line)
 
 
 @async_test

@@ -5,9 +5,16 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+import asyncssh
+
 from openclaw_tunnel.config.fargateway import FarFile, candidates
 from openclaw_tunnel.config.text import MAX_BYTES
-from openclaw_tunnel.ssh.remote import ENVIRONMENT, read_files, read_variables, script_to_show
+from openclaw_tunnel.ssh.asking import Question
+from openclaw_tunnel.ssh.bootstrap import log_in
+from openclaw_tunnel.ssh.remote import ENVIRONMENT, read_far_settings, read_files, read_variables, script_to_show
+from support.aio import async_test
+from support.askingserver import AskingServer, shell_in
+from support.sshtargets import Resolver, target_for
 
 MARK = "openclaw-tunnel-0123"
 
@@ -79,3 +86,27 @@ def test_the_variables_of_the_login_shell_win_and_no_others_leave_that_computer(
 def test_a_login_shell_that_will_not_leaves_the_variables_of_the_session(tmp_path: Path) -> None:
     env = {"HOME": str(tmp_path), "SHELL": "/bin/false", "OPENCLAW_STATE_DIR": "/here"}
     assert read_variables(shell(ENVIRONMENT, env)) == {"HOME": str(tmp_path), "OPENCLAW_STATE_DIR": "/here"}
+
+
+@async_test
+async def test_settings_that_come_only_in_part(tmp_path: Path) -> None:
+    calls: list[str] = []
+    whole = shell_in(tmp_path)
+
+    async def run(process: "asyncssh.SSHServerProcess[bytes]") -> None:
+        calls.append("")
+        if len(calls) == 1:
+            await whole(process)
+        else:
+            process.stdout.write((await process.stdin.read()).split()[3] + b"\n")
+            process.exit(0)
+
+    async def ask(question: Question) -> list[str]:
+        return ["secret"]
+
+    async with AskingServer(password="secret", run=run) as server:
+        resolve = Resolver(gw=target_for(server, tmp_path))
+        async with await log_in("gw", env={}, ask=ask, resolve=resolve) as connection:
+            found = await read_far_settings(connection)
+    assert found.problem == f"OpenClaw's settings on 127.0.0.1:{server.port} came only in part"
+    assert (found.home, found.files) == (str(tmp_path), {})
