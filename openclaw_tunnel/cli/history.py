@@ -9,6 +9,7 @@ from typing import Any
 
 from openclaw_tunnel.cli import output
 from openclaw_tunnel.cli.status import exit_code
+from openclaw_tunnel.cli.terminal import can_draw_blocks
 from openclaw_tunnel.cli.timeline import ASCII, BLOCKS, MOST, Frame, tables
 from openclaw_tunnel.cli.tunnels import client_of, pick, snapshots
 from openclaw_tunnel.config.model import check_name
@@ -21,9 +22,6 @@ from openclaw_tunnel.host.historyfile import history_file, load, recorded
 
 MOST_OF_EACH = 5
 """Happenings that are shown of each where several tunnels are."""
-
-_WITHOUT_BLOCKS = ("", "dumb", "linux")
-"""Values of TERM that stand for terminals whose font may lack block characters."""
 
 
 def show(name: str | None, as_json: bool) -> int:
@@ -50,15 +48,6 @@ def show(name: str | None, as_json: bool) -> int:
     else:
         _print(histories, running)
     return exit_code(list(running.values()))
-
-
-def can_draw_blocks(encoding: str | None, env: Mapping[str, str] = os.environ) -> bool:
-    """Whether block characters arrive as such on a stream of that encoding."""
-    try:
-        "".join(BLOCKS.values()).encode(encoding or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return env.get("TERM", "") not in _WITHOUT_BLOCKS
 
 
 def _histories(paths: Paths, name: str | None, running: Mapping[str, Snapshot], *, quiet: bool) -> dict[str, History]:

@@ -1,11 +1,15 @@
 """Where words go: the answer to stdout, everything else to stderr, colours only to a terminal that wants them."""
 
-import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
+from openclaw_tunnel.cli.progress import pause
+from openclaw_tunnel.cli.terminal import can_redraw as can_redraw
+from openclaw_tunnel.cli.terminal import colourful as colourful
+from openclaw_tunnel.cli.terminal import columns as columns
+from openclaw_tunnel.cli.terminal import is_terminal as is_terminal
 from openclaw_tunnel.cli.view import Row, Tone, clean, lines, plain
 from openclaw_tunnel.errors import TunnelError
 
@@ -19,45 +23,31 @@ _RED, _BOLD, _OFF = "\x1b[31m", "\x1b[1m", "\x1b[0m"
 
 def say(text: str) -> None:
     """A line of the answer."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    with pause():
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
 
 
 def note(text: str) -> None:
     """A line that is not the answer."""
-    sys.stderr.write(clean(f"note: {text}") + "\n")
+    with pause():
+        sys.stderr.write(clean(f"note: {text}") + "\n")
 
 
 def warn(text: str) -> None:
     """A line about a danger, in red."""
     before, after = (_RED + _BOLD, _OFF) if colourful(sys.stderr) else ("", "")
-    sys.stderr.write(f"{before}warning: {clean(text)}{after}\n")
+    with pause():
+        sys.stderr.write(f"{before}warning: {clean(text)}{after}\n")
 
 
 def print_error(error: TunnelError) -> None:
     """``error: ...`` and, after an empty line, ``hint: ...``; one of each, on stderr."""
     before, after = (_RED + _BOLD, _OFF) if colourful(sys.stderr) else ("", "")
-    sys.stderr.write(f"{before}error:{after} {clean(error.message)}\n")
-    if error.hint:
-        sys.stderr.write(f"\nhint: {clean(error.hint)}\n")
-
-
-def is_terminal(stream: TextIO) -> bool:
-    """Whether a person reads ``stream`` at this moment."""
-    try:
-        return stream.isatty()
-    except ValueError:  # closed
-        return False
-
-
-def colourful(stream: TextIO, env: Mapping[str, str] = os.environ) -> bool:
-    """Whether ``stream`` shows colours and the user wants them (no-color.org)."""
-    return can_redraw(stream, env) and not env.get("NO_COLOR")
-
-
-def can_redraw(stream: TextIO, env: Mapping[str, str] = os.environ) -> bool:
-    """Whether what ``stream`` shows can be changed in place."""
-    return is_terminal(stream) and env.get("TERM", "") not in ("", "dumb")
+    with pause():
+        sys.stderr.write(f"{before}error:{after} {clean(error.message)}\n")
+        if error.hint:
+            sys.stderr.write(f"\nhint: {clean(error.hint)}\n")
 
 
 def print_rows(tables: Sequence[Sequence[Row]]) -> None:
@@ -67,14 +57,8 @@ def print_rows(tables: Sequence[Sequence[Row]]) -> None:
     elif not colourful(sys.stdout):
         say("\n\n".join(plain(table, columns()) for table in tables))
     else:
-        console().print(rich_text(tables, columns()))
-
-
-def columns() -> int:
-    """The width of the terminal; 80 where it is not known."""
-    import shutil
-
-    return shutil.get_terminal_size((80, 24)).columns
+        with pause():
+            console().print(rich_text(tables, columns()))
 
 
 def console() -> "Console":

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from openclaw_tunnel.cli.history import can_draw_blocks
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.record import Entry, stamp
 from openclaw_tunnel.core.states import State
@@ -195,25 +194,6 @@ def test_history_is_no_view_that_goes_on(cli: Cli) -> None:
     answer = cli("status", "--history", "--watch")
     assert (answer.exit_code, answer.stdout) == (2, "")
     assert answer.stderr.startswith("error: give --history or --watch, not both\n")
-
-
-@pytest.mark.parametrize(
-    ("encoding", "term", "can"),
-    [
-        ("utf-8", "xterm-256color", True),
-        ("UTF-8", "tmux", True),
-        ("ascii", "xterm", False),
-        ("latin-1", "xterm", False),
-        ("no such", "xterm", False),
-        (None, "xterm", False),
-        ("utf-8", "dumb", False),
-        ("utf-8", "linux", False),
-        ("utf-8", "", False),
-    ],
-)
-def test_where_blocks_can_be_drawn(encoding: str | None, term: str, can: bool) -> None:
-    assert can_draw_blocks(encoding, {"TERM": term}) is can
-    assert not can_draw_blocks("utf-8", {})
 
 
 def test_a_message_from_a_file_cannot_play_with_the_terminal(cli: Cli) -> None:
