@@ -14,6 +14,10 @@ UNAVAILABLE = "tunnel_unavailable"
 """The ``type`` of the JSON error by which a client of the local port knows that the tunnel answers, no gateway."""
 
 
+RECENT = 20
+"""Round trips that are remembered of a connection: at one with each passed probe, those of the last five minutes."""
+
+
 class Verdict(StrEnum):
     """What is known of the gateway behind the tunnel."""
 
@@ -75,12 +79,17 @@ class ForwardStatus:
 
 @dataclass(frozen=True, slots=True)
 class SshStatus:
-    """The SSH connection; ``server`` is its version string, ``rtt_ms`` the last measured round trip."""
+    """The SSH connection; ``server`` is its version string, ``rtt_ms`` the last measured round trip.
+
+    Attributes:
+        rtt_recent_ms: the last ones of this connection, the oldest first; at most ``RECENT``.
+    """
 
     connected: bool = False
     server: str | None = None
     cipher: str | None = None
     rtt_ms: float | None = None
+    rtt_recent_ms: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +139,26 @@ class FailureStatus:
     at: str | None = None
 
 
+class Was(StrEnum):
+    """What a trouble was that is over."""
+
+    LOST = "lost"  # there was an SSH connection, and it went away
+    DEGRADED = "degraded"  # SSH was there, the gateway not
+    UNREACHED = "unreached"  # there was no connection to begin with
+
+
+@dataclass(frozen=True, slots=True)
+class PastFailure:
+    """The last failure that is over: what it was about at its beginning, and how long the tunnel was not up."""
+
+    was: Was
+    code: str
+    message: str
+    hint: str
+    at: str | None
+    lasted_s: float
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """One tunnel at one moment.
@@ -140,6 +169,7 @@ class Snapshot:
             there is one.
         target: ``user@host:port`` as ssh_config resolves it.
         alias: the destination as the user typed it.
+        last_failure: what the last trouble was that is over; None where there was none since the tunnel started.
     """
 
     name: str
@@ -154,6 +184,7 @@ class Snapshot:
     counters: Counters = Counters()
     failure: FailureStatus | None = None
     down_since: str | None = None
+    last_failure: PastFailure | None = None
 
     def to_json(self) -> dict[str, Any]:
         """An element of ``tunnels`` in ``status --json``."""
@@ -175,12 +206,13 @@ class Snapshot:
             target=data["target"],
             alias=data["alias"],
             forwards=tuple(_forward(f) for f in data["forwards"]),
-            ssh=SshStatus(**_known(SshStatus, data["ssh"])),
+            ssh=_ssh(data["ssh"]),
             gateway=GatewayStatus(**{**gateway, "verdict": Verdict(gateway["verdict"])}),
             retry=RetryStatus(**_known(RetryStatus, data["retry"])),
             counters=Counters(**_known(Counters, data["counters"])),
             failure=FailureStatus(**_known(FailureStatus, failure)) if failure else None,
             down_since=data.get("down_since"),
+            last_failure=_past(data.get("last_failure")),
         )
 
 
@@ -221,6 +253,17 @@ def _forward(data: dict[str, Any]) -> ForwardStatus:
         also=tuple(data.get("also", ())),
         note=data.get("note"),
     )
+
+
+def _ssh(data: dict[str, Any]) -> SshStatus:
+    return SshStatus(**{**_known(SshStatus, data), "rtt_recent_ms": tuple(data.get("rtt_recent_ms", ()))})
+
+
+def _past(data: dict[str, Any] | None) -> PastFailure | None:
+    """None also for what only a newer daemon knows."""
+    if not data or data["was"] not in set(Was):
+        return None
+    return PastFailure(**{**_known(PastFailure, data), "was": Was(data["was"])})
 
 
 def _known(cls: type, data: dict[str, Any]) -> dict[str, Any]:

@@ -7,23 +7,30 @@ still carry their last clients.
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from openclaw_tunnel.config.model import TunnelSpec
 from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import Connector, DialFailed, Link, LinkLost
+from openclaw_tunnel.core.status import RECENT, SshStatus
 from openclaw_tunnel.host.tasks import Tasks
 
 
 @dataclass(slots=True)
 class _Live:
-    """A connection, and the last round trip in milliseconds; None while it has not answered a question."""
+    """A connection, and its last round trips in milliseconds; none while it has not answered a question."""
 
     link: Link
-    rtt_ms: float | None = None
+    rtts: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
+
+    @property
+    def rtt_ms(self) -> float | None:
+        """The last one."""
+        return self.rtts[-1] if self.rtts else None
 
 
 class Connections:
@@ -62,6 +69,14 @@ class Connections:
         live = self._live.get(attempt)
         return live.rtt_ms if live else None
 
+    def status(self, attempt: int) -> SshStatus:
+        """What there is to show of the connection of an attempt."""
+        live = self._live.get(attempt)
+        if live is None:
+            return SshStatus()
+        server = live.link.server
+        return SshStatus(True, server.version, server.cipher, live.rtt_ms, tuple(live.rtts))
+
     @property
     def retired(self) -> int:
         """Connections that only carry their last clients."""
@@ -95,7 +110,7 @@ class Connections:
         live = self._live.get(attempt)
         if live is not None:
             try:
-                live.rtt_ms = await self._ping(live.link)
+                live.rtts.append(await self._ping(live.link))
             except (LinkLost, TimeoutError):
                 pass  # it has been noticed, or will be
 
@@ -171,7 +186,7 @@ class Connections:
             self._spec.policy.check_slow, self._post, ev.ConnectionSlow(attempt)
         )
         try:
-            live.rtt_ms = await self._ping(live.link)
+            live.rtts.append(await self._ping(live.link))
         except LinkLost:
             return  # whoever waits for the loss says so, with the reason
         except TimeoutError:

@@ -16,6 +16,7 @@ from openclaw_tunnel.core.changelines import ChangeLines
 from openclaw_tunnel.core.failures import Failure
 from openclaw_tunnel.core.link import Connector, Link, LinkLost
 from openclaw_tunnel.core.machine import Machine
+from openclaw_tunnel.core.pastfailure import LastTrouble
 from openclaw_tunnel.core.states import LINK_STATES, State
 from openclaw_tunnel.core.status import (
     Counters,
@@ -109,7 +110,7 @@ class Supervisor:
         self._connections = Connections(spec, connector, post=self.post, logger=self._log)
         self._since = utc_now()
         self._down_since: str | None = None
-        self._entered = 0.0
+        self._entered, self._trouble = 0.0, LastTrouble()
         self._failed_at: str | None = None
         self._watch = GatewayWatch(
             spec, prober=prober, credentials=credentials, on_news=self._gateway_news, logger=self._log
@@ -201,12 +202,7 @@ class Supervisor:
             target=spec.address or spec.target,
             alias=spec.target,
             forwards=(*(listener.status() for listener in self._listeners), *self.extra_ports.status()),
-            ssh=SshStatus(
-                connected=link is not None,
-                server=link.server.version if link else None,
-                cipher=link.server.cipher if link else None,
-                rtt_ms=self._connections.rtt_ms(machine.attempt) if link else None,
-            ),
+            ssh=self._connections.status(machine.attempt) if link else SshStatus(),
             gateway=self._watch.status(),
             retry=RetryStatus(
                 attempt=0 if link else machine.pace.tries,
@@ -216,6 +212,7 @@ class Supervisor:
             counters=Counters(machine.connects, machine.losses, self._gate.held),
             failure=FailureStatus(**failure.to_json(self._failed_at)) if failure else None,
             down_since=self._down_since,
+            last_failure=self._trouble.over,
         )
 
     def _next_dial_in(self) -> float | None:
@@ -289,6 +286,7 @@ class Supervisor:
         lasted, self._entered = now - self._entered, now
         self._since = utc_now()
         self._down_since = None if state in LINK_STATES else self._down_since or self._since
+        self._trouble.note(before, state, failure, self._failed_at, now)
         self.was_up |= state is State.UP
         if line := self._lines.line(before, state, failure, lasted, self._next_dial_in()):
             self._log.info("%s", line)

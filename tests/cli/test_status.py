@@ -76,7 +76,7 @@ CONTRACT: dict[str, Any] = {
                     "note": None,
                 }
             ],
-            "ssh": {"connected": False, "server": None, "cipher": None, "rtt_ms": None},
+            "ssh": {"connected": False, "server": None, "cipher": None, "rtt_ms": None, "rtt_recent_ms": []},
             "gateway": {
                 "verdict": "unknown",
                 "version": None,
@@ -95,6 +95,7 @@ CONTRACT: dict[str, Any] = {
                 "at": "2026-11-22T06:00:01Z",
             },
             "down_since": None,
+            "last_failure": None,
         }
     ],
 }

@@ -13,11 +13,13 @@ from openclaw_tunnel.core.status import (
     FailureStatus,
     ForwardStatus,
     GatewayStatus,
+    PastFailure,
     RetryStatus,
     Role,
     Snapshot,
     SshStatus,
     Verdict,
+    Was,
     report,
 )
 
@@ -37,10 +39,11 @@ SNAPSHOT = Snapshot(
             also=("[::1]:18789",),
         ),
     ),
-    ssh=SshStatus(True, "OpenSSH_9.2p1", "aes128-gcm@openssh.com", 21.4),
+    ssh=SshStatus(True, "OpenSSH_9.2p1", "aes128-gcm@openssh.com", 21.4, (22.0, 21.4)),
     gateway=GatewayStatus(Verdict.HEALTHY, "2026.9.6", 24.0),
     retry=RetryStatus(),
     counters=Counters(3, 2, 5),
+    last_failure=PastFailure(Was.LOST, "lost", "the connection was lost", "wait", "2026-11-22T05:59:00Z", 61.2),
 )
 
 CONTRACT: dict[str, Any] = {
@@ -71,7 +74,13 @@ CONTRACT: dict[str, Any] = {
                     "note": None,
                 }
             ],
-            "ssh": {"connected": True, "server": "OpenSSH_9.2p1", "cipher": "aes128-gcm@openssh.com", "rtt_ms": 21.4},
+            "ssh": {
+                "connected": True,
+                "server": "OpenSSH_9.2p1",
+                "cipher": "aes128-gcm@openssh.com",
+                "rtt_ms": 21.4,
+                "rtt_recent_ms": [22.0, 21.4],
+            },
             "gateway": {
                 "verdict": "healthy",
                 "version": "2026.9.6",
@@ -83,6 +92,14 @@ CONTRACT: dict[str, Any] = {
             "counters": {"connects": 3, "losses": 2, "held_clients": 5},
             "failure": None,
             "down_since": None,
+            "last_failure": {
+                "was": "lost",
+                "code": "lost",
+                "message": "the connection was lost",
+                "hint": "wait",
+                "at": "2026-11-22T05:59:00Z",
+                "lasted_s": 61.2,
+            },
         }
     ],
 }
@@ -107,7 +124,7 @@ def test_a_snapshot_survives_the_wire() -> None:
 def test_fields_of_a_newer_daemon_are_passed_over() -> None:
     data = json.loads(json.dumps(SNAPSHOT.to_json()))
     data["new"] = 1
-    data["ssh"]["new"] = 1
+    data["ssh"]["new"] = data["last_failure"]["new"] = 1
     data["forwards"][0]["clients"]["new"] = 1
     data["forwards"][0]["role"] = "new"
     assert Snapshot.from_json(data) == SNAPSHOT
@@ -127,3 +144,12 @@ def test_a_forward_of_another_role_survives_the_wire() -> None:
     data = json.loads(json.dumps(snapshot.to_json()))
     assert data["forwards"][1]["role"] == "sandbox"
     assert Snapshot.from_json(data) == snapshot
+
+
+def test_a_daemon_that_remembers_nothing_and_one_that_knows_more_kinds_of_trouble() -> None:
+    data = json.loads(json.dumps(SNAPSHOT.to_json()))
+    data["last_failure"]["was"] = "eaten"
+    assert Snapshot.from_json(data) == replace(SNAPSHOT, last_failure=None)
+    del data["last_failure"], data["ssh"]["rtt_recent_ms"]
+    read = Snapshot.from_json(data)
+    assert (read.last_failure, read.ssh.rtt_recent_ms) == (None, ())

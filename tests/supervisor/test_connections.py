@@ -12,6 +12,7 @@ from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import LinkLost
 from openclaw_tunnel.core.policy import Policy
+from openclaw_tunnel.core.status import RECENT, SshStatus
 from openclaw_tunnel.supervisor.connections import Connections
 from support.aio import async_test, settle
 from support.links import LOST, DirectLink, ScriptedConnector
@@ -55,9 +56,26 @@ async def test_a_dial_ends_in_a_connection_or_a_failure() -> None:
         assert made.link(1) is None
         assert made.link(2) is connector.links[0]
         assert made.rtt_ms(2) is None
+        assert made.status(1) == SshStatus()
         connector.links[0].lose()
         await settle(lambda: events[2:] == [ev.ConnectionLost(2, LOST)])
         assert made.link(2) is None
+
+
+@async_test
+async def test_some_round_trips_are_remembered_the_oldest_first() -> None:
+    connector = ScriptedConnector()
+    async with connections(connector) as (made, events):
+        link = await opened(made, events, connector)
+        for number in range(RECENT + 3):
+            link.rtt = number / 1000
+            await made.measure(1)
+        link.silent = True
+        await made.measure(1)
+        status = made.status(1)
+        assert (status.connected, status.server, status.cipher) == (True, link.server.version, link.server.cipher)
+        assert status.rtt_recent_ms == tuple(float(n) for n in range(3, RECENT + 3))
+        assert status.rtt_ms == made.rtt_ms(1) == RECENT + 2
 
 
 @async_test

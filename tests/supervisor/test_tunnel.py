@@ -17,12 +17,12 @@ from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.core.states import State
-from openclaw_tunnel.core.status import Role, Verdict
+from openclaw_tunnel.core.status import Role, Verdict, Was
 from openclaw_tunnel.gateway.hello import Credentials
 from openclaw_tunnel.relay.bind import BindFailed
 from openclaw_tunnel.supervisor.tunnel import Supervisor, utc_now
 from support.aio import async_test, settle
-from support.links import DirectLink, ScriptedConnector
+from support.links import LOST, DirectLink, ScriptedConnector
 from support.scripted import Script, hello, scripted
 from support.waiting import accepts, free_port
 
@@ -236,8 +236,12 @@ async def test_how_long_it_has_been_away_counts_through_all_tries() -> None:
         assert supervisor.snapshot().since > away
         assert supervisor.snapshot().down_since == away
         supervisor.post(ev.StartRequested())
+        assert supervisor.snapshot().last_failure is None
         await reaches(supervisor, State.UP)
         assert supervisor.snapshot().down_since is None
+        past = supervisor.snapshot().last_failure
+        assert past is not None
+        assert (past.was, past.message, past.at) == (Was.LOST, LOST.message, away)
 
 
 @async_test

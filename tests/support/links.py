@@ -73,6 +73,7 @@ class DirectLink:
         silent: ping is not answered.
         slow: ping is answered when this future is done.
         pings: how many there were.
+        rtt: seconds that an answered one takes.
     """
 
     def __init__(self) -> None:
@@ -83,6 +84,7 @@ class DirectLink:
         self.hang: asyncio.Future[None] | None = None
         self.silent = False
         self.slow: asyncio.Future[None] | None = None
+        self.rtt = 0.001
         self.pings = 0
         self.closed = False
 
@@ -123,7 +125,7 @@ class DirectLink:
                 await asyncio.shield(self.slow)
         if self.lost.done():
             raise LinkLost
-        return 0.001
+        return self.rtt
 
     async def close(self) -> None:
         self.closed = True
