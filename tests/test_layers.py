@@ -36,7 +36,9 @@ LAYERS = (
 # Decide and compute, and touch nothing: no clock, no chance, no file, no network.
 PURE = (
     "core.",
+    "cli.loglines",
     "cli.timeline",
+    "cli.view",
     "config.autoport",
     "config.credentials",
     "config.extraports",

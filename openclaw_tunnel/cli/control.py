@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from openclaw_tunnel.cli import history, output, view
+from openclaw_tunnel.cli import history, output, progress, view
 from openclaw_tunnel.cli import status as report
 from openclaw_tunnel.cli.tunnels import (
     Deadline,
@@ -81,7 +81,8 @@ def restart(name: str | None) -> int:
     """
     client = client_of()
     tunnel = pick(snapshots(client.call("status")), name)
-    client.call("restart", {"name": tunnel.name, **our_agent()})
+    with progress.working(f"restarting {tunnel.name}"):
+        client.call("restart", {"name": tunnel.name, **our_agent()})
     return show_outcome(settle(client, tunnel.name, RESTART_DEADLINE))
 
 
@@ -101,9 +102,10 @@ def down(name: str | None, everything: bool) -> int:
             raise
         output.say(gone.message)
         return ExitCode.OK
-    names = _close(client, name, everything, services)
-    if isinstance(pid, int):
-        _wait_for_end(client, pid)
+    with progress.working("closing every tunnel" if everything else f"closing {name or 'the tunnel'}"):
+        names = _close(client, name, everything, services)
+        if isinstance(pid, int):
+            _wait_for_end(client, pid)
     output.say(f"closed: {', '.join(names)}" if names else "no tunnel is running")
     return ExitCode.OK
 
@@ -159,9 +161,10 @@ def _until_decided(client: ControlClient, tunnel: Snapshot, deadline: Deadline) 
     last = tunnel
     if last.state in (State.UP, State.FAILED):
         return last
-    with contextlib.suppress(StreamTimeout):
+    with contextlib.suppress(StreamTimeout), progress.working(view.change(last)) as work:
         for last in watch(client, tunnel.name, deadline.left):
             if last.state in (State.UP, State.FAILED):
                 return last
+            work.what = view.change(last)
         raise closed(tunnel.name)
     return last

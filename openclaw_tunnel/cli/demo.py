@@ -136,7 +136,7 @@ class _Stage:
     def show_status(self) -> None:
         """What ``status`` shows."""
         output.say("")
-        output.print_rows([view.rows(self.tunnel, view.utc_now())])
+        output.print_rows([output.rows_of(self.tunnel)])
         output.say("")
 
 

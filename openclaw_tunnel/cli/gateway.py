@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from openclaw_tunnel.cli import output
+from openclaw_tunnel.cli import output, progress
 from openclaw_tunnel.cli.question import read_params, read_question
 from openclaw_tunnel.cli.tunnels import Deadline, client_of, pick, snapshots
 from openclaw_tunnel.cli.view import clean
@@ -153,13 +153,14 @@ def _ask(kind: str, given: dict[str, Any], **more: Any) -> dict[str, Any]:
     if given["token"]:
         output.warn("--token is visible to others in the list of processes: --token-file is not")
     paths = Paths.from_env(os.environ)
-    if not (question["url"] or direct):
-        answer = _ask_daemon(client_of(paths), name, question)
-        if answer is not None:
-            return answer
-    from openclaw_tunnel.cli.asking import ask_alone
+    with progress.working("asking the gateway"):
+        if not (question["url"] or direct):
+            answer = _ask_daemon(client_of(paths), name, question)
+            if answer is not None:
+                return answer
+        from openclaw_tunnel.cli.asking import ask_alone
 
-    return ask_alone(question, name=name, direct=direct, paths=paths)
+        return ask_alone(question, name=name, direct=direct, paths=paths)
 
 
 def _ask_daemon(client: ControlClient, name: str | None, question: dict[str, Any]) -> dict[str, Any] | None:

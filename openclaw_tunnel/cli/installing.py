@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from openclaw_tunnel.cli import output
+from openclaw_tunnel.cli import output, progress
 from openclaw_tunnel.cli.background import absolute_environment
 from openclaw_tunnel.cli.control import show_outcome
 from openclaw_tunnel.cli.managed import find_program, manager_of, told_what_closes_too
@@ -74,7 +74,7 @@ def install_service(options: UpOptions, *, yes: bool, replace: bool, on_demand: 
     if not system:
         _check_no_other(manager, spec)
         _take_over(client, spec)
-    with told_what_closes_too(client), _in_use_by_whom(spec):
+    with told_what_closes_too(client), _in_use_by_whom(spec), progress.working("installing the service"):
         manager.install(spec, rivals, backup)
     for rival in rivals:
         output.say(f"replaced: {rival.path} (a copy is in {backup})")
@@ -156,7 +156,8 @@ def _resolved(options: UpOptions, paths: Paths, system: bool) -> Resolved:
             "--system needs a TARGET",
             hint=f"the service has the settings of its own account only: {SYSTEM_HOME}/.ssh",
         )
-    resolved = asyncio.run(resolve(options, env=os.environ, paths=paths))
+    with progress.working("reading the settings"):
+        resolved = asyncio.run(resolve(options, env=os.environ, paths=paths))
     for notice in resolved.notices:
         output.note(notice)
     for forward in resolved.spec.forwards:
@@ -307,12 +308,13 @@ def appears(client: ControlClient, manager: Manager, name: str) -> Snapshot:
         TunnelError: it does not.
     """
     deadline = Deadline(APPEARS)
-    while deadline.left:
-        with contextlib.suppress(DaemonUnreachable):
-            for tunnel in snapshots(client.call("status")):
-                if tunnel.name == name:
-                    return tunnel
-        time.sleep(_STEP)
+    with progress.working("waiting for the service to open its tunnel"):
+        while deadline.left:
+            with contextlib.suppress(DaemonUnreachable):
+                for tunnel in snapshots(client.call("status")):
+                    if tunnel.name == name:
+                        return tunnel
+            time.sleep(_STEP)
     raise TunnelError(
         f"the service runs, and its tunnel does not show up: {manager.state(name).words}",
         hint="see what it says: openclaw-tunnel service status, and openclaw-tunnel logs",

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from openclaw_tunnel.cli import output, view
+from openclaw_tunnel.cli import output, progress, view
 from openclaw_tunnel.cli.installing import appears, backup_folder, install_service, print_service
 from openclaw_tunnel.cli.managed import manager_of, told_what_closes_too
 from openclaw_tunnel.cli.tunnels import client_of, snapshots
@@ -72,7 +72,7 @@ def uninstall(name: str | None, system: bool) -> int:
     """End the service of the tunnel NAME and remove it."""
     manager = manager_of(os.environ, system=system)
     backup = backup_folder(Paths.from_env(os.environ))
-    with told_what_closes_too(client_of()):
+    with told_what_closes_too(client_of()), progress.working("removing the service"):
         removed = manager.uninstall(_one(manager, name), backup)
     for path in removed:
         output.say(f"removed: {path}")
@@ -118,7 +118,8 @@ def status(name: str | None, system: bool) -> int:
     """
     manager = manager_of(os.environ, system=system)
     names = [name] if name else manager.names()
-    states = {tunnel: manager.state(tunnel) for tunnel in names}
+    with progress.working("asking the service manager"):
+        states = {tunnel: manager.state(tunnel) for tunnel in names}
     if not any(state.installed or state.loaded for state in states.values()):
         raise TunnelError(
             f"there is no service for the tunnel {name}" if name else "no service is installed",
@@ -190,7 +191,7 @@ def _unit() -> str:
 def _do(done: str, system: bool, name: str | None, act: Callable[[Manager, str], None]) -> int:
     manager = manager_of(os.environ, system=system)
     tunnel = _one(manager, name)
-    with told_what_closes_too(client_of()):
+    with told_what_closes_too(client_of()), progress.working(f"waiting until the service of {tunnel} is {done}"):
         act(manager, tunnel)
     if done != "stopped" and not system and not manager.state(tunnel).waits:
         appears(client_of(), manager, tunnel)
@@ -218,7 +219,7 @@ def _running() -> dict[str, Snapshot]:
 
 
 def _rows(name: str, tunnel: Snapshot | None, state: ManagerState) -> list[view.Row]:
-    found = view.rows(tunnel, view.utc_now()) if tunnel else [_quiet(name, state)]
+    found = output.rows_of(tunnel) if tunnel else [_quiet(name, state)]
     pid = f", pid {state.pid}" if state.pid else ""
     return [*found, view.Row("service", view.clean(state.words + pid))]
 

@@ -1,17 +1,19 @@
 """``status``: what is up, since when, and if not, why and what to do. Quick to import: no click here."""
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from openclaw_tunnel.cli import output, view
+from openclaw_tunnel.cli import output, progress, view
 from openclaw_tunnel.cli.tunnels import client_of, pick, snapshots
 from openclaw_tunnel.control.client import ControlClient
+from openclaw_tunnel.core.durations import duration
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import Snapshot, report
-from openclaw_tunnel.errors import DaemonUnreachable, ExitCode
+from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, TunnelError
 
 EVERY = 1.0
 """Seconds between two looks of ``--watch``."""
@@ -30,13 +32,76 @@ def show(name: str | None, as_json: bool) -> int:
 def watch(name: str | None, as_json: bool) -> int:
     """Show it until Ctrl-C: in place on a terminal, else a line or an object after each change of a state."""
     client = client_of()
-    if as_json or not output.can_redraw(sys.stdout):
-        return _print_changes(client, name, as_json)
-    seen = _report(client, name), time.monotonic()
-    with output.LiveView(lambda: _tables(*seen)):
+    signal.signal(signal.SIGTERM, _exit_in_order)
+    if as_json:
+        return _print_objects(client, name)
+    watched = Watched(name)
+    if not output.can_redraw(sys.stdout):
+        return _print_changes(client, watched)
+    from openclaw_tunnel.cli.live import LiveView
+
+    watched.look(client)
+    foot = view.Row("Ctrl-C", "ends this view, and nothing else", view.Tone.PAST)
+    live = LiveView(lambda: watched.tables(time.monotonic()), lambda: foot)
+    try:
+        live.start()
         while True:
             time.sleep(EVERY)
-            seen = _report(client, name), time.monotonic()
+            watched.look(client)
+    finally:
+        live.end()
+
+
+class Watched:
+    """What is known of the tunnels, also while nobody answers."""
+
+    def __init__(self, name: str | None) -> None:
+        """Nothing is known yet. Args: ``name``: only the tunnel of that name."""
+        self._name = name
+        self._error: TunnelError | None = None
+        self._at = 0.0
+        self._gone_at: float | None = None
+        self.tunnels: list[Snapshot] = []
+        self.was_there = False
+
+    def look(self, client: ControlClient) -> None:
+        """Ask the daemon."""
+        tunnels, error = [], None
+        try:
+            tunnels = snapshots(client.call("status", {} if self._name is None else {"name": self._name}))
+        except TunnelError as failed:
+            error = failed
+        self.take(tunnels, error, time.monotonic())
+
+    def take(self, tunnels: list[Snapshot], error: TunnelError | None, now: float) -> None:
+        """Note what the daemon answered, or why it did not, at this time (``time.monotonic``)."""
+        if error is None:
+            self._gone_at, self.was_there = None, True
+        elif self._error is None:
+            self._gone_at = now
+        self.tunnels, self._error, self._at = tunnels, error, now
+
+    def tables(self, now: float) -> list[list[view.Row]]:
+        """What there is to show at this time: countdowns count."""
+        shown = [output.rows_of(tunnel, now - self._at) for tunnel in self.tunnels]
+        return shown or [[view.Row("no tunnel", self.nothing(now), view.Tone.BAD, heads=True)]]
+
+    def nothing(self, now: float) -> str:
+        """Why no tunnel is shown; goes on the words "no tunnel"."""
+        which = "is running" if self._name is None else f"named {self._name} is running"
+        if self._error is None:
+            return which
+        if not isinstance(self._error, DaemonUnreachable):
+            return f"can be shown: {self._error.message}; to mend it: {self._error.hint}"
+        if not self.was_there or self._gone_at is None:
+            return f"{which}; start one: openclaw-tunnel up"
+        gone = duration(now - self._gone_at)
+        return f"{which} any more: the daemon ended {gone} ago. This goes on when it is back (openclaw-tunnel up)"
+
+
+def _exit_in_order(number: int, frame: object) -> None:
+    """What SIGTERM does: a frame that is half drawn is finished. The exit code is that of a process it ended."""
+    raise SystemExit(128 + number)
 
 
 def exit_code(tunnels: list[Snapshot]) -> ExitCode:
@@ -47,10 +112,11 @@ def exit_code(tunnels: list[Snapshot]) -> ExitCode:
 
 
 def _print(client: ControlClient, name: str | None) -> int:
-    answer = client.call("status")
+    with progress.working("asking the daemon"):
+        answer = client.call("status")
     tunnels = snapshots(answer)
     chosen = tunnels if name is None and tunnels else [pick(tunnels, name)]
-    output.print_rows([view.rows(tunnel, view.utc_now()) for tunnel in chosen])
+    output.print_rows([output.rows_of(tunnel) for tunnel in chosen])
     _tell_about_upgrade(answer["daemon"])
     return exit_code(chosen)
 
@@ -85,25 +151,34 @@ def _report(client: ControlClient, name: str | None) -> dict[str, Any]:
         return report(None, [])
 
 
-def _tables(answer: dict[str, Any], at: float) -> list[list[view.Row]]:
-    """What the live view shows ``time.monotonic() - at`` seconds after ``answer``: countdowns count."""
-    elapsed = time.monotonic() - at
-    tables = [view.rows(tunnel, view.utc_now(), elapsed) for tunnel in snapshots(answer)]
-    tables = tables or [[view.Row("no tunnel", "is running", heads=True)]]
-    return [*tables, [view.Row("Ctrl-C", "ends this view, and nothing else")]]
-
-
-def _print_changes(client: ControlClient, name: str | None, as_json: bool) -> int:
-    """Print a line (or an object) at once and after each change of a state, for ever."""
+def _print_objects(client: ControlClient, name: str | None) -> int:
+    """Print an object at once and after each change of a state, for ever."""
     before: set[tuple[str, str, str]] | None = None
     while True:
         answer = _report(client, name)
-        tunnels = {(t.name, str(t.state), t.since): t for t in snapshots(answer)}
-        if before is None or before != set(tunnels):
-            changed = [view.change(t) for key, t in tunnels.items() if key not in (before or ())]
-            if as_json:
-                output.say(json.dumps(answer))
-            elif changed or not tunnels:
-                output.say("\n".join(changed) or "no tunnel is running")
-        before = set(tunnels)
+        states = {(t.name, str(t.state), t.since) for t in snapshots(answer)}
+        if states != before:
+            output.say(json.dumps(answer))
+        before = states
+        time.sleep(EVERY)
+
+
+def _print_changes(client: ControlClient, watched: Watched) -> int:
+    """Print a line at once and after each change of a state, for ever."""
+    before: dict[str, tuple[State, str]] = {}
+    told = ""
+    while True:
+        watched.look(client)
+        states = {tunnel.name: (tunnel.state, tunnel.since) for tunnel in watched.tunnels}
+        for tunnel in watched.tunnels:
+            if before.get(tunnel.name) != states[tunnel.name]:
+                output.say(view.change(tunnel))
+        if states:
+            for name in before.keys() - states.keys():
+                output.say(f"{name} is closed")
+            told = ""
+        elif not told or before:
+            told = f"no tunnel {watched.nothing(time.monotonic())}"
+            output.say(view.clean(told))
+        before = states
         time.sleep(EVERY)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from openclaw_tunnel.cli import output
+from openclaw_tunnel.cli import output, progress
 from openclaw_tunnel.cli.tunnels import client_of
 from openclaw_tunnel.errors import ExitCode, TunnelError, UsageError
 
@@ -39,7 +39,8 @@ def trust(target: str, ssh_config: str, port: int | None, fingerprint: str, repl
         raise UsageError(
             f"not a fingerprint: {fingerprint!r}", hint="write SHA256: and 43 characters, as ssh-keygen -l"
         )
-    found = asyncio.run(look_at(with_port(target, port), ssh_config=ssh_config, env=os.environ))
+    with progress.working(f"asking {target} for its key"):
+        found = asyncio.run(look_at(with_port(target, port), ssh_config=ssh_config, env=os.environ))
     output.say(f"host  {found.place.host}")
     output.say(f"key   {found.shown}")
     if _check(found, fingerprint, replace):

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from openclaw_tunnel.cli import progress
 from openclaw_tunnel.cli.view import change
 from openclaw_tunnel.config.paths import Paths
 from openclaw_tunnel.control.client import ControlClient, StreamTimeout
@@ -81,9 +82,11 @@ def settle(client: ControlClient, name: str, timeout: float) -> Snapshot:
     """
     last = None
     try:
-        for last in watch(client, name, timeout):
-            if last.state in SETTLED and not _is_on_its_way(last):
-                return last
+        with progress.working(f"waiting for {name}") as work:
+            for last in watch(client, name, timeout):
+                if last.state in SETTLED and not _is_on_its_way(last):
+                    return last
+                work.what = change(last)
     except StreamTimeout:
         state = last.state if last else "silent"
         raise TunnelError(

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from openclaw_tunnel.cli import output, view
+from openclaw_tunnel.cli import output, progress
 from openclaw_tunnel.cli.background import absolute_environment, ensure_daemon
-from openclaw_tunnel.cli.control import show_outcome
+from openclaw_tunnel.cli.control import CLOSE_DEADLINE, show_outcome
+from openclaw_tunnel.cli.foreground import Foreground
 from openclaw_tunnel.cli.tunnels import Deadline, client_of, failure_of, our_agent, settle, snapshots, watch
 from openclaw_tunnel.config.model import DEFAULT_NAME, PortChoice
 from openclaw_tunnel.config.paths import Paths, ensure_private_dir
@@ -73,10 +74,11 @@ def up(detach: bool, forwards: tuple[str, ...], **given: Any) -> int:
     paths = Paths.from_env(os.environ)
     options = UpOptions(extra_forwards=forwards, **given)
     try:
-        resolved = asyncio.run(resolve(options, env=os.environ, paths=paths))
+        with progress.working("reading the settings"):
+            resolved = asyncio.run(resolve(options, env=os.environ, paths=paths))
     except NoDestination as nowhere:
         return _again(client_of(paths), options.name or DEFAULT_NAME, nowhere)
-    for notice in resolved.notices:
+    for notice in resolved.notices if detach or not output.can_redraw(sys.stdout) else ():
         output.note(notice)
     for forward in resolved.spec.forwards:
         if not forward.listen.is_local_only:
@@ -93,7 +95,7 @@ def _again(client: ControlClient, name: str, nowhere: NoDestination) -> int:
     tunnel = Snapshot.from_json(answer["snapshot"])
     if tunnel.state is not State.UP:
         return show_outcome(settle(client, name, AGAIN_DEADLINE))
-    output.print_rows([view.rows(tunnel, view.utc_now())])
+    output.print_rows([output.rows_of(tunnel)])
     return ExitCode.OK
 
 
@@ -108,7 +110,7 @@ def _show_detached(client: ControlClient, answer: dict[str, Any], resolved: Reso
         tunnel = settle(client, tunnel.name, policy.connect_timeout + PATIENCE)
     if answer["started"] or tunnel.state is not State.UP:
         return show_outcome(tunnel)
-    output.print_rows([view.rows(tunnel, view.utc_now())])
+    output.print_rows([output.rows_of(tunnel)])
     return ExitCode.OK
 
 
@@ -118,9 +120,11 @@ def _ask_up(paths: Paths, options: UpOptions, resolved: Resolved) -> dict[str, A
     asked = {"spec": resolved.spec.to_json(), "options": options.to_json(), "env": env, **our_agent()}
     deadline = Deadline(PATIENCE)
     while True:
-        ensure_daemon(paths)
+        with progress.working("starting the background process"):
+            ensure_daemon(paths)
         try:
-            answer = client_of(paths).call("up", asked)
+            with progress.working(f"opening {resolved.spec.name}"):
+                answer = client_of(paths).call("up", asked)
         except TunnelError as error:
             if error.exit_code is not ExitCode.NOT_RUNNING or not deadline.left:
                 raise
@@ -150,11 +154,11 @@ def _be_the_daemon(paths: Paths, options: UpOptions, resolved: Resolved) -> int 
     ensure_private_dir(paths.log_dir)
     setup_logging(paths.log_file)
     name = resolved.spec.name
-    with Progress() as progress:
+    with Foreground(resolved.notices) as shown:
 
         def changed(daemon: "Daemon") -> None:
             # those of others, too: they end with this process
-            progress.show(*sorted(snapshots(daemon.report()), key=lambda tunnel: tunnel.name != name))
+            shown.show(*sorted(snapshots(daemon.report()), key=lambda tunnel: tunnel.name != name))
 
         try:
             return asyncio.run(serve(paths, os.environ, resolved.spec, options, on_change=changed))
@@ -170,57 +174,25 @@ def _join(paths: Paths, options: UpOptions, resolved: Resolved) -> int:
         return _show_detached(client, answer, resolved)
     name = resolved.spec.name
     signal.signal(signal.SIGTERM, _exit_in_order)
-    try:
-        with Progress() as progress:
+    with Foreground(resolved.notices) as shown:
+        try:
             was_up = False
             for tunnel in watch(client, name):
-                progress.show(tunnel)
+                shown.show(tunnel)
                 was_up |= tunnel.state is State.UP
                 if tunnel.state is State.FAILED and not was_up:
                     client.call("down", {"name": name})
                     raise failure_of(tunnel)
-    except (KeyboardInterrupt, SystemExit):
-        with contextlib.suppress(TunnelError):  # gone already
-            client.call("down", {"name": name})
-        raise
+        except (KeyboardInterrupt, SystemExit):
+            shown.closing()
+            with contextlib.suppress(TunnelError):  # gone already
+                client.call("down", {"name": name}, CLOSE_DEADLINE)
+            shown.closed()
+            raise
+        shown.closed()
     return ExitCode.OK
 
 
 def _exit_in_order(number: int, frame: object) -> None:
     """What SIGTERM does in the foreground of a daemon that runs elsewhere; it ends the daemon itself the same way."""
     raise SystemExit(ExitCode.OK)
-
-
-class Progress:
-    """Shows tunnels as they change: in place on a terminal, else a line for each change of a state."""
-
-    def __init__(self) -> None:
-        self._seen: tuple[tuple[Snapshot, ...], float] = (), 0.0
-        self._told: dict[str, tuple[State, str]] = {}
-        self._live = output.LiveView(self._tables) if output.can_redraw(sys.stdout) else None
-
-    def __enter__(self) -> "Progress":
-        if self._live:
-            self._live.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live:
-            self._live.__exit__()
-
-    def show(self, *tunnels: Snapshot) -> None:
-        """Take note of all there is; the last ones stay on the screen. A broken pipe is no reason to close a tunnel."""
-        if tunnels:
-            self._seen = tunnels, time.monotonic()
-        if self._live is None:
-            for tunnel in tunnels:
-                if self._told.get(tunnel.name) != (tunnel.state, tunnel.since):
-                    self._told[tunnel.name] = tunnel.state, tunnel.since
-                    with contextlib.suppress(OSError):
-                        output.say(view.change(tunnel))
-                        for note in view.notes(tunnel) if tunnel.state is State.UP else ():
-                            output.note(note)
-
-    def _tables(self) -> list[list[view.Row]]:
-        tunnels, at = self._seen
-        return [view.rows(tunnel, view.utc_now(), time.monotonic() - at) for tunnel in tunnels]

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from openclaw_tunnel.core.durations import duration
+from openclaw_tunnel.core.durations import duration, precise
 from openclaw_tunnel.core.states import State
-from openclaw_tunnel.core.status import ForwardStatus, Snapshot, Verdict
+from openclaw_tunnel.core.status import ForwardStatus, PastFailure, Snapshot, Verdict, Was
 
 LOOPBACK = ("127.", "localhost:", "[::1]:", "/")
 LABEL_WIDTH = 10
+_URGENT = ("error", "hint", "then", "warning")
 
 
 class Tone(StrEnum):
@@ -20,6 +21,7 @@ class Tone(StrEnum):
     GOOD = "good"
     BUSY = "busy"
     BAD = "bad"
+    PAST = "past"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +53,41 @@ _VERDICTS = {
 }
 
 
-def rows(tunnel: Snapshot, now: datetime, elapsed: float = 0.0) -> list[Row]:
+_BLOCKS = "▁▂▃▄▅▆▇█"
+
+_RECENT_PAST = 86400.0
+"""Seconds for which a trouble that is over is worth a row."""
+
+_PAST = {Was.LOST: ("lost", "back"), Was.DEGRADED: ("degraded", "well again"), Was.UNREACHED: ("not connected", "up")}
+
+
+def rows(tunnel: Snapshot, now: datetime, elapsed: float = 0.0, *, blocks: bool = False) -> list[Row]:
     """Everything a person may want to know of one tunnel, the most important first.
 
     Args:
         now: the time, with a time zone.
         elapsed: seconds since the snapshot was taken, for the countdown.
+        blocks: whether block characters can be shown.
     """
     found = [
-        Row(tunnel.name, _state(tunnel, now, elapsed), _TONES.get(tunnel.state, Tone.BUSY), heads=True),
+        Row(tunnel.name, _state(tunnel, now, elapsed), tone_of(tunnel.state), heads=True),
         Row("target", _target(tunnel)),
         *_forward_rows(tunnel.forwards),
     ]
     if tunnel.ssh.connected:
         found.append(Row("gateway", _gateway(tunnel), _VERDICTS.get(tunnel.gateway.verdict, Tone.BAD)))
+        if tunnel.ssh.rtt_ms is not None:
+            found.append(Row("ping", ping(tunnel.ssh.rtt_ms, tunnel.ssh.rtt_recent_ms, blocks=blocks)))
     if any(f.clients.total or f.clients.waiting for f in tunnel.forwards):
         found.append(Row("clients", _clients(tunnel.forwards)))
     if tunnel.failure is not None:
         found.append(Row("error", tunnel.failure.message, Tone.BAD))
         if tunnel.failure.hint:
             found.append(Row("hint", tunnel.failure.hint))
+    if tunnel.state is State.FAILED:
+        found.append(Row("then", _then(tunnel)))
+    if tunnel.last_failure and 0 <= age(tunnel.last_failure.at or "", now) < _RECENT_PAST:
+        found.append(Row("earlier", _earlier(tunnel.last_failure, now), Tone.PAST))
     return [Row(row.label, clean(row.text), row.tone, row.heads) for row in found]
 
 
@@ -95,15 +112,50 @@ def change(tunnel: Snapshot) -> str:
     return clean(text)
 
 
+def condensed(tables: Sequence[Sequence[Row]], *, further: bool = False) -> list[list[Row]]:
+    """The same for a window that is too low: of tunnels that are well only the first row, one below the other.
+
+    Args:
+        further: of the others only what is wrong, and what to do.
+    """
+    found: list[list[Row]] = []
+    after_head = False
+    for table in tables:
+        well = bool(table) and table[0].heads and table[0].tone is Tone.GOOD
+        if well and after_head:
+            found[-1].append(table[0])
+        else:
+            found.append([table[0]] if well else [row for row in table if not further or _is_urgent(row)])
+        after_head = well
+    return found
+
+
+def _is_urgent(row: Row) -> bool:
+    return row.heads or row.label in _URGENT
+
+
 def lines(table: Sequence[Row], width: int | None = None) -> Iterator[tuple[str, str, Row]]:
     """The rows as lines: label, padded; text, wrapped to ``width`` columns where one is given; its row."""
     for row in table:
         label = f"{row.label}  " if row.heads else f"  {row.label:<{LABEL_WIDTH}}"
         room = max(20, width - len(label)) if width else None
-        parts = _wrap(row.text, room) if room else [row.text]
+        parts = wrapped(row.text, room) if room else [row.text]
         for part in parts or [""]:
             yield label, part, row
             label = " " * len(label)
+
+
+def wrapped(text: str, room: int) -> list[str]:
+    """The text in lines of at most ``room`` columns; none where it is empty."""
+    import textwrap  # only for a terminal; a pipe gets whole lines, quickly
+
+    return textwrap.wrap(text, room, break_on_hyphens=False)
+
+
+def tone_of(state: State) -> Tone:
+    """What a state means."""
+    quiet = state in (State.STOPPING, State.STOPPED)
+    return _TONES.get(state, Tone.PLAIN if quiet else Tone.BUSY)
 
 
 def plain(table: Sequence[Row], width: int | None = None) -> str:
@@ -132,6 +184,27 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
+def ping(last: float, recent: Sequence[float], *, blocks: bool) -> str:
+    """Round trips in milliseconds: the last one, all as a line of blocks, and what is usual among them."""
+    if len(recent) < 3:
+        return f"{_ms(last)} ms"
+    line = f"{sparkline(recent)}  " if blocks else ""
+    return f"{_ms(last)} ms  {line}{_ms(min(recent))} to {_ms(max(recent))} ms, median {_ms(median(recent))}"
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """A block for each value, from the lowest to the highest; values that hardly differ look alike."""
+    low = min(values)
+    span = max(max(values) - low, low, 0.1)
+    return "".join(_BLOCKS[min(int((value - low) / span * len(_BLOCKS)), len(_BLOCKS) - 1)] for value in values)
+
+
+def median(values: Sequence[float]) -> float:
+    """The middle one, or the mean of the middle two; there has to be one. (The module of that name is slow to load.)"""
+    ordered = sorted(values)
+    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+
+
 def size(count: int) -> str:
     """``999 B``, ``1.2 kB``, ``98 MB``: powers of ten."""
     if count < 1000:
@@ -157,12 +230,6 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _wrap(text: str, room: int) -> list[str]:
-    import textwrap  # only for a terminal; a pipe gets whole lines, quickly
-
-    return textwrap.wrap(text, room, break_on_hyphens=False)
-
-
 def _state(tunnel: Snapshot, now: datetime, elapsed: float) -> str:
     starting = tunnel.state is State.DEGRADED and tunnel.gateway.verdict is Verdict.STARTING
     what = ": the gateway is starting" if starting else _WORDS.get(tunnel.state, "")
@@ -171,19 +238,40 @@ def _state(tunnel: Snapshot, now: datetime, elapsed: float) -> str:
     since = (tunnel.down_since if trying else None) or tunnel.since
     words = f"{tunnel.state} for {duration(age(since, now))}{what}"
     if tunnel.state is State.BACKOFF:
-        words += _next_try(tunnel, elapsed, ": ")
+        words += f": no connection{_next_try(tunnel, elapsed, ', ')}"
+    elif tunnel.state is State.CONNECTING and tunnel.retry.attempt:
+        words += f": trying again{_failed(tunnel)}"
     if tunnel.retry.flapping:
         words += ", flapping: it keeps losing the connection"
     return words
+
+
+def _then(tunnel: Snapshot) -> str:
+    """How it goes on once a person has done something."""
+    if not any(forward.listening for forward in tunnel.forwards):
+        return "it tries again by itself, every few seconds"
+    return f"it tries again once its key, known_hosts or settings change, and on: openclaw-tunnel restart {tunnel.name}"
+
+
+def _earlier(past: PastFailure, now: datetime) -> str:
+    was, again = _PAST[past.was]
+    return f"{was} {duration(age(past.at or '', now))} ago, {again} after {precise(past.lasted_s)}: {past.message}"
+
+
+def _ms(value: float) -> str:
+    return f"{value:.1f}" if value < 9.95 else f"{value:.0f}"
 
 
 def _next_try(tunnel: Snapshot, elapsed: float, before: str) -> str:
     left = tunnel.retry.next_in_s
     if left is None:
         return ""
-    tries = f" ({tunnel.retry.attempt} failed)" if tunnel.retry.attempt > 1 else ""
     when = f"in {duration(left - elapsed + 0.9)}" if left - elapsed >= 0.1 else "now"
-    return f"{before}next try {when}{tries}"
+    return f"{before}next try {when}{_failed(tunnel)}"
+
+
+def _failed(tunnel: Snapshot) -> str:
+    return f" ({tunnel.retry.attempt} failed)" if tunnel.retry.attempt > 1 else ""
 
 
 def _target(tunnel: Snapshot) -> str:

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from openclaw_tunnel.cli.status import to_change
+from openclaw_tunnel.cli.status import Watched, to_change
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import FailureStatus, ForwardStatus, Snapshot
+from openclaw_tunnel.errors import DaemonUnreachable, TunnelError
 from support.cli import Cli
 from support.fakedaemon import FakeDaemon, serving
 from support.waiting import wait_until
@@ -137,6 +138,7 @@ def test_in_a_pipe_it_is_plain_text(cli: Cli, serve: Serve) -> None:
         "  local     http://127.0.0.1:18789 -> 127.0.0.1:18789",
         "  error     the key is locked",
         "  hint      ssh-add",
+        "  then      it tries again once its key, known_hosts or settings change, and on: openclaw-tunnel restart dev",
     ]
     assert second.startswith("dev  failed for ")
     assert "\x1b" not in answer.stdout
@@ -185,6 +187,46 @@ def test_watch_prints_each_change_in_a_pipe(cli: Cli) -> None:
         "default is up: http://127.0.0.1:18789 -> me@gateway.example:22",
         "default is connecting to me@gateway.example:22",
     ]
+
+
+def test_watch_says_which_tunnels_are_closed_and_that_the_daemon_ended(cli: Cli) -> None:
+    cli.tunnel_home.mkdir(mode=0o700)
+    daemon = FakeDaemon([UP, DOWN])
+    with serving(cli.tunnel_home, daemon):
+        child = cli.start("status", "--watch")
+        wait_until(lambda: "dev has failed" in child.output())
+        daemon.tunnels[:] = [UP]
+        wait_until(lambda: "dev is closed" in child.output())
+        daemon.tunnels[:] = []
+        wait_until(lambda: child.output().endswith("no tunnel is running\n"))
+        daemon.tunnels[:] = [UP]
+        wait_until(lambda: child.output().count("default is up") == 2)
+    wait_until(lambda: "no tunnel is running any more: the daemon ended " in child.output())
+    child.stop()
+    assert len(child.output().splitlines()) == 6
+
+
+GONE = DaemonUnreachable("no tunnel is running", hint="start one: openclaw-tunnel up")
+
+
+def test_what_watch_says_where_there_is_no_tunnel() -> None:
+    watched = Watched(None)
+    watched.take([], GONE, 100.0)
+    assert watched.nothing(101.0) == "is running; start one: openclaw-tunnel up"
+    watched.take([], None, 102.0)
+    assert watched.nothing(103.0) == "is running"
+    for now in (104.0, 105.0):
+        watched.take([], GONE, now)
+    assert watched.nothing(110.0).startswith(
+        "is running any more: the daemon ended 6s ago. This goes on when it is back"
+    )
+    watched.take([], TunnelError("the daemon (pid 5) does not answer", hint="kill -9 5"), 111.0)
+    assert watched.nothing(112.0) == "can be shown: the daemon (pid 5) does not answer; to mend it: kill -9 5"
+    named = Watched("dev")
+    named.take([], None, 100.0)
+    assert [[row.text for row in table] for table in named.tables(101.0)] == [["named dev is running"]]
+    named.take([UP], None, 102.0)
+    assert named.tables(103.0)[0][0].label == "default"
 
 
 def test_watch_with_json_prints_objects(cli: Cli, serve: Serve) -> None:

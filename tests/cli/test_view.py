@@ -14,11 +14,13 @@ from openclaw_tunnel.core.status import (
     FailureStatus,
     ForwardStatus,
     GatewayStatus,
+    PastFailure,
     RetryStatus,
     Role,
     Snapshot,
     SshStatus,
     Verdict,
+    Was,
 )
 
 NOW = datetime(2026, 11, 22, 9, 12, 1, tzinfo=UTC)
@@ -28,6 +30,10 @@ CONNECTED = replace(QUIET, ssh=SshStatus(True, "OpenSSH_9.2p1", "aes128-gcm@open
 REFUSED = FailureStatus("refused", "gateway.example:22 refused the connection", "is it running?", False, 20)
 LOCKED = FailureStatus("key_locked", "the key ~/.ssh/id is locked", "ssh-add ~/.ssh/id", True, 21)
 DEAF = FailureStatus("not_listening", "nothing listens on 127.0.0.1:18789", "start the gateway", False, 30)
+
+TAKEN = FailureStatus("cannot_begin", "the port is in use", "stop the other one", True, 23)
+PAST = PastFailure(Was.LOST, "keepalive_timeout", "the server no longer answers", "wait", "2026-11-22T09:11:17Z", 41.7)
+RTTS = (25.0, 10.0, 14.0, 9.0)
 
 UP = replace(
     CONNECTED,
@@ -52,6 +58,7 @@ default  up for 3h 12m
   target    me@gateway.example:22 (gw)
   local     http://127.0.0.1:18789 -> 127.0.0.1:18789
   gateway   healthy, version 2026.9.6, 24 ms
+  ping      21 ms
   clients   2 open, 17 in all; 1.2 kB sent, 98 kB received""",
     ),
     "connecting": (
@@ -67,7 +74,8 @@ default  connecting for 1s
 default  verifying for 1s: SSH is connected, the gateway is asked
   target    me@gateway.example:22 (gw)
   local     http://127.0.0.1:18789 -> 127.0.0.1:18789
-  gateway   unknown""",
+  gateway   unknown
+  ping      21 ms""",
     ),
     "degraded": (
         replace(
@@ -81,13 +89,14 @@ default  degraded for 1s: SSH is connected, the gateway is not well
   target    me@gateway.example:22 (gw)
   local     http://127.0.0.1:18789 -> 127.0.0.1:18789
   gateway   not listening
+  ping      21 ms
   error     nothing listens on 127.0.0.1:18789
   hint      start the gateway""",
     ),
     "backoff": (
         BACKOFF,
         """\
-default  backoff for 1s: next try in 5s (3 failed)
+default  backoff for 1s: no connection, next try in 5s (3 failed)
   target    me@gateway.example:22 (gw)
   local     http://127.0.0.1:18789 -> 127.0.0.1:18789
   clients   0 open, 1 waiting, 1 in all; 0 B sent, 0 B received
@@ -97,7 +106,7 @@ default  backoff for 1s: next try in 5s (3 failed)
     "flapping": (
         replace(BACKOFF, retry=RetryStatus(1, 0.0, True), forwards=(MAIN,)),
         """\
-default  backoff for 1s: next try now, flapping: it keeps losing the connection
+default  backoff for 1s: no connection, next try now, flapping: it keeps losing the connection
   target    me@gateway.example:22 (gw)
   local     http://127.0.0.1:18789 -> 127.0.0.1:18789
   error     gateway.example:22 refused the connection
@@ -110,7 +119,31 @@ default  failed for 1s: it needs you
   target    me@gateway.example:22
   local     http://127.0.0.1:18789 -> 127.0.0.1:18789
   error     the key ~/.ssh/id is locked
-  hint      ssh-add ~/.ssh/id""",
+  hint      ssh-add ~/.ssh/id
+  then      it tries again once its key, known_hosts or settings change, and on: openclaw-tunnel restart default""",
+    ),
+    "cannot even begin": (
+        replace(QUIET, state=State.FAILED, failure=TAKEN, forwards=(replace(MAIN, listening=False),)),
+        """\
+default  failed for 1s: it needs you
+  target    me@gateway.example:22 (gw)
+  local     http://127.0.0.1:18789 -> 127.0.0.1:18789 (not listening)
+  error     the port is in use
+  hint      stop the other one
+  then      it tries again by itself, every few seconds""",
+    ),
+    "up again after a loss": (
+        replace(
+            UP, since="2026-11-22T09:11:59Z", last_failure=PAST, ssh=SshStatus(True, rtt_ms=9.0, rtt_recent_ms=RTTS)
+        ),
+        """\
+default  up for 2s
+  target    me@gateway.example:22 (gw)
+  local     http://127.0.0.1:18789 -> 127.0.0.1:18789
+  gateway   healthy, version 2026.9.6, 24 ms
+  ping      9.0 ms  9.0 to 25 ms, median 12
+  clients   2 open, 17 in all; 1.2 kB sent, 98 kB received
+  earlier   lost 44s ago, back after 41s: the server no longer answers""",
     ),
     "stopping": (
         replace(QUIET, state=State.STOPPING, forwards=(replace(MAIN, listening=False),)),
@@ -176,21 +209,29 @@ def test_a_tunnel_that_tries_again_and_again_has_been_away_since_the_loss() -> N
     assert view.rows(replace(BACKOFF, state=State.FAILED, down_since=away), NOW)[0].text.startswith("failed for 1s")
 
 
+def test_a_try_after_others_is_told_from_the_first_one() -> None:
+    for attempt, words in ((0, "connecting for 1s"), (1, "connecting for 1s: trying again"), (4, "again (4 failed)")):
+        assert view.rows(replace(QUIET, retry=RetryStatus(attempt)), NOW)[0].text.endswith(words)
+
+
 def test_the_countdown_counts() -> None:
     assert [view.rows(BACKOFF, NOW, elapsed)[0].text for elapsed in (0.0, 1.5, 4.2, 9.0)] == [
-        "backoff for 1s: next try in 5s (3 failed)",
-        "backoff for 1s: next try in 3s (3 failed)",
-        "backoff for 1s: next try now (3 failed)",
-        "backoff for 1s: next try now (3 failed)",
+        "backoff for 1s: no connection, next try in 5s (3 failed)",
+        "backoff for 1s: no connection, next try in 3s (3 failed)",
+        "backoff for 1s: no connection, next try now (3 failed)",
+        "backoff for 1s: no connection, next try now (3 failed)",
     ]
 
 
 def test_narrow_terminals_get_wrapped_rows() -> None:
     hint = "compare the fingerprint with the host's own, then remember the key: openclaw-tunnel trust gw"
     failed = replace(QUIET, state=State.FAILED, failure=replace(LOCKED, hint=hint))
-    assert view.plain(view.rows(failed, NOW), 60).splitlines()[-2:] == [
+    assert view.plain(view.rows(failed, NOW), 60).splitlines()[-5:] == [
         "  hint      compare the fingerprint with the host's own,",
         "            then remember the key: openclaw-tunnel trust gw",
+        "  then      it tries again once its key, known_hosts or",
+        "            settings change, and on: openclaw-tunnel restart",
+        "            default",
     ]
     for tunnel, _ in WORDS.values():
         for width in (40, 80):
@@ -250,3 +291,53 @@ def test_where_a_program_reaches_the_gateway(listen: str, url: str, exposed: boo
 @pytest.mark.parametrize("since", ["", "yesterday", "2026-11-22T09:12:00"])
 def test_a_time_that_is_none_is_now(since: Any) -> None:
     assert view.age(since, NOW) == 0.0
+
+
+def test_round_trips_as_blocks_where_they_can_be_shown() -> None:
+    connected = replace(UP, ssh=SshStatus(True, rtt_ms=9.0, rtt_recent_ms=RTTS))
+    shown = [row.text for row in view.rows(connected, NOW, blocks=True) if row.label == "ping"]
+    assert shown == ["9.0 ms  █▁▃▁  9.0 to 25 ms, median 12"]
+    assert view.ping(21.4, (21.4, 21.4), blocks=True) == "21 ms"
+
+
+@pytest.mark.parametrize(
+    ("values", "blocks"),
+    [
+        ((20.0, 20.4, 20.1), "▁▁▁"),  # that is no difference
+        ((20.0, 30.0, 40.0), "▁▅█"),
+        ((1.0, 100.0, 1.0), "▁█▁"),
+        ((0.0, 0.0), "▁▁"),
+    ],
+)
+def test_a_sparkline(values: tuple[float, ...], blocks: str) -> None:
+    assert view.sparkline(values) == blocks
+
+
+def test_the_median() -> None:
+    assert [view.median(values) for values in ([3.0], [1.0, 9.0, 2.0], [4.0, 1.0, 3.0, 2.0])] == [3.0, 2.0, 2.5]
+
+
+def earlier(past: PastFailure) -> list[str]:
+    return [row.text for row in view.rows(replace(UP, last_failure=past), NOW) if row.tone is view.Tone.PAST]
+
+
+def test_what_was_earlier_is_told_for_a_day() -> None:
+    assert earlier(replace(PAST, was=Was.DEGRADED)) == [
+        "degraded 44s ago, well again after 41s: the server no longer answers"
+    ]
+    assert earlier(replace(PAST, was=Was.UNREACHED)) == [
+        "not connected 44s ago, up after 41s: the server no longer answers"
+    ]
+    assert earlier(replace(PAST, at="2026-11-21T09:12:01Z")) == []
+    assert earlier(replace(PAST, at="2026-11-21T09:12:02Z")) != []
+
+
+def test_a_low_window_gets_one_row_of_those_that_are_well() -> None:
+    tables = [view.rows(tunnel, NOW) for tunnel in (UP, UP, BACKOFF, UP)]
+    short = view.condensed(tables)
+    assert [len(table) for table in short] == [2, len(tables[2]), 1]
+    assert short[0] == [tables[0][0], tables[1][0]]
+    assert short[1] == tables[2]
+    shorter = view.condensed(tables, further=True)
+    assert [row.label for row in shorter[1]] == ["default", "error", "hint"]
+    assert [len(table) for table in shorter] == [2, 3, 1]
