@@ -1,20 +1,20 @@
 """``logs``: what happened."""
 
 import os
-import re
+import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import click
 
-from openclaw_tunnel.cli import output
+from openclaw_tunnel.cli import output, view
+from openclaw_tunnel.cli.loglines import HEAD, Layout
 from openclaw_tunnel.config.model import check_name
 from openclaw_tunnel.config.paths import Paths
 
-_HEAD = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ [A-Z]+ (?:([A-Za-z0-9][\w-]*): )?")
 _STEP = 0.2
 
 
@@ -28,23 +28,38 @@ def logs(name: str | None, follow: bool, count: int) -> int:
         check_name(name)
     log_file = Paths.from_env(os.environ).log_file
     last, position = last_lines(log_file, name, count)
+    show = _on_a_terminal(last) if output.is_terminal(sys.stdout) else output.say
     for line in last:
-        output.say(line)
+        show(line)
     if not last and not follow:
         output.note(f"nothing was logged{f' of {name}' if name else ''} in {log_file}")
     if follow:
         for line in of_tunnel(_new_lines(log_file, position), name):
-            output.say(line)
+            show(line)
     return 0
+
+
+def _on_a_terminal(expected: list[str]) -> Callable[[str], None]:
+    """Shows lines to a person; in a pipe they stay as they are."""
+    layout = Layout(output.columns())
+    layout.expect(expected)
+    colours = output.colourful(sys.stdout)
+
+    def show(line: str) -> None:
+        for piece in layout.pieces(line):
+            row = view.Row("", piece.words, piece.tone)
+            output.say(output.in_colour(piece.label, piece.words, row) if colours else piece.label + piece.words)
+
+    return show
 
 
 def of_tunnel(lines: Iterable[str], name: str | None) -> Iterator[str]:
     """The lines of one tunnel, with the indented lines that follow them; all lines where ``name`` is None."""
     shown = name is None
     for line in lines:
-        head = _HEAD.match(line)
+        head = HEAD.match(line)
         if name is not None and head:
-            shown = head[1] == name
+            shown = head[3] == name
         if shown:
             yield line
 
