@@ -39,6 +39,7 @@ PURE = (
     "cli.loglines",
     "cli.timeline",
     "cli.view",
+    "config.announce",
     "config.autoport",
     "config.credentials",
     "config.extraports",

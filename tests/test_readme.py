@@ -14,6 +14,7 @@ def test_the_example_of_tunnels_json5(tmp_path: Path) -> None:
     assert example
     path = tmp_path / "tunnels.json5"
     path.write_text(example[1])
+    path.chmod(0o600)
     found = load_tunnels(path)
     assert sorted(found.tunnels) == ["default", "lab"]
     assert found.tunnels["lab"].local_port == "auto"

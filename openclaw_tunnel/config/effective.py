@@ -1,5 +1,6 @@
 """What every setting comes to, and where it is said: for people. No secret, nor anything about one, is in it."""
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from openclaw_tunnel.config.openclawpaths import environment_port, profile_of
 from openclaw_tunnel.config.sshconfig import SSH_CONFIG_VARIABLE
 from openclaw_tunnel.config.text import Document
 from openclaw_tunnel.config.tunnels import POLICY_KEYS, TunnelEntry, TunnelsFile
+from openclaw_tunnel.core.hookevents import HookEvent
 
 DEFAULT = "default"
 NOT_SET = "not set"
@@ -49,7 +51,8 @@ def all_settings(settings: OpenClawSettings, file: TunnelsFile, env: Mapping[str
     Args:
         env: the process's environment.
     """
-    entries = list(file.tunnels.values()) or [TunnelEntry(profile_of(env) or DEFAULT_NAME, policy=file.policy)]
+    general = TunnelEntry(profile_of(env) or DEFAULT_NAME, policy=file.policy, announce=file.announce)
+    entries = list(file.tunnels.values()) or [general]
     return [
         *_variables(settings),
         *_gateway(settings),
@@ -155,8 +158,19 @@ def _tunnel(
         _place(file.document, (*base, "extraPorts")) or DEFAULT,
     )
     yield said("browserControl", entry.browser_control, default=False)
+    yield from _announce(entry, file)
     for key, name in POLICY_KEYS.items():
         yield Setting(dotted((*base, "policy", key)), getattr(entry.policy, name), _policy_source(entry, file, key))
+
+
+def _announce(entry: TunnelEntry, file: TunnelsFile) -> Iterator[Setting]:
+    """Commands are shown as a shell would take them."""
+    base: KeyPath = ("tunnels", entry.name)
+    hooks = [(("hooks", str(event)), shlex.join(entry.announce.command(event)) or None) for event in HookEvent]
+    values: list[tuple[KeyPath, bool | str | None]] = [(("notifications",), entry.announce.notifications), *hooks]
+    for keys, value in values:
+        source = _place(file.document, (*base, *keys)) or _place(file.document, keys)
+        yield Setting(dotted((*base, *keys)), value, source or (NOT_SET if value is None else DEFAULT))
 
 
 def _policy_source(entry: TunnelEntry, file: TunnelsFile, key: str) -> str:

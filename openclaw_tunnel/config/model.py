@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from openclaw_tunnel.config.announce import Announce
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.core.status import Role
 from openclaw_tunnel.errors import UsageError
@@ -108,6 +109,8 @@ class TunnelSpec:
         port_choice: whether the local port of the main forward is meant, or only where to begin to look for one.
         sandbox: the gateway's widget sandbox is forwarded, too, where it has one; see ``config.extraports``.
         browser: the gateway's browser control is forwarded, too.
+        announce: whom it tells what becomes of it. No part of the comparison of two: a tunnel that tells somebody else
+            is still the same tunnel, and need not be opened anew.
     """
 
     name: str
@@ -122,6 +125,7 @@ class TunnelSpec:
     port_choice: PortChoice = PortChoice.FIXED
     sandbox: bool = False
     browser: bool = False
+    announce: Announce = field(default_factory=Announce, compare=False)
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -155,6 +159,7 @@ class TunnelSpec:
             "port_choice": str(self.port_choice),
             "sandbox": self.sandbox,
             "browser": self.browser,
+            "announce": self.announce.to_json(),
             "policy": {k: getattr(self.policy, k) for k in Policy.__dataclass_fields__},
         }
 
@@ -182,6 +187,7 @@ class TunnelSpec:
             port_choice=PortChoice(data.get("port_choice", PortChoice.FIXED)),
             sandbox=bool(data.get("sandbox")),
             browser=bool(data.get("browser")),
+            announce=Announce.from_json(data["announce"]) if "announce" in data else Announce(),
         )
 
 

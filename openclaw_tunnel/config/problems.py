@@ -1,10 +1,12 @@
 """Everything that is wrong with the settings files, not only the first of it."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from openclaw_tunnel.config.hooks import hook_problems
 from openclaw_tunnel.config.openclaw import pick_settings
 from openclaw_tunnel.config.openclawfile import Loaded, read_openclaw
 from openclaw_tunnel.config.text import Document, load_document
@@ -24,7 +26,10 @@ def tunnels_problems(path: Path) -> list[ConfigError]:
         document = load_document(path, HINT)
     except ConfigError as error:
         return [error]
-    return _problems(document, lambda part: read_tunnels(part, path), _TUNNELS_DEPTH) if document else []
+    if document is None:
+        return []
+    found = _problems(document, lambda part: read_tunnels(part, path), _TUNNELS_DEPTH)
+    return found or list(hook_problems(document, path, os.environ))[:MOST]
 
 
 def openclaw_problems(env: Mapping[str, str], cwd: Path | None) -> list[ConfigError]:

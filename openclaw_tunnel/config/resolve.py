@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from openclaw_tunnel.config.hooks import unusable_hooks
 from openclaw_tunnel.config.mainforward import MainForward, PortWishes, as_argument, choose_main
 from openclaw_tunnel.config.model import (
     DEFAULT_NAME,
@@ -89,8 +90,10 @@ async def resolve(options: UpOptions, *, env: Mapping[str, str], paths: Paths) -
         port_choice=port_choice,
         sandbox=wants_extra and probe is Probe.GATEWAY,
         browser=wants_extra and entry.browser_control,
+        announce=entry.announce,
     )
-    return Resolved(spec, (*main.notices, *not_opened(ssh.local_forwards, main, extra)), ssh)
+    notices = (*main.notices, *not_opened(ssh.local_forwards, main, extra), *unusable_hooks(entry.announce, env))
+    return Resolved(spec, notices, ssh)
 
 
 def choose_tunnel(options: UpOptions, file: TunnelsFile, openclaw: OpenClawSettings, env: Mapping[str, str]) -> Choice:
@@ -102,7 +105,7 @@ def choose_tunnel(options: UpOptions, file: TunnelsFile, openclaw: OpenClawSetti
     """
     name = check_name(options.name) if options.name else ""
     entry = _entry(options.target, name, file, env)
-    chosen = entry or TunnelEntry(_default_name(env), policy=file.policy)
+    chosen = entry or TunnelEntry(_default_name(env), policy=file.policy, announce=file.announce)
     chosen = replace(chosen, name=name or chosen.name)
     if options.target is not None and options.target not in file.tunnels:
         return _with_identity(options, replace(chosen, target=options.target), file)

@@ -9,6 +9,7 @@ For example::
         lab: { target: "lab", extraPorts: false },         // the gateway's port alone
         shop: { target: "shop", browserControl: true },    // the gateway's browser control as well
       },
+      notifications: false, hooks: { up: ["mount-share"] },   // see config.hooks; each tunnel may have its own
       policy: { keepaliveInterval: 30 },   // for all tunnels; each may have its own
       openclawContract: "auto",            // or the order of credentials of a release: "2026.5", "2026.9"
     }
@@ -22,8 +23,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from openclaw_tunnel.config.announce import Announce
 from openclaw_tunnel.config.contracts import AUTO, CONTRACT_CHOICES
 from openclaw_tunnel.config.destination import parse_destination
+from openclaw_tunnel.config.hooks import ANNOUNCE_KEYS, read_announce
 from openclaw_tunnel.config.model import Forward, PortChoice, Probe, check_name, parse_bind, parse_forward
 from openclaw_tunnel.config.sshtokens import expand_home
 from openclaw_tunnel.config.text import Document, Section, load_document, shown
@@ -54,6 +57,7 @@ _KEYS = (
     "allowRemoteClients",
     "extraPorts",
     "browserControl",
+    *ANNOUNCE_KEYS,
     "policy",
 )
 
@@ -78,12 +82,14 @@ class TunnelEntry:
     allow_remote_clients: bool = False
     extra_ports: bool | None = None
     browser_control: bool = False
+    announce: Announce = field(default_factory=Announce)
     policy: Policy = field(default_factory=Policy)
 
 
 @dataclass(frozen=True, slots=True)
 class TunnelsFile:
-    """The whole file; ``policy`` is for tunnels that have no entry, ``contract`` as ``choose_contract`` takes it.
+    """The whole file; ``policy`` and ``announce`` are for tunnels that have no entry, ``contract`` as
+    ``choose_contract`` takes it.
 
     ``document`` is the file as it was read, for its lines; None where there is none.
     """
@@ -91,6 +97,7 @@ class TunnelsFile:
     path: Path
     tunnels: Mapping[str, TunnelEntry] = field(default_factory=dict)
     policy: Policy = field(default_factory=Policy)
+    announce: Announce = field(default_factory=Announce)
     contract: str = AUTO
     document: Document | None = field(default=None, repr=False, compare=False)
 
@@ -111,15 +118,18 @@ def read_tunnels(document: Document, path: Path) -> TunnelsFile:
     Raises:
         ConfigError: as ``load_tunnels``.
     """
-    root = document.root.only(("tunnels", "policy", "openclawContract"))
-    policy = _policy(root.section("policy"), Policy())
+    root = document.root.only(("tunnels", *ANNOUNCE_KEYS, "policy", "openclawContract"))
+    general = TunnelEntry(
+        "", policy=_policy(root.section("policy"), Policy()), announce=read_announce(root, Announce(), path)
+    )
     tunnels = root.section("tunnels")
-    entries = {name: _entry(tunnels, name, policy, path.parent) for name in tunnels.values}
+    entries = {name: _entry(tunnels, name, general, path) for name in tunnels.values}
     contract = root.choice("openclawContract", CONTRACT_CHOICES) or AUTO
-    return TunnelsFile(path, MappingProxyType(entries), policy, contract, document)
+    return TunnelsFile(path, MappingProxyType(entries), general.policy, general.announce, contract, document)
 
 
-def _entry(tunnels: Section, name: str, policy: Policy, folder: Path) -> TunnelEntry:
+def _entry(tunnels: Section, name: str, general: TunnelEntry, path: Path) -> TunnelEntry:
+    """``general``: what is said for all tunnels."""
     try:
         check_name(name)
     except UsageError as error:
@@ -127,20 +137,21 @@ def _entry(tunnels: Section, name: str, policy: Policy, folder: Path) -> TunnelE
     section = tunnels.section(name).only(_KEYS)
     probe = section.choice("probe", tuple(Probe))
     hold = section.number("hold", least=0, most=_WEEK)
-    policy = _policy(section.section("policy"), policy)
+    policy = _policy(section.section("policy"), general.policy)
     return TunnelEntry(
         name=name,
         target=_checked(section, "target", parse_destination),
         local_port=_local_port(section),
         remote_port=section.port("remotePort"),
         bind=_checked(section, "bind", parse_bind),
-        identity=_path(section, "identity", folder),
-        ssh_config=_path(section, "sshConfig", folder),
+        identity=_path(section, "identity", path.parent),
+        ssh_config=_path(section, "sshConfig", path.parent),
         forwards=_forwards(section),
         probe=Probe(probe) if probe else None,
         allow_remote_clients=bool(section.flag("allowRemoteClients")),
         extra_ports=section.flag("extraPorts"),
         browser_control=bool(section.flag("browserControl")),
+        announce=read_announce(section, general.announce, path),
         policy=policy if hold is None else replace(policy, hold=hold),
     )
 

@@ -52,3 +52,20 @@ def test_what_is_forwarded_beside_the_gateway_s_port(tmp_path: Path) -> None:
     assert found["tunnels.a.browserControl"] == (True, f"{file} line 2")
     assert found["tunnels.b.extraPorts"] == (True, "default")
     assert found["tunnels.b.browserControl"] == (False, "default")
+
+
+def test_whom_a_tunnel_tells(tmp_path: Path) -> None:
+    file = tmp_path / "tunnels.json5"
+    file.write_text(
+        "{ tunnels: { a: { notifications: true,\n hooks: { up: ['say', 'a b'], down: false } }, b: {} },\n"
+        "notifications: false, hooks: { down: ['gone'] } }"
+    )
+    file.chmod(0o600)
+    env = {"HOME": str(tmp_path)}
+    found = {s.name: (s.value, s.source) for s in all_settings(load_openclaw(env, tmp_path), load_tunnels(file), env)}
+    assert found["tunnels.a.notifications"] == (True, f"{file} line 1")
+    assert found["tunnels.a.hooks.up"] == ("say 'a b'", f"{file} line 2")
+    assert found["tunnels.a.hooks.down"] == (None, f"{file} line 2")
+    assert found["tunnels.b.notifications"] == (False, f"{file} line 3")
+    assert found["tunnels.b.hooks.down"] == ("gone", f"{file} line 3")
+    assert found["tunnels.b.hooks.failure"] == (None, "not set")

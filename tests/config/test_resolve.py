@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from openclaw_tunnel.config.announce import Announce
 from openclaw_tunnel.config.model import PortChoice, Probe
 from openclaw_tunnel.config.options import absolute, absolute_config
 from openclaw_tunnel.config.paths import Paths
@@ -371,3 +372,17 @@ def test_absolute() -> None:
     assert absolute_config("none", "-F") == "none"
     with pytest.raises(ConfigError, match="no user 'nobody-here'"):
         absolute("~nobody-here/k", "-i")
+
+
+def test_whom_it_tells_and_hooks_that_cannot_be_run(user: User) -> None:
+    user.has_tunnels("{ work: { target: 'gw', notifications: false, hooks: { up: ['sh'], down: ['./no'] } } }")
+    user.tunnels.chmod(0o600)
+    resolved = user(target="work")
+    assert resolved.spec.announce == Announce(False, up=("sh",), down=(str(user.folder / "no"),))
+    assert resolved.notices == (f"the hook down of tunnels.json5 cannot be run: {user.folder / 'no'} does not exist",)
+
+
+def test_what_is_said_for_all_tunnels_holds_for_one_without_an_entry(user: User) -> None:
+    user.tunnels.write_text("{ hooks: { up: ['sh'] } }")
+    user.tunnels.chmod(0o600)
+    assert user(target="gw").spec.announce == Announce(up=("sh",))

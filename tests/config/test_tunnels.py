@@ -95,7 +95,7 @@ def test_no_waiting_at_all_can_be_set(tmp_path: Path) -> None:
 
 KNOWN = (
     "target, localPort, remotePort, bind, identity, sshConfig, forwards, hold, probe, allowRemoteClients, extraPorts, "
-    "browserControl, policy"
+    "browserControl, notifications, hooks, policy"
 )
 MEND = "mend the file there"
 MISTAKES: list[tuple[str, str, str]] = [
@@ -103,7 +103,7 @@ MISTAKES: list[tuple[str, str, str]] = [
     (
         "{ tunnel: {} }",
         "line 1: tunnel is not a known key",
-        "did you mean tunnels? known keys: tunnels, policy, openclawContract",
+        "did you mean tunnels? known keys: tunnels, notifications, hooks, policy, openclawContract",
     ),
     ("{ tunnels: [] }", "line 1: tunnels must be an object, not an array", MEND),
     ("{ tunnels: {\n t: 1 } }", "line 2: tunnels.t must be an object, not a number", MEND),
