@@ -4,7 +4,8 @@ What each level holds:
 
 * ERROR: something of ours is broken; a traceback follows.
 * WARNING: something the user should know that changed no tunnel's state; and what asyncssh says from WARNING up.
-* INFO: the start and the end of the daemon, and every change of a tunnel's state. A quiet week is a few lines.
+* INFO: the start and the end of the daemon, every change of a tunnel's state, and what hooks print. A quiet week is a
+  few lines.
 * DEBUG: every attempt, probe and client.
 
 A line is ``2026-11-22T06:00:01Z INFO dev: up -> backoff after 3h 12m (the connection was lost), retry in 4.2s``;

@@ -51,6 +51,7 @@ def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str,
         "LANG": "C.UTF-8",
         "OPENCLAW_TUNNEL_HOME": str(home / "t"),
         "OPENCLAW_TUNNEL_SSH_CONFIG": str(ssh_config),
+        "OPENCLAW_TUNNEL_TEST": "1",  # no notices on the desktop of whoever runs the tests
         "PYTHONPATH": str(Path(openclaw_tunnel.__file__).parents[1]),
         "PYTHONWARNINGS": "error",
         **(extra or {}),

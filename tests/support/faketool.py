@@ -1,4 +1,4 @@
-"""systemctl and loginctl that only answer: for what is asked of them, and for their refusals."""
+"""Programs that only answer, in the place of real ones: for what is asked of them, and for their refusals."""
 
 import json
 import sys
@@ -38,3 +38,35 @@ class Tool:
         log = self.folder / f"{self.name}.calls"
         lines = log.read_text().splitlines() if log.exists() else []
         return [line.removeprefix("--user ") for line in lines if " show" not in line]
+
+
+class Program:
+    """A program that writes down its arguments and answers as told."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._calls = folder / f"{name}.calls"
+        self._answer = folder / f"{name}.answer"
+        self._pid = folder / f"{name}.pid"
+        self.path = folder / name
+        self.path.write_text(
+            f"#!{sys.executable}\nimport json, os, sys, time\n"
+            f"open({str(self._pid)!r}, 'w').write(str(os.getpid()))\n"
+            f"open({str(self._calls)!r}, 'a').write(json.dumps(sys.argv[1:]) + '\\n')\n"
+            f"code, out, pause = json.load(open({str(self._answer)!r}))\n"
+            "print(out); sys.stdout.flush(); time.sleep(pause); sys.exit(code)\n"
+        )
+        self.path.chmod(0o755)
+        self.answers()
+
+    def answers(self, code: int = 0, out: str = "", pause: float = 0.0) -> None:
+        self._answer.write_text(json.dumps([code, out, pause]))
+
+    def calls(self) -> list[list[str]]:
+        """The arguments of every call since the last time."""
+        text = self._calls.read_text() if self._calls.exists() else ""
+        self._calls.write_text("")
+        return [json.loads(line) for line in text.splitlines()]
+
+    def pid(self) -> int:
+        """The process of the last call."""
+        return int(self._pid.read_text())
