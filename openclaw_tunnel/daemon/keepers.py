@@ -33,6 +33,10 @@ class Keepers:
         """Whether a service keeps the tunnel of that name."""
         return name in self._services
 
+    def has_desktop(self, name: str) -> bool:
+        """Whether somebody may sit before the tunnel of that name: not where the service of a whole system keeps it."""
+        return not self._services.get(name, {}).get("system")
+
     def told(self) -> dict[str, Any]:
         """For the answer to ``ping``."""
         return {"services": self._services}

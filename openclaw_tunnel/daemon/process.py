@@ -19,6 +19,7 @@ from openclaw_tunnel.daemon.requests import DaemonCloses, refusal
 from openclaw_tunnel.daemon.tunnels import Daemon, MakeConnector
 from openclaw_tunnel.errors import ExitCode
 from openclaw_tunnel.host.network import NetworkWatch
+from openclaw_tunnel.host.notify import Desktop
 from openclaw_tunnel.host.wake import WakeWatch
 
 logger = logging.getLogger(__name__)
@@ -34,8 +35,9 @@ async def open_daemon(
     *,
     make_connector: MakeConnector | None = None,
     on_change: Callable[[Daemon], None] = lambda _: None,
+    desktop: Desktop | None = None,
 ) -> AsyncIterator[Daemon]:
-    """Take the lock, open the control socket, and close everything in order at the end.
+    """Take the lock, open the control socket, and close everything in order at the end; arguments as of ``Daemon``.
 
     Raises:
         RequestRefused: another daemon of this user runs.
@@ -47,7 +49,7 @@ async def open_daemon(
     lock = DaemonLock(paths.lock_path)
     lock.acquire()
     try:
-        daemon = Daemon(paths, env, make_connector=make_connector, on_change=on_change)
+        daemon = Daemon(paths, env, make_connector=make_connector, on_change=on_change, desktop=desktop)
         server = ControlServer(paths.socket_path, daemon, lock=lock)
         await server.start()
         logger.info("daemon %s started, version %s", os.getpid(), __version__)

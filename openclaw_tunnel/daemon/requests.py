@@ -1,8 +1,10 @@
 """What a request to the daemon brings along, and how it is refused."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from openclaw_tunnel.config.model import TunnelSpec
+from openclaw_tunnel.config.resolve import UpOptions
 from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.failures import Failure
 from openclaw_tunnel.core.states import LINK_STATES
@@ -20,6 +22,28 @@ class DaemonCloses(RequestRefused):
 def refusal(failure: Failure) -> RequestRefused:
     """A failure as the error that ends a command."""
     return RequestRefused(failure.message, hint=failure.hint, exit_code=failure.exit_code)
+
+
+def not_running(name: object, running: Iterable[str]) -> RequestRefused:
+    """There is no tunnel of that name among those that run."""
+    return RequestRefused(
+        f"no tunnel named {name} is running",
+        hint=f"running: {', '.join(sorted(running)) or 'none'}",
+        exit_code=ExitCode.NOT_RUNNING,
+    )
+
+
+def wanted_tunnel(params: Mapping[str, Any]) -> tuple[TunnelSpec, UpOptions | None, dict[str, str] | None]:
+    """The tunnel that an ``up`` wants, the options that it was made from, and the environment of whoever wants it.
+
+    Raises:
+        RequestRefused: they are none.
+    """
+    try:
+        options = UpOptions.from_json(params["options"]) if params.get("options") else None
+        return TunnelSpec.from_json(params["spec"]), options, environment(params.get("env"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise RequestRefused(f"not a tunnel: {error!r}", exit_code=ExitCode.USAGE) from error
 
 
 def environment(told: Any) -> dict[str, str] | None:

@@ -11,6 +11,7 @@ import signal
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from openclaw_tunnel.config.announce import Announce
 from openclaw_tunnel.config.model import DEFAULT_NAME, TunnelSpec
 from openclaw_tunnel.config.paths import Paths
 from openclaw_tunnel.config.resolve import UpOptions, resolve
@@ -169,7 +170,9 @@ class ServiceProcess:
         known = daemon.keepers.failed.get(self._name)
         if known is None or known.failure is None or known.failure.message != error.message:
             logger.warning("%s cannot begin: %s", self._name, error.message)
-            daemon.keepers.failed = {self._name: _failed(self._name, self._options, error, spec)}
+            failed = _failed(self._name, self._options, error, spec)
+            daemon.keepers.failed = {self._name: failed}
+            daemon.announcer.see(failed, spec.announce if spec else Announce(), self._env)
             self._changed(daemon)
         daemon.keepers.keep(self._name, self._keeper())
         self._notifier.ready()  # it is: it waits for whoever mends this

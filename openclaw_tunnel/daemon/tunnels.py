@@ -19,14 +19,16 @@ from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.link import Connector
 from openclaw_tunnel.core.states import LINK_STATES
 from openclaw_tunnel.core.status import DaemonInfo, Snapshot, report
+from openclaw_tunnel.daemon.announcer import Announcer
 from openclaw_tunnel.daemon.asking import ask
 from openclaw_tunnel.daemon.autoports import AutoPorts
 from openclaw_tunnel.daemon.credentials import SettingsCredentials
 from openclaw_tunnel.daemon.keepers import Keepers
 from openclaw_tunnel.daemon.portclash import clash
 from openclaw_tunnel.daemon.recorders import Recorders
-from openclaw_tunnel.daemon.requests import DaemonCloses, environment, goes_on
-from openclaw_tunnel.errors import ExitCode, RequestRefused, TunnelError
+from openclaw_tunnel.daemon.requests import DaemonCloses, goes_on, not_running, wanted_tunnel
+from openclaw_tunnel.errors import ExitCode, TunnelError
+from openclaw_tunnel.host.notify import Desktop
 from openclaw_tunnel.host.tasks import Tasks
 from openclaw_tunnel.relay.bind import BindFailed
 from openclaw_tunnel.ssh.connection import SshConnector
@@ -58,6 +60,7 @@ class Daemon:
         *,
         make_connector: MakeConnector | None = None,
         on_change: Callable[["Daemon"], None] = lambda _: None,
+        desktop: Desktop | None = None,
     ) -> None:
         """Make a daemon without tunnels.
 
@@ -65,6 +68,7 @@ class Daemon:
             env: for tunnels whose ``up`` brings no environment; the last ``up`` replaces SSH_AUTH_SOCK.
             make_connector: how a tunnel dials; by default over SSH.
             on_change: called after every change a view may want to show.
+            desktop: shows notices; by default the system's.
         """
         self._paths = paths
         self._env = dict(env)
@@ -76,6 +80,7 @@ class Daemon:
         self._turn = asyncio.Lock()
         self._tasks = Tasks()
         self.keepers = Keepers()
+        self.announcer = Announcer(desktop, has_desktop=self.keepers.has_desktop)
         self._recorders = Recorders(paths.state_dir)
         self._tasks.start(self._recorders.keep_beating(), name="heartbeat of the histories")
         self._ports = AutoPorts(paths.state_dir)
@@ -159,6 +164,8 @@ class Daemon:
             old = self._tunnels.get(spec.name)
             if old is not None:
                 same, kept = old.supervisor.spec == spec, self.keepers.keeps(spec.name)
+                if same:
+                    old.supervisor.spec = spec  # whom it tells may be another
                 if same or (kept and by_hand) or old.supervisor.state in LINK_STATES:
                     return False, goes_on(old.supervisor, spec, kept=kept)
                 await self._close([spec.name])
@@ -187,6 +194,7 @@ class Daemon:
         """Close every tunnel."""
         async with self._turn:
             await self._close(list(self._tunnels))
+        await self.announcer.close()
         await self._tasks.cancel_all()
 
     def end(self, code: ExitCode) -> None:
@@ -208,6 +216,7 @@ class Daemon:
         """The computer was asleep for ``slept`` seconds: every connection may be dead."""
         logger.info("awake again after %.0f s of sleep", slept)
         self._recorders.slept(slept)
+        self.announcer.woke()
         for tunnel in self._tunnels.values():
             tunnel.supervisor.post(ev.Woke())
 
@@ -233,12 +242,7 @@ class Daemon:
         self._adopt_agent(params)
         if "spec" not in params:
             return self._again(self._named(params))
-        try:
-            spec = TunnelSpec.from_json(params["spec"])
-            options = UpOptions.from_json(params["options"]) if params.get("options") else None
-            env = environment(params.get("env"))
-        except (KeyError, TypeError, ValueError) as error:
-            raise RequestRefused(f"not a tunnel: {error!r}", exit_code=ExitCode.USAGE) from error
+        spec, options, env = wanted_tunnel(params)
         started, note = await self.up(spec, options, env, by_hand=not params.get("service"))
         self.keepers.keep(spec.name, params.get("service"))
         snapshot = self._tunnels[spec.name].supervisor.snapshot().to_json()
@@ -260,7 +264,7 @@ class Daemon:
             running = {name: tunnel.supervisor.spec for name, tunnel in self._tunnels.items()}
             raise clash(spec, error.failure, running) from error
         self._tunnels[spec.name] = _Tunnel(supervisor, options.kept() if options else None, env)
-        self._note_change()
+        self._tunnel_changed(spec.name)
         return await asyncio.to_thread(self._ports.keep, supervisor.spec)
 
     async def _open(self, spec: TunnelSpec, env: Mapping[str, str]) -> Supervisor:
@@ -270,7 +274,7 @@ class Daemon:
             credentials=SettingsCredentials(env, self._paths.tunnels_file, spec),
             settings_files=tuple(map(str, (config_file(env), self._paths.tunnels_file, *dotenv_files(env)))),
             on_settings=lambda: self._settings_changed(spec.name),
-            on_change=self._note_change,
+            on_change=lambda: self._tunnel_changed(spec.name),
             on_state=self._recorders.of(spec.name).note,
         )
         await supervisor.start()
@@ -303,6 +307,7 @@ class Daemon:
             wanted = (await resolve(tunnel.options, env={**tunnel.env, **agent}, paths=self._paths)).spec
             spec = await asyncio.to_thread(self._ports.settled, wanted)
             if spec == tunnel.supervisor.spec:
+                tunnel.supervisor.spec = spec
                 tunnel.supervisor.post(ev.FilesChanged())
                 return
             await self._close([name])
@@ -321,11 +326,7 @@ class Daemon:
     def _named(self, params: dict[str, Any]) -> str:
         name = params.get("name")
         if not isinstance(name, str) or name not in self._tunnels:
-            raise RequestRefused(
-                f"no tunnel named {name} is running",
-                hint=f"running: {', '.join(sorted(self._tunnels)) or 'none'}",
-                exit_code=ExitCode.NOT_RUNNING,
-            )
+            raise not_running(name, self._tunnels)
         return name
 
     async def _watch(self, name: str, emit: Emit) -> dict[str, Any]:
@@ -334,6 +335,11 @@ class Daemon:
             emit({"snapshot": tunnel.supervisor.snapshot().to_json()})
             await changed.wait()
         return {}
+
+    def _tunnel_changed(self, name: str) -> None:
+        if tunnel := self._tunnels.get(name):  # else it is just being opened
+            self.announcer.see(tunnel.supervisor.snapshot(), tunnel.supervisor.spec.announce, tunnel.env)
+        self._note_change()
 
     def _note_change(self) -> None:
         self._changed.set()

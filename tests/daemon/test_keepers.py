@@ -18,3 +18,10 @@ def test_kept_and_forgotten() -> None:
     keepers.forget(["default", "other"])
     assert keepers.told() == {"services": {}}
     assert info.services == {"default": SERVICE}
+
+
+def test_before_the_service_of_a_whole_system_nobody_sits() -> None:
+    keepers = Keepers()
+    keepers.keep("own", SERVICE)
+    keepers.keep("system", {**SERVICE, "system": True})
+    assert [keepers.has_desktop(name) for name in ("own", "system", "by hand")] == [True, False, True]
