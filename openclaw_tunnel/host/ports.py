@@ -84,7 +84,7 @@ def listening(table: str, host: str, port: int, *, little_endian: bool) -> dict[
         fields = line.split()
         with contextlib.suppress(ValueError, IndexError):
             address, _, number = fields[1].partition(":")
-            if fields[3] == LISTEN and int(number, 16) == port and _covers(_address(address, little_endian), host):
+            if fields[3] == LISTEN and int(number, 16) == port and _covers(table_address(address, little_endian), host):
                 found[fields[9]] = int(fields[7])
     return found
 
@@ -120,7 +120,8 @@ def parse_environment(text: str) -> str | None:
     return found[1] if found else None
 
 
-def _address(text: str, little_endian: bool) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+def table_address(text: str, little_endian: bool) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An address as /proc/net/tcp and tcp6 print it; one of IPv4 that was mapped into IPv6 is one of IPv4 again."""
     raw = bytes.fromhex(text)
     if little_endian:
         raw = b"".join(raw[i : i + 4][::-1] for i in range(0, len(raw), 4))
