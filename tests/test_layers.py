@@ -47,6 +47,7 @@ PURE = (
     "config.mainforward",
     "config.model",
     "gateway.answer",
+    "gateway.controlui",
     "gateway.frames",
     "gateway.handshake",
     "gateway.hello",

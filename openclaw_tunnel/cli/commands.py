@@ -31,6 +31,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "restart": Entry("control", "restart", "[NAME]", "connect anew, keeping the local port"),
         "down": Entry("control", "down", "[NAME]", "close (--all)"),
         "logs": Entry("logs", "logs", "[NAME]", "what happened (-f follows)"),
+        "open": Entry("open", "open_", "[NAME]", "the gateway's Control UI in the browser, signed in"),
     },
     "The gateway, through the tunnel": {
         "health": Entry("gateway", "health", "", "the gateway's own health (--json)"),
