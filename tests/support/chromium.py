@@ -3,6 +3,7 @@
 import base64
 import itertools
 import json
+import shlex
 import shutil
 import tempfile
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from support.gateway import http_get
-from support.process import Child, program, tail
+from support.process import Child, kill_and_wait_gone, pids_with_environment, program, tail
 from support.waiting import wait_until
 
 OTHER_NAME = "rebound.example"
@@ -40,28 +41,42 @@ _OPTIONS = (
 class Chromium:
     """One browser with one tab; a context manager that leaves no process and no file.
 
+    Args:
+        by_others: it is started with ``script``, as a program's $BROWSER, and then waits for ``attach``.
+
     Attributes:
         requests: the URLs that the tab asked for, as they go over the network, without fragment.
+        received: what WebSockets of the tab got, as text.
         complaints: what its console was told: errors, warnings, violations of a content security policy.
+        profile: the folder that the browser keeps its history in.
+        script: starts this browser with the address that is its only argument.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, by_others: bool = False) -> None:
         path = program("chromium")
         self.requests: list[str] = []
+        self.received: list[str] = []
         self.complaints: list[str] = []
         self._numbers = itertools.count(1)
         self._folder = Path(tempfile.mkdtemp(prefix="oct-"))
-        profile = self._folder / "profile"
+        self.profile = self._folder / "profile"
+        self.script = self._folder / "browser"
+        self._log = self._folder / "log"
+        self._log.touch()
         environment = {"HOME": str(self._folder), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
-        argv = [path, *_OPTIONS, f"--user-data-dir={profile}", "about:blank"]
-        self._child = Child(argv, self._folder / "log", environment)
+        argv = [path, *_OPTIONS, f"--user-data-dir={self.profile}"]
+        whole = ["env", "-i", *(f"{name}={value}" for name, value in environment.items()), *argv]
+        self.script.write_text(f'#!/bin/sh\nexec {shlex.join(whole)} "$1" >>{self._log} 2>&1\n')
+        self.script.chmod(0o700)
+        self._child = None if by_others else Child([*argv, "about:blank"], self._log, environment)
         self._socket: ClientConnection | None = None
         self._stack = ExitStack()
-        self._port_file = profile / "DevToolsActivePort"
+        self._port_file = self.profile / "DevToolsActivePort"
 
     def __enter__(self) -> Self:
         try:
-            self._attach()
+            if self._child is not None:
+                self.attach()
         except BaseException:
             self._leave()
             raise
@@ -72,15 +87,25 @@ class Chromium:
 
     def _leave(self) -> None:
         self._stack.close()
-        self._child.end()
+        if self._child is not None:
+            self._child.end()
+        kill_and_wait_gone(self.processes())
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _attach(self) -> None:
-        wait_until(lambda: self._debug_port() or not self._child.running, _READY_SECONDS, "chromium")
-        assert self._child.running, f"chromium ended at once:\n{tail(self._child.log)}"
+    def processes(self) -> list[int]:
+        """The ids of its living processes. Linux only."""
+        return pids_with_environment(f"HOME={self._folder}")
+
+    def attach(self) -> None:
+        """Take the wheel of the browser's tab; returns when it is ours."""
+        child = self._child
+        wait_until(lambda: self._debug_port() or (child and not child.running), _READY_SECONDS, "chromium")
+        assert child is None or child.running, f"chromium ended at once:\n{tail(self._log)}"
         _, found = http_get(self._debug_port(), "/json/list")
         tab = next(target for target in json.loads(found) if target["type"] == "page")
-        devtools = connect(tab["webSocketDebuggerUrl"], proxy=None, max_size=None, compression=None)
+        # a full queue would keep the answer to our goodbye from being read
+        url = tab["webSocketDebuggerUrl"]
+        devtools = connect(url, proxy=None, max_size=None, max_queue=None, compression=None)
         self._socket = self._stack.enter_context(devtools)
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
@@ -102,7 +127,7 @@ class Chromium:
             try:
                 message = json.loads(self._socket.recv(timeout=30))
             except ConnectionClosed as error:
-                raise AssertionError(f"chromium is gone:\n{tail(self._child.log)}") from error
+                raise AssertionError(f"chromium is gone:\n{tail(self._log)}") from error
             if message.get("id") == number:
                 assert "error" not in message, f"{method}: {message['error']}"
                 result: dict[str, Any] = message["result"]
@@ -112,6 +137,8 @@ class Chromium:
     def _note(self, event: str | None, params: dict[str, Any]) -> None:
         if event == "Network.requestWillBeSent" and not params["request"]["url"].startswith("data:"):
             self.requests.append(params["request"]["url"])
+        elif event == "Network.webSocketFrameReceived":
+            self.received.append(params["response"]["payloadData"])
         elif event == "Log.entryAdded" and params["entry"]["source"] != "network":
             self.complaints.append(params["entry"]["text"])
         elif event == "Runtime.exceptionThrown":
