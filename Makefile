@@ -14,7 +14,7 @@ ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 # Folders count too: theirs is the only date that changes when a file goes away.
-SOURCES := pyproject.toml README.md $(shell find openclaw_tunnel -name __pycache__ -prune -o \( -name '*.py' -o -type d \) -print)
+SOURCES := pyproject.toml README.md $(shell find openclaw_tunnel -name __pycache__ -prune -o \( -name '*.py' -o -path '*/plugin/*' -o -type d \) -print)
 # Two interpreters may have one name: the stamp holds the path as well.
 MADE := $(VENV)/.made-with-$(subst /,_,$(PYTHON))
 

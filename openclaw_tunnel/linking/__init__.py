@@ -1,0 +1,1 @@
+"""Makes ``openclaw tunnel ...`` work."""
