@@ -44,6 +44,8 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "service": Entry(
             "service", "service", "COMMAND", "the tunnel at login, for good (install, status, print, ...)"
         ),
+        "link": Entry("link", "link", "", "make `openclaw tunnel ...` work in the OpenClaw CLI"),
+        "unlink": Entry("link", "unlink", "", "undo link"),
         "demo": Entry("demo", "demo", "", "see it work without any remote host"),
     },
 }
