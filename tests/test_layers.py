@@ -37,6 +37,7 @@ LAYERS = (
 PURE = (
     "core.",
     "cli.loglines",
+    "cli.setupplan",
     "cli.timeline",
     "cli.view",
     "config.announce",
@@ -44,6 +45,7 @@ PURE = (
     "config.credentials",
     "config.extraports",
     "config.fargateway",
+    "config.jsonedit",
     "config.mainforward",
     "config.model",
     "gateway.answer",

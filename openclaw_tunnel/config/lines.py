@@ -40,7 +40,7 @@ def key_lines(text: str, towards: KeyPath | None = None) -> Mapping[KeyPath, int
                 stack[-1] = None if kinds[-1] == "{" else _next(stack[-1])
         else:
             if stack and (kinds[-1] == "[" or stack[-1] is None):
-                stack[-1] = _plain(word) if kinds[-1] == "{" else stack[-1]
+                stack[-1] = plain_key(word) if kinds[-1] == "{" else stack[-1]
                 if towards is None or stack == list(towards[: len(stack)]):
                     lines[_path(stack)] = line
             if word in ("{", "["):
@@ -74,7 +74,8 @@ def _path(stack: list[str | int | None]) -> KeyPath:
     return tuple(key for key in stack if key is not None)
 
 
-def _plain(word: str) -> str:
+def plain_key(word: str) -> str:
+    """What a key means, as it is written: a name, or a string of JSON5."""
     if word[0] not in "\"'":
         return word
     if "\\" not in word:
