@@ -39,6 +39,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "call": Entry("gateway", "call", "METHOD", "any gateway method (--params JSON)"),
     },
     "Set up": {
+        "setup": Entry("setup", "setup", "USER@HOST", "from nothing to a running tunnel, in one command"),
         "trust": Entry("trust", "trust", "HOST", "show a host's key and remember it"),
         "config": Entry("config", "config", "", "the settings, and where they come from (show, path, check)"),
         "service": Entry(

@@ -35,8 +35,8 @@ def read_question(kind: str, given: Mapping[str, Any], **more: Any) -> dict[str,
         "kind": kind,
         "timeout": given["timeout"],
         "url": given["url"] or "",
-        "token": given["token"] or _secret(given["token_file"], "--token-file"),
-        "password": _secret(given["password_file"], "--password-file"),
+        "token": given["token"] or read_secret(given["token_file"], "--token-file"),
+        "password": read_secret(given["password_file"], "--password-file"),
         "device": given["device"],
         "env": _environment(os.environ),
         "cwd": _working_folder(),
@@ -104,8 +104,12 @@ def _working_folder() -> str:
         return "/"
 
 
-def _secret(path: str | None, option: str) -> str:
-    """A secret from a file that holds it and nothing else."""
+def read_secret(path: str | None, option: str) -> str:
+    """A secret from a file that holds it and nothing else; empty where no file is given.
+
+    Raises:
+        ConfigError: the file cannot be read, or holds something else; ``option`` is for the message.
+    """
     if not path:
         return ""
     hint = "it has to hold the secret, on one line, and nothing else"

@@ -35,15 +35,12 @@ def trust(target: str, ssh_config: str, port: int | None, fingerprint: str, repl
     # Imported late: asyncssh takes longer to load than most commands take to run.
     from openclaw_tunnel.ssh.trust import look_at, remember, where_to_write, with_port
 
-    if fingerprint and not _FINGERPRINT.fullmatch(fingerprint):
-        raise UsageError(
-            f"not a fingerprint: {fingerprint!r}", hint="write SHA256: and 43 characters, as ssh-keygen -l"
-        )
+    check_fingerprint(fingerprint)
     with progress.working(f"asking {target} for its key"):
         found = asyncio.run(look_at(with_port(target, port), ssh_config=ssh_config, env=os.environ))
     output.say(f"host  {found.place.host}")
     output.say(f"key   {found.shown}")
-    if _check(found, fingerprint, replace):
+    if check_key(found, fingerprint, replace):
         output.say(f"known already: {found.verdict.entries[0].place}")
         return ExitCode.OK
     output.say(f"file  {where_to_write(found)}")
@@ -55,14 +52,28 @@ def trust(target: str, ssh_config: str, port: int | None, fingerprint: str, repl
     return ExitCode.OK
 
 
+def check_fingerprint(text: str) -> None:
+    """The argument of ``--fingerprint``; empty where it was not given.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if text and not _FINGERPRINT.fullmatch(text):
+        raise UsageError(f"not a fingerprint: {text!r}", hint="write SHA256: and 43 characters, as ssh-keygen -l")
+
+
 def _let_tunnels_try_again() -> None:
     """A tunnel that failed for want of this key need not wait for its next look at the file."""
     with contextlib.suppress(TunnelError):  # mostly there is no daemon; one that hangs looks at the file later
         client_of().call("retry", timeout=2.0)
 
 
-def _check(found: "Found", fingerprint: str, replace: bool) -> bool:
+def check_key(found: "Found", fingerprint: str, replace: bool) -> bool:
     """True for a key that is known already.
+
+    Args:
+        fingerprint: what the key has to be; empty: nobody said.
+        replace: a changed key may take the place of the old one.
 
     Raises:
         TunnelError: it must not be remembered.
