@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from openclaw_tunnel import __version__
 from openclaw_tunnel.errors import ExitCode, UsageError
@@ -48,9 +49,10 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "link": Entry("link", "link", "", "make `openclaw tunnel ...` work in the OpenClaw CLI"),
         "unlink": Entry("link", "unlink", "", "undo link"),
         "demo": Entry("demo", "demo", "", "see it work without any remote host"),
+        "completion": Entry("completion", "completion", "SHELL", "complete commands and names (bash, zsh, fish)"),
     },
 }
-HIDDEN = {"daemon": Entry("background", "daemon")}
+HIDDEN = {"daemon": Entry("background", "daemon"), "complete": Entry("completion", "complete")}
 
 
 class Commands(click.Group):
@@ -69,6 +71,12 @@ class Commands(click.Group):
         command = getattr(importlib.import_module(f"openclaw_tunnel.cli.{entry.module}"), entry.attribute)
         assert isinstance(command, click.Command)  # noqa: S101  a table entry that leads nowhere is our bug
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands that begin so, or options; no command is imported for it."""
+        about = {name: entry.about for entries in SECTIONS.values() for name, entry in entries.items()}
+        found = [CompletionItem(name, help=text) for name, text in about.items() if name.startswith(incomplete)]
+        return found or click.Command.shell_complete(self, ctx, incomplete)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The commands by section; the options of the group stand in the last line: all of it fits one screen."""

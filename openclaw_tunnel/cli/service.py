@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from openclaw_tunnel.cli import output, progress, view
-from openclaw_tunnel.cli.installing import appears, backup_folder, install_service, print_service
 from openclaw_tunnel.cli.managed import manager_of, told_what_closes_too
 from openclaw_tunnel.cli.tunnels import client_of, snapshots
 from openclaw_tunnel.cli.up import up
@@ -23,6 +22,8 @@ from openclaw_tunnel.service.spec import label_of
 
 UP_PARAMS = [param for param in up.params if param.name != "detach"]
 """TARGET and the options of ``up``."""
+
+# What installs is imported where it is needed: it takes longer to load than most of these commands take to run.
 
 LONGEST_QUIET = 30.0
 """Seconds without a sign of life after which a service of launchd ends itself, to be started again."""
@@ -51,6 +52,8 @@ def install(yes: bool, replace: bool, on_demand: bool, system: bool, **given: An
 
     Returns when the tunnel is up, else with the exit code of the failure; the service goes on trying.
     """
+    from openclaw_tunnel.cli.installing import install_service
+
     return install_service(_up_options(given), yes=yes, replace=replace, on_demand=on_demand, system=system)
 
 
@@ -62,6 +65,8 @@ def install(yes: bool, replace: bool, on_demand: bool, system: bool, **given: An
 @_system
 def print_(kind: str | None, plain_ssh: bool, on_demand: bool, system: bool, **given: Any) -> int:
     """Show what install would write; nothing is changed."""
+    from openclaw_tunnel.cli.installing import print_service
+
     return print_service(_up_options(given), kind=kind, plain=plain_ssh, on_demand=on_demand, system=system)
 
 
@@ -70,6 +75,8 @@ def print_(kind: str | None, plain_ssh: bool, on_demand: bool, system: bool, **g
 @_system
 def uninstall(name: str | None, system: bool) -> int:
     """End the service of the tunnel NAME and remove it."""
+    from openclaw_tunnel.cli.installing import backup_folder
+
     manager = manager_of(os.environ, system=system)
     backup = backup_folder(Paths.from_env(os.environ))
     with told_what_closes_too(client_of()), progress.working("removing the service"):
@@ -194,6 +201,8 @@ def _do(done: str, system: bool, name: str | None, act: Callable[[Manager, str],
     with told_what_closes_too(client_of()), progress.working(f"waiting until the service of {tunnel} is {done}"):
         act(manager, tunnel)
     if done != "stopped" and not system and not manager.state(tunnel).waits:
+        from openclaw_tunnel.cli.installing import appears
+
         appears(client_of(), manager, tunnel)
     output.say(f"{done}: {tunnel}")
     return ExitCode.OK
