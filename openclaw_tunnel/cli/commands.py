@@ -9,6 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from openclaw_tunnel import __version__
+from openclaw_tunnel.cli.examples import epilog_of
 from openclaw_tunnel.errors import ExitCode, UsageError
 
 PROGRAM = "openclaw-tunnel"
@@ -70,6 +71,7 @@ class Commands(click.Group):
         entry = known[cmd_name]
         command = getattr(importlib.import_module(f"openclaw_tunnel.cli.{entry.module}"), entry.attribute)
         assert isinstance(command, click.Command)  # noqa: S101  a table entry that leads nowhere is our bug
+        _give_examples(command, cmd_name)
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
@@ -78,15 +80,16 @@ class Commands(click.Group):
         found = [CompletionItem(name, help=text) for name, text in about.items() if name.startswith(incomplete)]
         return found or click.Command.shell_complete(self, ctx, incomplete)
 
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The commands by section; the options of the group stand in the last line: all of it fits one screen."""
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands by section, without an empty line: with what to type before them, all of it fits one screen."""
+        formatter.write(f"Usage: {ctx.command_path} COMMAND    (COMMAND -h tells the rest; --version)\n{self.help}\n")
         rows = {
             section: [(f"{name} {entry.usage}".strip(), entry.about) for name, entry in entries.items()]
             for section, entries in SECTIONS.items()
         }
         widest = max(len(usage) for entries in rows.values() for usage, _ in entries)
         for section, entries in rows.items():
-            formatter.write(f"\n{section}\n")
+            formatter.write(f"{section}\n")
             formatter.write("".join(f"  {usage:<{widest}}  {about}\n" for usage, about in entries))
 
 
@@ -95,7 +98,6 @@ class Commands(click.Group):
     options_metavar="",
     subcommand_metavar="COMMAND",
     no_args_is_help=False,
-    epilog="openclaw-tunnel COMMAND -h tells the rest, --version the version.",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
@@ -127,6 +129,14 @@ def run(arguments: list[str]) -> int:
         raise _usage_error(error) from None
     sys.stdout.flush()
     return result if isinstance(result, int) else ExitCode.OK
+
+
+def _give_examples(command: click.Command, path: str) -> None:
+    """Have the help of a command, and of those in it, end with their examples."""
+    command.epilog = epilog_of(path, PROGRAM) or command.epilog
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            _give_examples(inner, f"{path} {name}")
 
 
 def _usage_error(error: click.ClickException) -> UsageError:

@@ -95,8 +95,6 @@ def health(as_json: bool, **given: Any) -> int:
 
     Exits 0 if it is well, else with the code of what is wrong (30 not listening, 31 refused, 32 no gateway). A
     gateway that is starting is waited for.
-
-    Example: openclaw-tunnel health --json
     """
     answer = _ask("health", given)
     if as_json:
@@ -113,8 +111,6 @@ def probe(as_json: bool, **given: Any) -> int:
     """Ask every layer between here and the gateway, and stop at the first that fails.
 
     Exits 0 if all is well, else with the code of what is wrong.
-
-    Example: openclaw-tunnel probe --timeout 3
     """
     answer = _ask("probe", given)
     if as_json:
@@ -135,8 +131,6 @@ def call(method: str, as_json: bool, **given: Any) -> int:
     """Call METHOD of the gateway and print its result as JSON.
 
     With --json the result comes in an object with "ok", and so does a failure.
-
-    Example: openclaw-tunnel call config.get --params '{}'
     """
     answer = _ask("call", given, method=method, params=read_params(given["params"]))
     if as_json:
