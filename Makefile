@@ -3,6 +3,8 @@
 #   make test     the whole suite, against the installed wheel (ARGS="-k name" is handed to pytest)
 #   make check    format, lint, types, layers
 #   make build    the wheel, in dist/
+#   make man      the manual page, from the commands
+#   make pictures the README's pictures, from the real program (needs tmux)
 #   make bench    side by side with others, in bench/results: bench-probes, health and probe beside OpenClaw's own (needs
 #                 a real gateway: CONTRIBUTING.md); bench-outages, faults beside ssh and autossh; bench-reconnects (as root)
 # PYTHON=python3.12 make test uses another interpreter.
@@ -14,11 +16,11 @@ ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 # Folders count too: theirs is the only date that changes when a file goes away.
-SOURCES := pyproject.toml README.md $(shell find openclaw_tunnel -name __pycache__ -prune -o \( -name '*.py' -o -path '*/plugin/*' -o -type d \) -print)
+SOURCES := pyproject.toml README.md man/openclaw-tunnel.1 $(shell find openclaw_tunnel -name __pycache__ -prune -o \( -name '*.py' -o -path '*/plugin/*' -o -type d \) -print)
 # Two interpreters may have one name: the stamp holds the path as well.
 MADE := $(VENV)/.made-with-$(subst /,_,$(PYTHON))
 
-.PHONY: demo test check build bench bench-probes bench-outages bench-reconnects test-lowest clean
+.PHONY: demo test check build man pictures bench bench-probes bench-outages bench-reconnects test-lowest clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.run
@@ -38,6 +40,11 @@ build: $(VENV)/.run
 	@rm -rf dist
 	@$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
 	@ls dist/*.whl
+
+# From the checkout, not from what is installed: that holds the page of before.
+man: $(VENV)/.dev
+	@PYTHONPATH=. $(BIN)/python -m openclaw_tunnel.cli.manpage > man/openclaw-tunnel.1.new
+	@mv man/openclaw-tunnel.1.new man/openclaw-tunnel.1
 
 bench: bench-probes bench-outages bench-reconnects
 
