@@ -46,6 +46,10 @@ man: $(VENV)/.dev
 	@PYTHONPATH=. $(BIN)/python -m openclaw_tunnel.cli.manpage > man/openclaw-tunnel.1.new
 	@mv man/openclaw-tunnel.1.new man/openclaw-tunnel.1
 
+pictures: $(VENV)/.dev
+	@$(BIN)/python pictures/states.py
+	@$(BIN)/python pictures/session.py
+
 bench: bench-probes bench-outages bench-reconnects
 
 bench-probes: $(VENV)/.bench

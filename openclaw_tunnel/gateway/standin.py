@@ -17,12 +17,14 @@ class StandIn:
 
     Attributes:
         greeting: the words on the page.
+        version: what it says that it is.
         port: where it listens.
         requests: how many were answered.
     """
 
-    def __init__(self, greeting: str) -> None:
+    def __init__(self, greeting: str, version: str = "demo") -> None:
         self.greeting = greeting
+        self.version = version
         self.port = 0
         self.requests = 0
         self._server: asyncio.Server | None = None
@@ -72,7 +74,7 @@ class StandIn:
             case "/healthz":
                 body = json.dumps({"ok": True, "status": "live"}, separators=(",", ":"))
             case "/startupz":
-                body = json.dumps({"ok": True, "status": "started", "version": "demo"}, separators=(",", ":"))
+                body = json.dumps({"ok": True, "status": "started", "version": self.version}, separators=(",", ":"))
             case _:
                 kind, body = "text/html; charset=utf-8", _PAGE.format(html.escape(self.greeting))
         status = "200 OK" if method in ("GET", "HEAD") else "405 Method Not Allowed"

@@ -22,9 +22,17 @@ class DemoServer:
         port: stays the same through outages.
     """
 
-    def __init__(self, to: tuple[str, int]) -> None:
-        """Make a server that forwards to ``to``, host and port, and does not listen yet."""
+    def __init__(self, to: tuple[str, int], *, asked: tuple[str, int] | None = None, user: str = USER) -> None:
+        """Make a server that does not listen yet.
+
+        Args:
+            to: host and port that it forwards to.
+            asked: what a client calls them; by default the same.
+            user: who is let in.
+        """
         self._to = to
+        self._asked = asked or to
+        self._user = user
         self._host_key = asyncssh.generate_private_key("ssh-ed25519")
         key = asyncssh.generate_private_key("ssh-ed25519")
         self.client_key = key.export_private_key()
@@ -58,7 +66,9 @@ class DemoServer:
         self._acceptor = await asyncssh.listen(
             "127.0.0.1",
             self.port,
-            server_factory=lambda: _Session(self._carry, self._to, self._client_public, self._connections),
+            server_factory=lambda: _Session(
+                self._carry, self._asked, self._user, self._client_public, self._connections
+            ),
             encoding=None,
             server_host_keys=[self._host_key],
             login_timeout=10,
@@ -114,10 +124,11 @@ class _Session(asyncssh.SSHServer):
     """One connection's rules."""
 
     def __init__(
-        self, carry: Any, to: tuple[str, int], key: bytes, connections: set[asyncssh.SSHServerConnection]
+        self, carry: Any, asked: tuple[str, int], user: str, key: bytes, connections: set[asyncssh.SSHServerConnection]
     ) -> None:
         self._carry = carry
-        self._to = to
+        self._asked = asked
+        self._user = user
         self._key = key
         self._connections = connections
         self._connection: asyncssh.SSHServerConnection | None = None
@@ -137,9 +148,9 @@ class _Session(asyncssh.SSHServer):
         return True
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        return username == USER and key.public_data == self._key
+        return username == self._user and key.public_data == self._key
 
     def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> Any:
-        if (dest_host, dest_port) == self._to:
+        if (dest_host, dest_port) == self._asked:
             return self._carry
         raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "this server leads elsewhere")

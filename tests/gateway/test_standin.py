@@ -20,6 +20,11 @@ def test_a_probe_takes_it_for_a_healthy_gateway() -> None:
     assert (judgement.failure, judgement.version) == (None, "demo")
 
 
+def test_it_says_the_version_that_it_is_given() -> None:
+    answer = StandIn("Hello", version="2026.9.6").answer(b"GET /startupz HTTP/1.1\r\n\r\n")
+    assert json.loads(parse(answer).body)["version"] == "2026.9.6"
+
+
 def test_health_is_what_a_gateway_says() -> None:
     assert json.loads(ask("/healthz?x=1").body) == {"ok": True, "status": "live"}
 
