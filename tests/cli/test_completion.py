@@ -3,6 +3,8 @@
 import asyncio
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import click
@@ -14,7 +16,7 @@ from openclaw_tunnel.cli.completion import bash_lines, lines
 from openclaw_tunnel.cli.shellscripts import SCRIPTS
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import ForwardStatus, Snapshot
-from support.cli import Cli
+from support.cli import Cli, command, environment
 from support.fakedaemon import FakeDaemon, serving
 
 FORWARD = ForwardStatus("127.0.0.1:18789", "127.0.0.1:18789", True)
@@ -32,6 +34,7 @@ def asked(cli: Cli, *words: str) -> list[str]:
     """The answer to a shell, lines of it."""
     answer = cli("complete", "zsh", "--", *words)
     assert (answer.exit_code, answer.stderr) == (0, "")
+    assert answer.seconds < 10  # a quarter of a second for the daemon, and what a busy machine adds
     return answer.stdout.splitlines()
 
 
@@ -101,6 +104,21 @@ def test_a_daemon_that_stands_still_is_not_waited_for(home: Cli) -> None:
         listener.listen(0)
         assert asked(home, "down", "") == ["words\t"]
         assert asked(home, "down", "") == ["words\t"]
+
+
+@pytest.mark.parametrize("words", [[""], ["st"], ["status", ""], ["down", ""], ["trust", "--"]])
+def test_what_a_person_waits_for_imports_nothing_heavy(home: Cli, words: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *map(str, command("complete", "zsh", "--", *words)[1:])],
+        env=environment(home.home),
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert done.stdout.startswith("words\t")
+    assert "click" in imported
+    assert imported & {"asyncssh", "rich", "tenacity", "websockets", "cryptography"} == set()
 
 
 def test_hosts_where_a_target_is_wanted(home: Cli) -> None:
