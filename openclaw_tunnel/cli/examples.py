@@ -9,6 +9,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "restart": ("restart lab",),
     "down": ("down lab", "down --all"),
     "logs": ("logs -f", "logs lab -n 200"),
+    "open": ("open", "open lab --print"),
     "health": ("health --json",),
     "probe": ("probe --timeout 3", "probe --direct"),
     "call": ("call config.get --params '{}'",),

@@ -51,8 +51,6 @@ def open_(name: str | None, only_print: bool, token_file: str | None, timeout: f
     address it came with, as it does for a link of "openclaw dashboard". A password is typed into the page.
 
     Exits 0 when the browser has come, 1 if none does, else with the code of what is wrong.
-
-    Example: openclaw-tunnel open
     """
     return open_control_ui(name, only_print=only_print, token_file=token_file, timeout=timeout)
 
