@@ -26,6 +26,8 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "service stop": ("service stop lab",),
     "service restart": ("service restart",),
     "service status": ("service status",),
+    "link": ("link",),
+    "unlink": ("unlink --yes",),
     "demo": ("demo", "demo --keep"),
     "completion": ("completion bash > ~/.openclaw-tunnel.bash",),
 }
