@@ -13,6 +13,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "health": ("health --json",),
     "probe": ("probe --timeout 3", "probe --direct"),
     "call": ("call config.get --params '{}'",),
+    "setup": ("setup me@gateway-host", "setup --dry-run me@gateway-host"),
     "trust": ("trust me@gateway-host",),
     "config": ("config show", "config check"),
     "config show": ("config show --json",),

@@ -39,8 +39,6 @@ def _port(text: str) -> int:
 def setup(target: str, yes: bool, no_open: bool, password_file: str | None, **given: Any) -> int:
     """From nothing to a running tunnel: host key, login by key, the gateway's port
     and token, openclaw.json, a service. What is there already is kept.
-
-    Example: openclaw-tunnel setup me@gateway-host
     """
     wish = _wish(target, password_file, given)
     password = read_secret(password_file, "--password-file") if password_file else None

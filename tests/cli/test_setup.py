@@ -582,7 +582,7 @@ def test_a_gateway_that_refuses_the_token(setup: Setup) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["--help"], 0, "Example: openclaw-tunnel setup me@gateway-host"),
+        (["--help"], 0, "openclaw-tunnel setup me@gateway-host"),
         ([], 2, "missing argument"),
         (["gw", "--fingerprint", "x"], 2, "not a fingerprint: 'x'"),
         (["gw", "--token-file", "t", "--no-token"], 2, "--token-file and --no-token exclude each other"),
