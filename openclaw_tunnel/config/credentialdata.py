@@ -60,7 +60,7 @@ class CredentialChoice:
         token, password: what is sent; None: nothing.
         token_source, password_source: a name such as ``gateway.remote.token`` or ``--token``; empty: nothing.
         why_not: for each other place one clause, such as "is not set".
-        warning: what a probe or status goes on without.
+        warning: what a probe or status goes on without; ``remedy``: the next step about it.
         needs: a reference to resolve before this is the answer: add it to ``resolved`` and ask again.
     """
 
@@ -70,4 +70,5 @@ class CredentialChoice:
     password_source: str = ""
     why_not: Mapping[str, str] = field(default_factory=dict)
     warning: str = ""
+    remedy: str = ""
     needs: SecretRef | None = None

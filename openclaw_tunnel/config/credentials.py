@@ -93,9 +93,7 @@ class _Walk:
         if problem and self.pair:
             self.found = {}
             if not self.surface.only_looks:
-                raise CredentialError(
-                    problem, hint="make the reference resolve, or pass --token-file or --password-file"
-                )
+                raise CredentialError(problem, hint=self._remedy())
         names = {place[1]: place for place in self.found}
         token, password = names.get("T", ""), names.get("P", "")
         return CredentialChoice(
@@ -105,7 +103,13 @@ class _Walk:
             PLACES.get(password, ""),
             why_not={PLACES[place]: why for place, why in self.why.items() if place not in self.found},
             warning=problem,
+            remedy=self._remedy() if problem else "",
         )
+
+    def _remedy(self) -> str:
+        value = self._value(self.failed)
+        step = value.step if isinstance(value, Unresolved) else ""
+        return f"{step or 'make the reference resolve'}, or pass --token-file or --password-file"
 
     def _follow(self, lane: list[str]) -> None:
         taken = ""

@@ -70,9 +70,13 @@ class SecretRef:
 
 @dataclass(frozen=True, slots=True)
 class Unresolved:
-    """A credential that is configured and cannot be had; ``why`` completes "gateway.auth.token ..."."""
+    """A credential that is configured and cannot be had; ``why`` completes "gateway.auth.token ...".
+
+    ``step`` is what would repair it; empty where that is not known.
+    """
 
     why: str
+    step: str = ""
 
 
 class EscapedText(str):

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from openclaw_tunnel.config.openclawpaths import full_path, openclaw_home
+from openclaw_tunnel.config.openclawpaths import dotenv_files, full_path, openclaw_home
 from openclaw_tunnel.config.secretexec import ExecProvider, ask
 from openclaw_tunnel.config.secretref import (
     DEFAULT_PROVIDER,
@@ -34,7 +34,15 @@ _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
 class NotFound(Exception):
-    """The provider does not give the secret; the text completes "its provider ..."."""
+    """The provider does not give the secret; the text completes "its provider ...".
+
+    Args:
+        step: what would repair it.
+    """
+
+    def __init__(self, why: str, step: str = "") -> None:
+        super().__init__(why)
+        self.step = step
 
 
 async def resolve_ref(ref: SecretRef, config: Mapping[str, Any], env: Mapping[str, str]) -> Secret | Unresolved:
@@ -47,7 +55,7 @@ async def resolve_ref(ref: SecretRef, config: Mapping[str, Any], env: Mapping[st
     try:
         value = await _value(ref, config, env)
     except NotFound as reason:
-        return Unresolved(f"is the SecretRef {_shown(ref)}, which cannot be resolved: {reason}")
+        return Unresolved(f"is the SecretRef {_shown(ref)}, which cannot be resolved: {reason}", reason.step)
     if not isinstance(value, str) or not value.strip():
         return Unresolved(f"is the SecretRef {_shown(ref)}, which is not a text or an empty one")
     if value.strip() in PLACEHOLDERS:
@@ -101,7 +109,8 @@ def _from_env(ref: SecretRef, settings: Mapping[str, Any], env: Mapping[str, str
         raise NotFound(f"{name} is not in secrets.providers.{ref.provider}.allowlist")
     value = env.get(name, "")
     if not value.strip():
-        raise NotFound(f"environment variable {name} is not set")
+        file = dotenv_files(env)[0]
+        raise NotFound(f"environment variable {name} is not set", f"put a line {name}=VALUE into {file}")
     return value
 
 

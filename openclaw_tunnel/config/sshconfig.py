@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import shlex
 import shutil
 import signal
 import stat
@@ -27,6 +28,7 @@ _SYSTEM_CONFIG = "/etc/ssh/ssh_config"
 _NO_FILE = "none"  # what -F takes for "read no file at all"
 _READ = re.compile(r"debug1: Reading configuration data (.+?)\r?")
 _PLACE = re.compile(r"(?P<file>.+?):? line (?P<line>\d+): (?P<what>.*?)\.?\r?")
+_OPEN = re.compile(r"Bad owner or permissions on (.+?)\r?")
 _TALK = re.compile(r"debug\d: |OpenSSH_|Pseudo-terminal|Warning: |.*: terminating, \d+ bad ")
 
 
@@ -163,7 +165,9 @@ def _complaint(stderr: str, retry: str) -> ConfigError:
     placed = next((m for line in lines if (m := _PLACE.fullmatch(line))), None)
     if not placed:
         said = "; ".join(lines) or "it gave no reason"
-        return ConfigError(f"ssh cannot use its configuration: {said}", hint=f"try: {retry}")
+        open_to_others = next((m[1] for line in lines if (m := _OPEN.fullmatch(line))), "")
+        hint = f"let nobody else write to it: chmod 600 {shlex.quote(open_to_others)}" if open_to_others else ""
+        return ConfigError(f"ssh cannot use its configuration: {said}", hint=hint or f"try: {retry}")
     directive = _directive(placed["file"], int(placed["line"]))
     what = placed["what"]
     if directive and directive.lower() not in what.lower():

@@ -85,7 +85,8 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         ),
         Code.REFUSED: _transient(
             ExitCode.UNREACHABLE,
-            "is the SSH server running on {host}, and is that its port? On that machine: systemctl status ssh",
+            "is the SSH server running on {host}, and is that its port? On that machine: systemctl status ssh{start}",
+            start="",
         ),
         Code.TIMEOUT: _transient(
             ExitCode.UNREACHABLE,
@@ -94,7 +95,8 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         ),
         Code.NO_ROUTE: _transient(
             ExitCode.UNREACHABLE,
-            "this computer has no way to that address: check the network, or the VPN the host is behind",
+            "{first}check the network, or the VPN the host is behind",
+            first="this computer has no way to that address: ",
         ),
         Code.NOT_SSH: _transient(
             ExitCode.UNREACHABLE,
@@ -111,12 +113,14 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         ),
         Code.AUTH_DENIED: _permanent(
             ExitCode.LOGIN,
-            "install a key of yours on the host with: ssh-copy-id {ssh}, or name the right one with -i FILE "
+            "{make}install a key of yours on the host with: ssh-copy-id {ssh}, or name the right one with -i FILE "
             "(IdentityFile in ssh_config)",
+            make="",
         ),
         Code.KEY_LOCKED: _permanent(
             ExitCode.LOGIN,
-            "load the key into the SSH agent, then bring the tunnel up again: ssh-add {key}",
+            "load the key into the SSH agent, then bring the tunnel up again: {agent}ssh-add {key}",
+            agent="",
         ),
         Code.KEY_EXPOSED: _permanent(
             ExitCode.LOGIN,
@@ -124,7 +128,8 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         ),
         Code.AGENT_UNREACHABLE: _transient(
             ExitCode.LOGIN,
-            "start or restart the SSH agent (ssh-add -l must answer), or name a key file with -i FILE",
+            "{step}, or name a key file with -i FILE",
+            step="start or restart the SSH agent (ssh-add -l must answer)",
         ),
         Code.HOST_KEY_UNKNOWN: _permanent(
             ExitCode.HOST_KEY,
@@ -136,12 +141,13 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         ),
         Code.HOST_KEY_REVOKED: _permanent(
             ExitCode.HOST_KEY,
-            "this key is marked as revoked in {file}: do not connect; ask whoever runs the host for its new key",
+            "this key is marked as revoked in {file}: do not connect; ask whoever runs the host for a new one, and "
+            "once it has that: {trust}",
         ),
         Code.FORWARDING_FORBIDDEN: _permanent(
             ExitCode.FORWARDING,
             "on the host, allow it for this user in sshd_config: AllowTcpForwarding yes (or local), and PermitOpen, "
-            "if set, must list {to}",
+            "if set, must list {to}; then there: systemctl reload ssh",
         ),
         Code.PORT_IN_USE: _permanent(
             ExitCode.LOCAL_PORT,
@@ -165,7 +171,8 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         ),
         Code.NOT_A_GATEWAY: _transient(
             ExitCode.NOT_A_GATEWAY,
-            "something else answers on {to} of {target}: give the gateway's own port with -r PORT",
+            "something else answers on {to} of {target}: give the gateway's own port (there: openclaw config get "
+            "gateway.port) with -r PORT",
         ),
         Code.GATEWAY_STARTING: _transient(
             ExitCode.NOT_LISTENING, "nothing to do: the gateway on {target} is starting, the tunnel waits for it"

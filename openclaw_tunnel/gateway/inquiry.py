@@ -96,6 +96,7 @@ async def inquire(
     target: str,
     end: float,
     below: Sequence[Layer] = (),
+    surface: Surface | None = None,
 ) -> dict[str, Any]:
     """Ask over ``route``; the answer as the object that ``--json`` shows. It holds no secret.
 
@@ -107,6 +108,7 @@ async def inquire(
         target: how the user calls the gateway's host, for hints.
         end: when the answer has to be there, on the loop's clock; half a second more goes into closing.
         below: layers beneath the route, for ``probe``.
+        surface: whose order of credentials holds; None: that of the question's kind.
 
     Raises:
         CredentialError: the credentials that are configured cannot be had, or not in time.
@@ -117,7 +119,8 @@ async def inquire(
     names = {"target": target, "host": target, "to": route.name}
     try:
         async with asyncio.timeout_at(end + _CLOSING):
-            choice = await _choose(question, settings, contract, through_tunnel, end)
+            whose = surface or _surface(question, settings, through_tunnel)
+            choice = await _choose(question, whose, settings, contract, through_tunnel, end)
             device = await asyncio.to_thread(_device, state_dir) if question.device else None
             facts, failure = await _ask(question, route, revealed(choice), device, end, below)
     except TimeoutError:
@@ -128,13 +131,18 @@ async def inquire(
 
 
 async def _choose(
-    question: Question, settings: OpenClawSettings, contract: str, through_tunnel: bool, end: float
+    question: Question,
+    surface: Surface,
+    settings: OpenClawSettings,
+    contract: str,
+    through_tunnel: bool,
+    end: float,
 ) -> CredentialChoice:
     """The credentials; that they take too long is no fault of the gateway."""
     try:
         async with asyncio.timeout_at(end):
             return await load_credentials(
-                _surface(question, settings, through_tunnel),
+                surface,
                 settings=settings,
                 explicit=Explicit(question.token, question.password, question.url),
                 contract=contract,
@@ -185,10 +193,9 @@ def _answer(facts: dict[str, Any], failure: dict[str, Any] | None) -> dict[str, 
     return {"ok": failure is None, **facts, "failure": failure}
 
 
-def _no_credential(why: str) -> dict[str, Any]:
+def _no_credential(choice: CredentialChoice) -> dict[str, Any]:
     """A credential that is configured and cannot be had is no credential to try; the failure as JSON."""
-    hint = "make the reference resolve, or pass --token-file or --password-file"
-    return failure_json("credential", why, hint, ExitCode.CREDENTIAL)
+    return failure_json("credential", choice.warning, choice.remedy, ExitCode.CREDENTIAL)
 
 
 def _unwell(facts: dict[str, Any]) -> dict[str, Any] | None:
@@ -215,7 +222,7 @@ def _told(
     if failure is None:
         return _answer(facts, _unwell(facts))
     if choice.warning and failure.code is Code.AUTH_MISSING:
-        return _answer(_replace_text(facts, failure.message, choice.warning), _no_credential(choice.warning))
+        return _answer(_replace_text(facts, failure.message, choice.warning), _no_credential(choice))
     if source := _sent(choice, failure):
         message = f"{failure.message} (sent was {source})"
         facts, failure = _replace_text(facts, failure.message, message), replace(failure, message=message)

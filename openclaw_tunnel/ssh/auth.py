@@ -22,6 +22,8 @@ from openclaw_tunnel.ssh.keyfiles import (
 from openclaw_tunnel.ssh.knownhosts import describe_key, is_certificate, key_type, rsa_bits
 from openclaw_tunnel.ssh.place import Place, clean
 
+_BEGIN = 'eval "$(ssh-agent -s)"'
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
@@ -159,13 +161,60 @@ class KeyRing:
             notes.append(f"the server took {self.taken}, and wants more than a key")
         if self.methods:
             notes.append(f"the server also takes: {', '.join(self.methods)}")
+        return self._cause(text, notes, place)
+
+    def shortage(self, place: Place) -> Failure:
+        """The failure of a login that has no key to offer, after :meth:`prepare`."""
+        text = f"there is no key to log in to {place.host} as {self.target.user} with"
+        notes = [f"{f.path} {f.problem}" for f in self._files if f.problem]
+        halves = [f.path for f in self._files if f.state is KeyState.PUBLIC]
+        if halves and not self._agent_socket and not self._locked():
+            why = f"of {halves[0]} only the public half is here, and there is no SSH agent: SSH_AUTH_SOCK is not set"
+            step = f"start an SSH agent and load the key into it: {_BEGIN}; ssh-add {self._loadable()}".rstrip()
+            return place.failure(Code.AGENT_UNREACHABLE, _sentence(f"{text}: {why}", notes), step=step)
+        return self._cause(text, notes, place)
+
+    def troubles(self, place: Place) -> list[Failure]:
+        """What is wrong with keys and agent although there is a key to offer, after :meth:`prepare`."""
+        found = []
+        if self._agent.problem:
+            found.append(place.failure(Code.AGENT_UNREACHABLE, self._agent.problem, step=self._agent_step()))
+        for file in self._files:
+            text = f"{file.path} {file.problem}"
+            if file.state is KeyState.EXPOSED:
+                found.append(place.failure(Code.KEY_EXPOSED, text, key=shlex.quote(file.path)))
+            elif file.problem:
+                hint = "name a key that can be used: IdentityFile in ssh_config, or -i FILE"
+                found.append(place.failure(Code.CONFIG, text, hint=hint))
+        return found
+
+    def _cause(self, text: str, notes: list[str], place: Place) -> Failure:
+        """The failure, by what the keys and the agent lack."""
         if problem := self._agent_problem():
-            return place.failure(Code.AGENT_UNREACHABLE, _sentence(f"{text}: {problem}", notes))
+            step = {} if self._agent.client else {"step": self._agent_step()}
+            return place.failure(Code.AGENT_UNREACHABLE, _sentence(f"{text}: {problem}", notes), **step)
         if locked := self._locked():
             return self._explain_locked(locked, text, notes, place)
         if exposed := [f.path for f in self._files if f.state is KeyState.EXPOSED]:
             return place.failure(Code.KEY_EXPOSED, _sentence(text, notes), key=shlex.join(exposed))
-        return place.failure(Code.AUTH_DENIED, _sentence(text, notes))
+        make = {} if self._files or self._agent.keys else {"make": "make a key with ssh-keygen -t ed25519, then "}
+        return place.failure(Code.AUTH_DENIED, _sentence(text, notes), **make)
+
+    @property
+    def _agent_socket(self) -> str:
+        return agent_path(self.target.identity_agent, self.env)
+
+    def _agent_step(self) -> str:
+        """How to have an agent again on the socket where none answers."""
+        socket = shlex.quote(self._agent_socket)
+        load = f"SSH_AUTH_SOCK={socket} ssh-add {self._loadable()}".rstrip()
+        own = f"rm -f {socket}; ssh-agent -a {socket}; {load}"
+        return f"start the program again that has this socket; for OpenSSH's agent: {own}"
+
+    def _loadable(self) -> str:
+        """The private key that belongs to a file of which it is not known whether it can be used without the agent."""
+        wanted = (f.path.removesuffix(".pub") for f in self._files if f.state in (KeyState.PUBLIC, KeyState.LOCKED))
+        return shlex.quote(path) if (path := next(wanted, "")) else ""
 
     def explain_silent_agent(self, place: Place) -> Failure:
         """The failure of a login that ran out of time while the agent owed a signature."""
@@ -179,7 +228,10 @@ class KeyRing:
             KeyState.TOUCH: "is on a security key that must be touched, which only the SSH agent can ask for",
         }
         why = ", ".join(f"{f.path} {reasons[f.state]}" for f in locked)
-        return place.failure(Code.KEY_LOCKED, _sentence(f"{text}: {why}", notes), key=shlex.quote(locked[0].path))
+        socket = self.target.identity_agent
+        agent = f"SSH_AUTH_SOCK={shlex.quote(socket)} " if socket else "" if self._agent_socket else f"{_BEGIN}; "
+        key = shlex.quote(locked[0].path)
+        return place.failure(Code.KEY_LOCKED, _sentence(f"{text}: {why}", notes), key=key, agent=agent)
 
     def _locked(self) -> list[KeyFile]:
         """Keys that were passed over because nobody can give a passphrase or a touch."""

@@ -214,14 +214,14 @@ class Dial:
         place, stage = self._place, self._stage
         if self.ring and self.ring.waits_for_agent:
             return self.ring.explain_silent_agent(place)
-        if self._login and self._login.host_key_accepted and stage == "exchanging keys":
+        if self._login and self._login.host_key and stage == "exchanging keys":
             stage = "logging in"
         if stage == "looking up its address":
             return place.failure(Code.DNS, f"cannot find the address of {place.name}: no answer within {seconds:g} s")
         text = f"{place.host} did not answer within {seconds:g} s ({stage})"
         if place == self._accepted_by and stage == "exchanging keys":
-            return place.failure(Code.TIMEOUT, text, question=_SILENT.format(host=place.host))
-        return place.failure(Code.TIMEOUT, text)
+            return place.failure(Code.TIMEOUT, text, stage=stage, question=_SILENT.format(host=place.host))
+        return place.failure(Code.TIMEOUT, text, stage=stage)
 
     async def _jump(self, hops: tuple[str, ...], seen: tuple[str, ...]) -> asyncssh.SSHClientConnection:
         """Log in to jump hosts one behind the other; the first may itself be behind others."""

@@ -3,6 +3,7 @@
 import errno
 import logging
 import socket
+import sys
 
 import asyncssh
 
@@ -23,6 +24,13 @@ _NO_ROUTE = {
     errno.EADDRNOTAVAIL,
     errno.EAFNOSUPPORT,
 }
+# macOS 15 and later refuse a LaunchAgent's connections to the local network with EHOSTUNREACH (errno 65) until the user
+# allows them. Terminal and its children, root's daemons and addresses elsewhere are exempt.
+_LOCAL_NETWORK = (
+    "where ping or ssh in Terminal reach that address, macOS keeps this program from the local network: allow it in "
+    "System Settings, Privacy & Security, Local Network (openclaw-tunnel, or the Python that runs it), then "
+    "openclaw-tunnel restart; where they do not, "
+)
 _HUNG_UP = {errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED}
 _MOST_TELLING = (Code.REFUSED, Code.NOT_SSH, Code.TIMEOUT, Code.NO_ROUTE)
 
@@ -31,8 +39,8 @@ _PROHIBITED, _CONNECT_FAILED = 1, 2
 _NOT_A_REFUSAL = ("known", "resol", "route", "unreachable", "timed out", "timeout", "name")
 
 
-def of_os_error(exc: OSError, place: Place) -> Failure:
-    """What an error of name lookup or of the TCP connection means."""
+def of_os_error(exc: OSError, place: Place, *, platform: str = sys.platform) -> Failure:
+    """What an error of name lookup or of the TCP connection means; ``platform`` as in ``sys.platform``."""
     if isinstance(exc, socket.gaierror):
         return place.failure(Code.DNS, f"cannot find the address of {place.name}: {clean(exc.strerror or str(exc))}")
     if exc.errno == errno.ECONNREFUSED:
@@ -42,6 +50,10 @@ def of_os_error(exc: OSError, place: Place) -> Failure:
     if exc.errno == errno.ETIMEDOUT:
         return place.failure(Code.TIMEOUT, f"{place.host} does not answer")
     reason = clean(exc.strerror or str(exc))
+    if exc.errno == errno.EHOSTUNREACH and platform == "darwin":
+        return place.failure(
+            Code.NO_ROUTE, f"no way to {place.host}: {reason} (errno {exc.errno})", first=_LOCAL_NETWORK
+        )
     if exc.errno in _NO_ROUTE:
         return place.failure(Code.NO_ROUTE, f"no way to {place.host}: {reason}")
     # What is left (too many open files, no memory) passes or is mended while we wait: never a reason to give up.

@@ -141,7 +141,7 @@ class HostKeys:
                 return None
         except RevokedListUnusable as exc:
             text = f"host key of {self._place.host} cannot be accepted: RevokedHostKeys {path}: {exc}"
-            return self._place.failure(Code.HOST_KEY_REVOKED, text, file=path)
+            return self._place.failure(Code.HOST_KEY_REVOKED, text, file=path, trust=self._place.trust_command())
         return self.explain(Verdict(Trust.REVOKED), plain, listed_in=path)
 
     def explain(self, verdict: Verdict, key: bytes, *, listed_in: str = "") -> Failure | None:
@@ -151,9 +151,9 @@ class HostKeys:
             return None
         if verdict.trust is Trust.REVOKED:
             place = listed_in or verdict.entries[0].place
-            return self._place.failure(
-                Code.HOST_KEY_REVOKED, f"host key of {host} is revoked: {shown} ({place})", file=listed_in or place
-            )
+            text = f"host key of {host} is revoked: {shown} ({place})"
+            facts = {"file": listed_in or place, "trust": self._place.trust_command(replace=True)}
+            return self._place.failure(Code.HOST_KEY_REVOKED, text, **facts)
         if verdict.trust is Trust.CHANGED:
             old = ", ".join(f"{fingerprint(e.key)} ({e.place})" for e in verdict.entries)
             text = f"host key of {host} has changed: it presents {shown}, known is {short_type(key)} {old}"

@@ -20,7 +20,8 @@ class Login(asyncssh.SSHClient):
     Attributes:
         method: the last method of authentication that was tried.
         ended: resolves to asyncssh's reason (None for a clean close) when the connection is gone.
-        host_key_accepted: the key exchange is done as far as the host key goes; what follows is the login.
+        host_key: the key that was accepted, in wire format, without its certificate; empty until then. What follows
+            is the login.
     """
 
     def __init__(self, host_keys: HostKeys, ring: KeyRing, interview: Interview | None = None) -> None:
@@ -28,8 +29,13 @@ class Login(asyncssh.SSHClient):
         self._host_keys = host_keys
         self._ring = ring
         self._interview = interview
-        self.host_key_accepted = False
+        self.host_key = b""
         self.ended: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The keys that were shown to the server, as sentences show them; the last one is what let us in."""
+        return tuple(self._ring.offered)
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         """Take over the check of the host key.
@@ -69,7 +75,7 @@ class Login(asyncssh.SSHClient):
 
     def _check_host_key(self, key_data: bytes) -> asyncssh.SSHKey:
         key = self._host_keys.check(key_data)
-        self.host_key_accepted = True
+        self.host_key = key.public_data
         return key
 
 

@@ -175,6 +175,7 @@ def test_status_goes_on_without_and_says_so() -> None:
     choice = remote(Surface.STATUS, settings={"rT": REF}, variables={"eT": "e"}, resolved=FAILED)
     assert sources(choice) == ("", "")
     assert choice.warning.startswith("gateway.remote.token is the SecretRef env:default:A")
+    assert choice.remedy == "make the reference resolve, or pass --token-file or --password-file"
     sibling = remote(Surface.STATUS, settings={"rT": REF, "rP": "p"}, resolved=FAILED)
     assert (sources(sibling), bool(sibling.warning)) == (("", "gateway.remote.password"), True)
 

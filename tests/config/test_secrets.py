@@ -36,6 +36,9 @@ async def test_variables() -> None:
     assert await get(("env", "mine", "TOKEN"), {"mine": {"source": "env"}}, env) == SECRET
     assert await get(("env", "vars", "EMPTY"), {}, env) == "environment variable EMPTY is not set"
     assert await get(("env", "vars", "NONE"), {}, env) == "environment variable NONE is not set"
+    unset = await resolve_ref(SecretRef("env", "default", "NONE"), {}, {"OPENCLAW_STATE_DIR": "/state"})
+    assert isinstance(unset, Unresolved)
+    assert unset.step == "put a line NONE=VALUE into /state/.env"
     assert await get(("env", "vars", "TOKEN"), listed, env) == "TOKEN is not in secrets.providers.vars.allowlist"
     assert await get(("env", "nope", "TOKEN"), {}, env) == "secrets.providers.nope is not configured"
     assert await get(("env", "f", "TOKEN"), {"f": {"source": "file"}}, env) == (

@@ -373,3 +373,11 @@ def test_a_removed_working_folder_is_no_obstacle(tmp_path: Path, in_folder: Call
     in_folder(folder)
     folder.rmdir()
     assert asyncio.run(resolve_ssh("gw", ssh_config="none", env=ENV)).port == 22
+
+
+def test_a_file_that_others_can_write_to(config: Config, tmp_path: Path) -> None:
+    """ssh says so of the user's own file only, not of one given with -F."""
+    script(tmp_path / "ssh", "echo 'Bad owner or permissions on /home/a b/.ssh/config' >&2; exit 255")
+    error = config.error("gw", "", env={"PATH": str(tmp_path)})
+    assert error.message == "ssh cannot use its configuration: Bad owner or permissions on /home/a b/.ssh/config"
+    assert error.hint == "let nobody else write to it: chmod 600 '/home/a b/.ssh/config'"

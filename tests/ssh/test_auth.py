@@ -9,6 +9,7 @@ from openclaw_tunnel.core.failures import Code
 from openclaw_tunnel.ssh.auth import KeyRing, Offer, order_offers
 from openclaw_tunnel.ssh.keyfiles import KeyFile, KeyState, read_certificate_file, read_key_file
 from openclaw_tunnel.ssh.place import Place
+from support.agent import SshAgent
 from support.aio import async_test
 from support.sshtargets import make_target
 
@@ -167,3 +168,50 @@ async def test_other_ways_to_log_in_are_told(tmp_path: Path) -> None:
     ring.note_method("password")
     message = ring.explain(GW, said="Too many authentication failures\x1b").message
     assert message.endswith("; Too many authentication failures; the server also takes: password")
+
+
+@async_test
+async def test_what_a_login_lacks_is_known_before_it(tmp_path: Path) -> None:
+    """The code and the command for each want."""
+    locked = write_key(tmp_path / "locked", passphrase="secret", fmt="pkcs8-pem")
+    open_to_all = write_key(tmp_path / "open")
+    open_to_all.chmod(0o644)
+    half = write_key(tmp_path / "half").with_suffix(".pub")
+    begin = 'eval "$(ssh-agent -s)"; ssh-add'
+    dead = {"SSH_AUTH_SOCK": str(tmp_path / "dead")}
+    rows: list[tuple[Path, dict[str, str], Code, str]] = [
+        (locked, {}, Code.KEY_LOCKED, f"{begin} {locked}"),
+        (open_to_all, {}, Code.KEY_EXPOSED, f"chmod 600 {open_to_all}"),
+        (half, {}, Code.AGENT_UNREACHABLE, f"{begin} {half.with_suffix('')}"),
+        (locked, dead, Code.AGENT_UNREACHABLE, f"SSH_AUTH_SOCK={dead['SSH_AUTH_SOCK']} ssh-add {locked}"),
+    ]
+    for path, env, code, step in rows:
+        ring = KeyRing(make_target(identity_files=(str(path),), identity_agent=None), env)
+        assert await ring.prepare() == ()
+        failure = ring.shortage(GW)
+        assert failure.code is code
+        assert step in failure.hint
+        assert failure.message.startswith("there is no key to log in to gw:22 as me with")
+
+
+@async_test
+async def test_keys_that_are_passed_over_beside_one_that_can_be_used(tmp_path: Path) -> None:
+    good, bad = write_key(tmp_path / "good"), write_key(tmp_path / "bad")
+    bad.chmod(0o640)
+    files = (str(good), str(bad), str(tmp_path / "gone"))
+    ring = KeyRing(make_target(identity_files=files, identity_files_explicit=True), {})
+    assert len(await ring.prepare()) == 1
+    assert [(trouble.code, trouble.message) for trouble in ring.troubles(GW)] == [
+        (Code.KEY_EXPOSED, f"{bad} can be read by others (mode 0640)"),
+        (Code.CONFIG, f"{tmp_path / 'gone'} does not exist"),
+    ]
+
+
+@async_test
+async def test_the_agent_that_ssh_config_names_is_the_one_to_load(tmp_path: Path) -> None:
+    locked = write_key(tmp_path / "id", passphrase="secret", fmt="pkcs8-pem")
+    with SshAgent() as agent:
+        ring = KeyRing(make_target(identity_files=(str(locked),), identity_agent=str(agent.socket)), {})
+        assert await ring.prepare() == ()
+        assert ring.shortage(GW).hint.endswith(f": SSH_AUTH_SOCK={agent.socket} ssh-add {locked}")
+        await ring.close()

@@ -172,3 +172,13 @@ def test_addresses_and_commands_as_people_write_them() -> None:
     assert show_address("::1", 22) == "[::1]:22"
     assert Place("gw", "gw:22").trust_command() == "openclaw-tunnel trust gw"
     assert Place("gw", "gw:22", "/a b").trust_command(replace=True) == "openclaw-tunnel trust --replace -F '/a b' gw"
+
+
+def test_macos_keeps_programs_from_the_local_network() -> None:
+    """errno 65 there; elsewhere it says no more than that there is no route."""
+    error = os_error(errno.EHOSTUNREACH)
+    hint = failures.of_os_error(error, GW, platform="darwin").hint
+    assert "System Settings, Privacy & Security, Local Network" in hint
+    assert hint.endswith("check the network, or the VPN the host is behind")
+    assert "System Settings" not in failures.of_os_error(error, GW, platform="linux").hint
+    assert "System Settings" not in failures.of_os_error(os_error(errno.ENETUNREACH), GW, platform="darwin").hint
