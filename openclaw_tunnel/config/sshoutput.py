@@ -8,6 +8,7 @@ from typing import Any
 
 from openclaw_tunnel.config.destination import Destination, parse_destination
 from openclaw_tunnel.config.model import LOCALHOST, Endpoint, Forward, listen_on
+from openclaw_tunnel.config.sshdiffers import differences
 from openclaw_tunnel.config.sshtarget import SshTarget
 from openclaw_tunnel.config.sshtokens import Account, HomeOf, expand_home, expand_tokens, home_of, token_values
 from openclaw_tunnel.errors import ConfigError, UsageError
@@ -86,6 +87,7 @@ def build_target(
         proxy_use_fdpass=view.yes("proxyusefdpass"),
         identity_files_explicit=printed.get("identityfile") != defaults.get("identityfile"),
         ciphers=_prefer_fast(view.names("ciphers"), printed.get("ciphers") == defaults.get("ciphers")),
+        differences=differences(printed, defaults),
         local_forwards=_forwards(printed.get("localforward", ()), gateway_ports=view.yes("gatewayports")),
         **_identity(view, paths),
         **_host_keys(view, paths),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from openclaw_tunnel.config.model import Forward
+from openclaw_tunnel.config.sshdiffers import Difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class SshTarget:
         rekey_limit: (bytes, seconds), 0 for a default; None: both.
         local_forwards: every LocalForward with a TCP port or an absolute socket path on either side. A listen
             port without an address is 127.0.0.1, or 0.0.0.0 under ``GatewayPorts yes``.
+        differences: directives that have another effect here than with ssh.
         files: what to watch: a change of one of them may change the outcome. Some may not exist.
     """
 
@@ -83,6 +85,7 @@ class SshTarget:
     tcp_keepalive: bool = True
     rekey_limit: tuple[int, int] | None = None
     local_forwards: tuple[Forward, ...] = ()
+    differences: tuple[Difference, ...] = ()
     files: tuple[str, ...] = ()
 
     @property
