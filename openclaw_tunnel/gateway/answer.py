@@ -17,12 +17,14 @@ class Answer:
         status: 0 if it was no HTTP at all.
         body: as bytes, cut at ``MAX_ANSWER``.
         broke_off: the far end closed before its answer was whole, or before it had begun.
+        date: the header of that name as it was sent: the server's clock.
     """
 
     status: int = 0
     content_type: str = ""
     body: bytes = b""
     broke_off: bool = False
+    date: str = ""
 
 
 def parse(data: bytes) -> Answer:
@@ -33,10 +35,11 @@ def parse(data: bytes) -> Answer:
     try:
         response.begin()
         content_type = response.getheader("content-type", "").partition(";")[0].strip().lower()
+        date = response.getheader("date", "")
         try:
-            return Answer(response.status, content_type, response.read())
+            return Answer(response.status, content_type, response.read(), date=date)
         except http.client.IncompleteRead as cut:
-            return Answer(response.status, content_type, cut.partial, len(data) < MAX_ANSWER)
+            return Answer(response.status, content_type, cut.partial, len(data) < MAX_ANSWER, date)
     except (http.client.HTTPException, ValueError, OSError):
         return Answer(0, "", data)
     finally:

@@ -122,6 +122,8 @@ def test_channels_that_do_not_open() -> None:
 def test_parse_an_answer() -> None:
     raw = b"HTTP/1.1 200 OK\r\nContent-Type: Application/JSON; charset=utf-8\r\nContent-Length: 2\r\n\r\n{}more"
     assert parse(raw) == Answer(200, "application/json", b"{}")
+    date = "Sun, 22 Nov 2026 06:00:00 GMT"
+    assert parse(raw.replace(b"\r\n\r\n", f"\r\nDate: {date}\r\n\r\n".encode())).date == date
 
 
 def test_parse_chunks() -> None:
