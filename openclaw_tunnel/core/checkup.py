@@ -1,0 +1,243 @@
+"""What ``doctor`` checks, in which order, and which fault makes later checks meaningless."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+from openclaw_tunnel.core.failures import Code, Failure
+
+VERSION = 1
+"""Of the object that ``doctor --json`` prints."""
+
+
+class Part(StrEnum):
+    """What is checked, in this order; the values are those of ``doctor --json``."""
+
+    SETTINGS = "settings"
+    SSH_CONFIG = "ssh_config"
+    KEYS = "keys"
+    NAME = "name"
+    ROUTE = "route"
+    SERVER = "server"
+    HOST_KEY = "host_key"
+    LOGIN = "login"
+    FORWARDING = "forwarding"
+    GATEWAY = "gateway"
+    CREDENTIALS = "credentials"
+    CLOCK = "clock"
+    LOCAL_PORT = "local_port"
+    TUNNEL = "tunnel"
+    SERVICE = "service"
+    VERSIONS = "versions"
+
+
+NEEDS: Mapping[Part, tuple[Part, ...]] = MappingProxyType(
+    {
+        Part.SETTINGS: (),
+        Part.SSH_CONFIG: (Part.SETTINGS,),
+        Part.KEYS: (Part.SSH_CONFIG,),
+        Part.NAME: (Part.SSH_CONFIG,),
+        Part.ROUTE: (Part.NAME,),
+        Part.SERVER: (Part.ROUTE,),
+        Part.HOST_KEY: (Part.SERVER,),
+        Part.LOGIN: (Part.KEYS, Part.HOST_KEY),
+        Part.FORWARDING: (Part.LOGIN,),
+        Part.GATEWAY: (Part.FORWARDING,),
+        Part.CREDENTIALS: (Part.GATEWAY,),
+        Part.CLOCK: (Part.GATEWAY,),
+        Part.LOCAL_PORT: (Part.SSH_CONFIG,),
+        Part.TUNNEL: (),
+        Part.SERVICE: (),
+        Part.VERSIONS: (),
+    }
+)
+"""What has to be well for a check to mean anything."""
+
+WAY = (Part.NAME, Part.ROUTE, Part.SERVER, Part.HOST_KEY, Part.LOGIN)
+"""The stages of a dial, in their order."""
+
+_STAGE_OF = {
+    Code.CONFIG: Part.SSH_CONFIG,
+    Code.DNS: Part.NAME,
+    Code.REFUSED: Part.ROUTE,
+    Code.NO_ROUTE: Part.ROUTE,
+    Code.TIMEOUT: Part.ROUTE,
+    Code.PROXY: Part.ROUTE,
+    Code.FORWARDING_FORBIDDEN: Part.ROUTE,  # a jump host's
+    Code.HOST_KEY_UNKNOWN: Part.HOST_KEY,
+    Code.HOST_KEY_CHANGED: Part.HOST_KEY,
+    Code.HOST_KEY_REVOKED: Part.HOST_KEY,
+    Code.AUTH_DENIED: Part.LOGIN,
+    Code.KEY_LOCKED: Part.LOGIN,
+    Code.KEY_EXPOSED: Part.LOGIN,
+    Code.AGENT_UNREACHABLE: Part.LOGIN,
+}
+
+
+class Outcome(StrEnum):
+    """What became of a check."""
+
+    OK = "ok"
+    WARNING = "warning"  # works, and a person should know
+    FAULT = "fault"
+    SKIPPED = "skipped"
+
+
+class Remedy(StrEnum):
+    """What ``--fix`` can do."""
+
+    CHMOD = "chmod"  # subject: the file, from now on its owner's alone
+    TRUST = "trust"  # subject: the destination whose host key is unknown
+    START_SERVICE = "start service"  # subject: the tunnel
+    RESTART_SERVICE = "restart service"
+    RESTART_TUNNEL = "restart tunnel"
+    LINGER = "linger"
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """One repair: what is done, to what, and the question that a person is asked before."""
+
+    remedy: Remedy
+    subject: str
+    question: str
+
+    @property
+    def needs_person(self) -> bool:
+        """Nobody but a person can say yes: ``--yes`` does not."""
+        return self.remedy is Remedy.TRUST
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the answer.
+
+    Attributes:
+        message: what was found, one sentence.
+        hint: for a warning or a fault: the next step.
+        code: of a failure, as in ``core.failures`` where it is one of those.
+        fix: what ``--fix`` would do about it.
+    """
+
+    part: Part
+    outcome: Outcome
+    message: str
+    hint: str = ""
+    code: str = ""
+    fix: Fix | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """An element of ``checks``."""
+        return {
+            "name": str(self.part),
+            "outcome": str(self.outcome),
+            "message": self.message,
+            "hint": self.hint or None,
+            "code": self.code or None,
+            "fix": self.fix is not None,
+        }
+
+
+def ok(part: Part, message: str) -> Check:
+    """A check that found nothing wrong."""
+    return Check(part, Outcome.OK, message)
+
+
+def warning(part: Part, message: str, hint: str, *, code: str = "", fix: Fix | None = None) -> Check:
+    """Something that works, and that a person should know."""
+    return Check(part, Outcome.WARNING, message, hint, code, fix)
+
+
+def fault(part: Part, message: str, hint: str, *, code: str, fix: Fix | None = None) -> Check:
+    """Something that has to be repaired."""
+    return Check(part, Outcome.FAULT, message, hint, code, fix)
+
+
+def skipped(part: Part, why: str) -> Check:
+    """A check that was not made."""
+    return Check(part, Outcome.SKIPPED, why)
+
+
+def of_failure(part: Part, failure: Failure, *, fix: Fix | None = None) -> Check:
+    """A failure as a fault."""
+    return fault(part, failure.message, failure.hint, code=str(failure.code), fix=fix)
+
+
+def stage_of(failure: Failure) -> Part:
+    """Which stage of a dial a failure ended; ``stage`` among its facts says how far a deadline let it come."""
+    if failure.code is Code.TIMEOUT and failure.facts.get("stage") == "exchanging keys":
+        return Part.SERVER
+    if failure.code is Code.TIMEOUT and failure.facts.get("stage") == "logging in":
+        return Part.LOGIN
+    if failure.code is Code.TIMEOUT and failure.facts.get("stage") == "reading ssh_config":
+        return Part.SSH_CONFIG
+    return _STAGE_OF.get(failure.code, Part.SERVER)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All checks in their order; some parts have several lines."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def first_fault(self) -> Check | None:
+        """The one to begin with: what comes after it may be its consequence."""
+        return next((check for check in self.checks if check.outcome is Outcome.FAULT), None)
+
+    @property
+    def ok(self) -> bool:
+        """Nothing has to be repaired."""
+        return self.first_fault is None
+
+    @property
+    def fixes(self) -> tuple[Fix, ...]:
+        """What ``--fix`` can do, each once."""
+        return tuple(dict.fromkeys(check.fix for check in self.checks if check.fix))
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of ``doctor --json``."""
+        first = self.first_fault
+        return {
+            "version": VERSION,
+            "ok": self.ok,
+            "checks": [check.to_json() for check in self.checks],
+            "first_fault": first.to_json() if first else None,
+        }
+
+
+def arrange(found: Iterable[Check]) -> Report:
+    """Put checks in their order, and leave out what a fault below makes meaningless.
+
+    Whoever gathers may leave parts out, and may add what follows from a fault: where a part that another one needs
+    has a fault, the other one is skipped, whatever was found of it; and beside a fault nothing of its part is well.
+    Keys that could not be used are no fault where the login went well without them.
+    """
+    checks = list(found)
+    if any(check.part is Part.LOGIN and check.outcome is Outcome.OK for check in checks):
+        checks = [_softened(check) if check.part is Part.KEYS else check for check in checks]
+    culprits: dict[Part, Part] = {}
+    arranged: list[Check] = []
+    for part in Part:
+        own = [check for check in checks if check.part is part]
+        blame = next((culprits[need] for need in NEEDS[part] if need in culprits), None)
+        faults = any(check.outcome is Outcome.FAULT for check in own)
+        if faults:
+            own = [check for check in own if check.outcome is not Outcome.OK]
+        if blame is not None:
+            own = [skipped(part, f"not checked: because of {title(blame)}")]
+        arranged += own or [skipped(part, "not checked")]
+        if blame is not None or faults:
+            culprits[part] = blame or part
+    return Report(tuple(arranged))
+
+
+def _softened(check: Check) -> Check:
+    return replace(check, outcome=Outcome.WARNING) if check.outcome is Outcome.FAULT else check
+
+
+def title(part: Part) -> str:
+    """How a person reads the name of a part."""
+    return str(part).replace("_", " ")
