@@ -36,6 +36,10 @@ LAYERS = (
 # Decide and compute, and touch nothing: no clock, no chance, no file, no network.
 PURE = (
     "core.",
+    "cli.doctor.asked",
+    "cli.doctor.clock",
+    "cli.doctor.way",
+    "cli.doctor.words",
     "cli.loglines",
     "cli.setupplan",
     "cli.timeline",
@@ -48,6 +52,7 @@ PURE = (
     "config.jsonedit",
     "config.mainforward",
     "config.model",
+    "config.sshdiffers",
     "gateway.answer",
     "gateway.controlui",
     "gateway.frames",
@@ -65,6 +70,7 @@ PURE = (
     "relay.page",
     "relay.request",
     "relay.trouble",
+    "service.installed",
     "service.render",
     "service.launchctl",
     "service.spec",

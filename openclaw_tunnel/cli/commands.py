@@ -43,6 +43,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     "Set up": {
         "setup": Entry("setup", "setup", "USER@HOST", "from nothing to a running tunnel, in one command"),
         "trust": Entry("trust", "trust", "HOST", "show a host's key and remember it"),
+        "doctor": Entry("doctor.command", "doctor", "[TARGET]", "check every layer, say what to do (--fix, --json)"),
         "config": Entry("config", "config", "", "the settings, and where they come from (show, path, check)"),
         "service": Entry(
             "service", "service", "COMMAND", "the tunnel at login, for good (install, status, print, ...)"

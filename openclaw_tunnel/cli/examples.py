@@ -15,6 +15,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "call": ("call config.get --params '{}'",),
     "setup": ("setup me@gateway-host", "setup --dry-run me@gateway-host"),
     "trust": ("trust me@gateway-host",),
+    "doctor": ("doctor", "doctor --fix"),
     "config": ("config show", "config check"),
     "config show": ("config show --json",),
     "config path": ("config path --profile work",),

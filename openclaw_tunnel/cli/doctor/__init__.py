@@ -1,0 +1,1 @@
+"""``doctor``: every layer between here and the gateway, checked in order."""
