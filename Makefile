@@ -4,7 +4,7 @@
 #   make check    format, lint, types, layers
 #   make build    the wheel, in dist/
 #   make man      the manual page, from the commands
-#   make pictures the README's pictures, from the real program (needs tmux)
+#   make pictures the README's pictures, from the real program (as root, with tmux and the servers of .ci/servers)
 #   make bench    side by side with others, in bench/results: bench-probes, health and probe beside OpenClaw's own (needs
 #                 a real gateway: CONTRIBUTING.md); bench-outages, faults beside ssh and autossh; bench-reconnects (as root)
 # PYTHON=python3.12 make test uses another interpreter.

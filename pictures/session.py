@@ -1,12 +1,13 @@
-"""The README's pictures of a terminal, made from the real program: ``make pictures``. Linux, with tmux and unshare.
+"""The README's pictures of a terminal, made from the real program: ``make pictures``. Linux, as root, with tmux.
 
 In namespaces of its own, so that names, addresses and folders are those of the story and nothing of this computer is
-seen or touched: an SSH server and a small gateway run in this process, and tmux has a shell of 80 columns at which the
-commands of the story are typed.
+seen or touched: gateway.example is a network away and runs a real sshd and a real OpenClaw Gateway (the one that
+OPENCLAW_TUNNEL_TEST_GATEWAY names), and tmux has a shell of 80 columns at which the commands of the story are typed.
 """
 
 import asyncio
 import contextlib
+import http.client
 import json
 import os
 import shutil
@@ -18,18 +19,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gatewayhost import INSTALLED_AT, PASSWORD, GatewayHost, gateway_program
 from terminal import Screen, parse, picture
 
-from openclaw_tunnel.gateway.standin import StandIn
-from openclaw_tunnel.ssh.demoserver import DemoServer
-
-COLUMNS, ROWS = 80, 22
+COLUMNS, ROWS = 80, 28
 HOME = Path("/home/me")
 HERE = Path(__file__).parent
-GATEWAY = ("127.0.0.1", 18789)
-DEADLINE = 20.0
-UPTIME = 8.0
-"""Seconds that the tunnel is up before the outage: there shall be a history to tell."""
+DEADLINE = 40.0
+UPTIME = 15.0
+"""Seconds that the tunnel is up before the still is taken: its last pings are of a time at which all is quiet."""
 
 _INSIDE = "OPENCLAW_TUNNEL_PICTURES"
 
@@ -46,23 +44,21 @@ for folder in "$1"/home/*/; do
     mount --rbind "$folder" "/home/$(basename "$folder")"
 done
 mkdir -p -m 700 /home/me/.ssh
-printf '127.0.0.1 localhost gateway.example\n127.0.0.2 lab.example\n' > "$1/hosts"
-printf 'me:x:0:0::/home/me:/bin/bash\n' > "$1/passwd"
+printf '127.0.0.1 localhost\n192.0.2.10 gateway.example\n192.0.2.11 lab.example\n' > "$1/hosts"
+printf 'me:x:0:0::/home/me:/bin/bash\nsshd:x:100:65534::/run/sshd:/usr/sbin/nologin\n' > "$1/passwd"
 mount --bind "$1/hosts" /etc/hosts
 mount --bind "$1/passwd" /etc/passwd
-shift
+echo desk > /proc/sys/kernel/hostname
+installed=$2
+shift 2
 mkdir -m 700 /home/me/run
 cd /home/me
 exec env -i PATH="$PATH" HOME=/home/me XDG_RUNTIME_DIR=/home/me/run TMUX_TMPDIR=/home/me LANG=C.UTF-8 \
-    TERM=xterm-256color OPENCLAW_TUNNEL_PICTURES=1 "$@"
+    TERM=xterm-256color OPENCLAW_TUNNEL_PICTURES=1 OPENCLAW_TUNNEL_TEST_GATEWAY="$installed" "$@"
 """
 
-_SSH_CONFIG = """\
-Host gateway-host
-  HostName gateway.example
-Host lab
-  HostName lab.example
-"""
+_TUNNELS = "{ policy: { probeInterval: 0.5 } }\n"
+"""A ping comes with each probe: so often that there are many when the still is taken."""
 
 
 class Film:
@@ -83,13 +79,23 @@ class Film:
         self.press("C-l")
         await self.see(lambda lines: lines == ["$"])
 
-    async def type(self, words: str, *, pause: float = 0.9) -> None:
+    async def type(self, words: str, *, pause: float = 0.9, step: int = 5) -> None:
         """Type words as a person does, a few letters at a time, and have them seen for ``pause`` seconds."""
         line = self.capture()[-1]
-        for end in range(5, len(words) + 5, 5):
-            self._tmux("send-keys", "-l", words[end - 5 : end])
+        for end in range(step, len(words) + step, step):
+            self._tmux("send-keys", "-l", words[end - step : end])
             await self.see(lambda lines, to=end: lines[-1] == f"{line} {words[:to]}".rstrip())  # type: ignore[misc]
             self.shoot(0.13 if end < len(words) else pause)
+
+    async def answer(self, question: str, words: str, seconds: float, *, hidden: bool = False) -> None:
+        """Have a question, which ends so, seen for that long, and answer it."""
+        await self.see(lambda lines: "".join(lines).replace(" ", "").endswith(question.replace(" ", "")))
+        self.shoot(seconds)
+        if hidden:
+            self._tmux("send-keys", "-l", words)
+        elif words:
+            await self.type(words, pause=0.5)
+        self.press("Enter")
 
     async def run(self, command: str, seconds: float, until: str = "$") -> None:
         """Type a command, and have what it says seen for that long; it is done when ``until`` begins the last line."""
@@ -119,49 +125,75 @@ class Film:
         return subprocess.run(["tmux", "-L", "film", *words], check=True, capture_output=True, text=True).stdout
 
 
-async def until(condition: Callable[[], bool], told: Callable[[], str]) -> None:
+async def until(condition: Callable[[], bool], told: Callable[[], str], every: float = 0.02) -> None:
     """Wait for something; the end of this program, with what is told, where it does not come."""
     end = time.monotonic() + DEADLINE
     while not condition():
         if time.monotonic() > end:
             sys.exit(f"this is not what should be seen:\n{told()}")
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(every)
 
 
-def tunnels() -> list[dict[str, Any]]:
-    """What ``status --json`` says."""
-    done = subprocess.run(["openclaw-tunnel", "status", "--json"], capture_output=True, text=True)
-    found: list[dict[str, Any]] = json.loads(done.stdout)["tunnels"]
-    return found
+def tunnel(name: str) -> dict[str, Any]:
+    """What ``status --json`` says of a tunnel."""
+    done = subprocess.run(["openclaw-tunnel", "status", name, "--json"], capture_output=True, text=True)
+    [found] = json.loads(done.stdout)["tunnels"]
+    return dict(found)
 
 
 async def patience(name: str, least: float) -> None:
     """Wait until the tunnel waits for its next try, and has at least that many seconds to go."""
 
     def waits() -> bool:
-        [tunnel] = [one for one in tunnels() if one["name"] == name]
-        return tunnel["state"] == "backoff" and (tunnel["retry"]["next_in_s"] or 0) >= least
+        found = tunnel(name)
+        return found["state"] == "backoff" and (found["retry"]["next_in_s"] or 0) >= least
 
-    await until(waits, lambda: json.dumps(tunnels(), indent=2))
+    await until(waits, lambda: json.dumps(tunnel(name), indent=2), every=0.3)
 
 
-async def first_session(film: Film, server: DemoServer) -> None:
-    """From nothing to a tunnel, an outage, and what is told about it."""
+async def from_nothing(film: Film) -> None:
+    """One command, and there is a tunnel."""
     await film.see(lambda lines: lines == ["$"])
-    film.shoot(0.6)
-    await film.run("openclaw-tunnel trust gateway-host", 1.6, until="Remember this key?")
-    await film.type("y", pause=0.4)
+    setup = "openclaw-tunnel setup me@gateway.example --no-service --no-open"
+    await film.type(setup, pause=1.5, step=len(setup))
     film.press("Enter")
+    await film.answer("[y/N]:", "y", 2.5)
+    await film.answer("password:", PASSWORD, 1.8, hidden=True)
+    await film.answer("accept it? [Y/n]:", "y", 2.0)
+    await film.answer("openclaw.json)? [Y/n]:", "y", 2.0)
     await film.see(lambda lines: lines[-1] == "$")
-    film.shoot(1.4)
-    await film.run("openclaw-tunnel up -d gateway-host", 1.6)
-    await film.run("curl http://127.0.0.1:18789/healthz; echo", 1.6)
-    await film.run("openclaw-tunnel status", 3.5)
-    await asyncio.sleep(UPTIME)
+    film.shoot(5.0)
     await film.clear()
+    await film.run("openclaw-tunnel status", 4.0)
+
+
+async def two_tunnels(film: Film) -> Screen:
+    """What ``status`` says of a tunnel that is up, with clients, and of one that is not; none of it is in the film."""
+    seen = len(film.screens)
+    with contextlib.ExitStack() as stack:
+        await film.run("openclaw-tunnel up -d -n lab -p auto me@lab.example", 0)
+        await asyncio.sleep(UPTIME)
+        await patience("lab", 4.0)
+        for number in range(5):
+            client = stack.enter_context(contextlib.closing(http.client.HTTPConnection("127.0.0.1", 18789)))
+            client.request("GET", "/")
+            client.getresponse().read()
+            if number > 1:
+                client.close()
+        await film.clear()
+        await film.run("openclaw-tunnel status", 0)
+        still = film.screens[-1]
+    await film.run("openclaw-tunnel down lab", 0)
+    await film.clear()
+    del film.screens[seen:]
+    return still
+
+
+async def outage(film: Film, host: GatewayHost) -> None:
+    """The SSH server goes away and comes back, and what is told about it."""
     await film.type("# the SSH server goes away", pause=1.0)
     film.press("Enter")
-    await server.fail()
+    host.fail()
     await patience("default", 4.0)
     await film.type("openclaw-tunnel status --watch")
     film.press("Enter")
@@ -173,38 +205,34 @@ async def first_session(film: Film, server: DemoServer) -> None:
     await film.see(lambda lines: lines[-1] == "$")
     await film.type("# and comes back", pause=0.8)
     film.press("Enter")
-    await server.begin()
+    host.begin()
     await film.see(lambda lines: lines[-1] == "$")
-    await film.run("openclaw-tunnel wait", 2.0)
+    await film.run("curl http://127.0.0.1:18789/healthz; echo", 1.6)
+    await asyncio.sleep(3)
+    await film.run("openclaw-tunnel status", 3.5)
     await film.clear()
-    await film.run("openclaw-tunnel status --history", 6.0)
-
-
-async def two_tunnels(film: Film) -> Screen:
-    """What ``status`` says of a tunnel that is up and of one that is not."""
-    await film.run("openclaw-tunnel up -d -n lab -p auto lab", 0)
-    await patience("lab", 4.0)
-    await film.clear()
-    await film.run("openclaw-tunnel status", 0)
-    return film.screens[-1]
+    await film.run("openclaw-tunnel status default --history", 6.0)
 
 
 async def shoot() -> None:
     """Play the story, write the pictures."""
-    async with contextlib.AsyncExitStack() as stack:
-        gateway = await stack.enter_async_context(StandIn("Hello", version="2026.9.6"))
-        server = DemoServer(("127.0.0.1", gateway.port), asked=GATEWAY, user="me")
-        server.port = 22
-        await stack.enter_async_context(server)
-        (HOME / ".ssh/config").write_text(_SSH_CONFIG)
-        (HOME / ".ssh/id_ed25519").touch(mode=0o600)
-        (HOME / ".ssh/id_ed25519").write_bytes(server.client_key)
+    with contextlib.ExitStack() as stack:
+        host = stack.enter_context(GatewayHost())
+        await until(host.is_live, host.log, every=0.3)
+        host.begin()
+        config = HOME / ".config/openclaw-tunnel"
+        config.mkdir(mode=0o700, parents=True)
+        (config / "tunnels.json5").write_text(_TUNNELS)
         film = Film()
         stack.callback(film.close)
-        await first_session(film, server)
-        about = "A terminal: trust, up, status; the SSH server goes away, status says why and counts down; it is back"
-        write("session.svg", picture(film.screens, COLUMNS, ROWS, "openclaw-tunnel", about))
+        await from_nothing(film)
         still = await two_tunnels(film)
+        await outage(film, host)
+        about = (
+            "A terminal: setup makes a tunnel from nothing; the SSH server goes away, status says why and counts "
+            "down; it is back"
+        )
+        write("session.svg", picture(film.screens, COLUMNS, ROWS, "openclaw-tunnel", about))
         lines = still.lines[:-1]
         words = "\n".join("".join(run.text for run in line) for line in lines)
         write("status.svg", picture([Screen(lines)], COLUMNS, len(lines), "openclaw-tunnel", words))
@@ -219,16 +247,17 @@ def write(name: str, svg: str) -> None:
 
 def enter() -> int:
     """Run this file again, in namespaces."""
-    for needed in ("unshare", "ip", "tmux", "ssh", "curl"):
-        if not shutil.which(needed):
-            print(f"{needed} is missing: apt-get install util-linux iproute2 tmux openssh-client curl", file=sys.stderr)
-            return 1
-    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    unshare = ["unshare", *user, "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    if os.geteuid() != 0:
+        sys.exit("an sshd with an account of its own takes root: sudo -E make pictures")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin:/sbin"
+    for needed in ("unshare", "ip", "tmux", "ssh", "sshd", "openssl", "curl"):
+        if not shutil.which(needed, path=path):
+            sys.exit(f"{needed} is missing: apt-get install util-linux iproute2 tmux openssh-server openssl curl")
+    gateway_program()
+    unshare = ["unshare", "--net", "--mount", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child"]
     with tempfile.TemporaryDirectory() as folder:
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin:/sbin"
-        words = [*unshare, "sh", "-c", _STAGE, "sh", folder, sys.executable, str(Path(__file__).resolve())]
-        return subprocess.run(words, env={"PATH": path}).returncode
+        stage = [*unshare, "sh", "-c", _STAGE, "sh", folder, os.environ[INSTALLED_AT]]
+        return subprocess.run([*stage, sys.executable, str(Path(__file__).resolve())], env={"PATH": path}).returncode
 
 
 if __name__ == "__main__":

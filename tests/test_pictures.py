@@ -14,6 +14,8 @@ from openclaw_tunnel.core.states import TRANSITIONS, State, Trigger
 _PICTURES = Path(__file__).resolve().parents[1] / "pictures"
 _SVG = "{http://www.w3.org/2000/svg}"
 _MOST_BYTES = 200_000
+_MOST_SECONDS = 60.0
+_SETUP = "openclaw-tunnel setup me@gateway.example"
 
 
 def load(name: str) -> ModuleType:
@@ -25,13 +27,23 @@ def load(name: str) -> ModuleType:
         sys.path.remove(str(_PICTURES))
 
 
-states, terminal = load("states"), load("terminal")
+gatewayhost, states, terminal = load("gatewayhost"), load("states"), load("terminal")
 PLAIN = terminal.Look()
 
 
 def words(svg: str) -> str:
     """Everything that can be read in a picture, a line for each piece."""
     return "\n".join("".join(text.itertext()) for text in ElementTree.fromstring(svg).iter(f"{_SVG}text"))
+
+
+def test_the_film_is_short_and_begins_with_a_command() -> None:
+    svg = (_PICTURES / "session.svg").read_text()
+    root = ElementTree.fromstring(svg)
+    first = next(root.iter(f"{_SVG}use"))
+    [line] = [group for group in root.iter(f"{_SVG}g") if f"#{group.get('id')}" == first.get("href")]
+    assert (first.get("y"), "".join(line.itertext())[: len(_SETUP) + 2]) == ("14", f"$ {_SETUP}")
+    assert float(re.findall(r"animation: reel ([\d.]+)s", svg)[0]) < _MOST_SECONDS
+    assert gatewayhost.PASSWORD not in words(svg)
 
 
 def test_the_picture_of_the_states_is_that_of_the_table() -> None:
@@ -85,8 +97,11 @@ def test_several_screens_are_a_film_that_can_stand_still() -> None:
 @pytest.mark.parametrize(
     ("name", "seen"),
     [
-        ("status.svg", ["$ openclaw-tunnel status", "default", "lab", "refused the connection", "next try in"]),
-        ("session.svg", ["$ openclaw-tunnel trust gateway-host", "$ openclaw-tunnel up -d gateway-host", "lost"]),
+        (
+            "status.svg",
+            ["$ openclaw-tunnel status", "default", "median", "2 open", "lab", "refused the connection", "next try in"],
+        ),
+        ("session.svg", [f"$ {_SETUP}", "password:", "next: openclaw-tunnel open", "next try in", "lost"]),
         ("states.svg", ["up", "backoff"]),
     ],
 )
