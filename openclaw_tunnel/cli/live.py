@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any, TextIO
 
 from openclaw_tunnel.cli import output
-from openclaw_tunnel.cli.view import Row, condensed
+from openclaw_tunnel.cli.view import URGENT, Row, condensed, is_well
 
 EVERY = 0.25
 """Seconds between two looks at what there is to show."""
@@ -40,9 +40,15 @@ def fitted(tables: Tables, foot: Row | None, size: os.terminal_size, *, colours:
     below = ["", *drawn([[foot]])] if foot and tables else []
     room = max(size.lines - 1 - len(below), 1)
     lines = drawn(tables)
-    for further in (False, True):
+    for rows in (None, URGENT):
         if len(lines) > room:
-            lines = drawn(condensed(tables, further=further))
+            lines = drawn(condensed(tables, rows))
+    if len(lines) > room:  # those that are well go below the others: it is of them that lines are missing
+        well, ill = ([table for table in tables if is_well(table) is which] for which in (True, False))
+        for labels in (URGENT, ("error",), ()):
+            lines = drawn(condensed([*ill, *well], labels))
+            if len(drawn(condensed(ill, labels))) < room:
+                break
     if len(lines) > room:
         lines = [*lines[: room - 1], f"... {len(lines) - room + 1} more lines"]
     return [*lines, *below]

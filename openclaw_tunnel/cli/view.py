@@ -1,6 +1,6 @@
 """A tunnel in words: snapshots in, rows of text out. Pure; the same words on a terminal and in a pipe."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -11,7 +11,8 @@ from openclaw_tunnel.core.status import ForwardStatus, PastFailure, Snapshot, Ve
 
 LOOPBACK = ("127.", "localhost:", "[::1]:", "/")
 LABEL_WIDTH = 10
-_URGENT = ("error", "hint", "then", "warning")
+URGENT = ("error", "hint", "then", "warning")
+"""Labels of rows that say what is wrong, and what to do."""
 
 
 class Tone(StrEnum):
@@ -112,26 +113,25 @@ def change(tunnel: Snapshot) -> str:
     return clean(text)
 
 
-def condensed(tables: Sequence[Sequence[Row]], *, further: bool = False) -> list[list[Row]]:
+def condensed(tables: Sequence[Sequence[Row]], kept: Collection[str] | None = None) -> list[list[Row]]:
     """The same for a window that is too low: of tunnels that are well only the first row, one below the other.
 
     Args:
-        further: of the others only what is wrong, and what to do.
+        kept: labels of the rows that the others keep below their first; None: all.
     """
     found: list[list[Row]] = []
-    after_head = False
     for table in tables:
-        well = bool(table) and table[0].heads and table[0].tone is Tone.GOOD
-        if well and after_head:
-            found[-1].append(table[0])
-        else:
-            found.append([table[0]] if well else [row for row in table if not further or _is_urgent(row)])
-        after_head = well
+        left = [row for row in table if row.heads or (not is_well(table) and (kept is None or row.label in kept))]
+        if found and all(row.heads for row in (*found[-1], *left)):
+            found[-1].extend(left)
+        elif left:
+            found.append(left)
     return found
 
 
-def _is_urgent(row: Row) -> bool:
-    return row.heads or row.label in _URGENT
+def is_well(table: Sequence[Row]) -> bool:
+    """Whether these are the rows of a tunnel that wants nothing."""
+    return bool(table) and table[0].heads and table[0].tone is Tone.GOOD
 
 
 def lines(table: Sequence[Row], width: int | None = None) -> Iterator[tuple[str, str, Row]]:
@@ -242,7 +242,7 @@ def _state(tunnel: Snapshot, now: datetime, elapsed: float) -> str:
     elif tunnel.state is State.CONNECTING and tunnel.retry.attempt:
         words += f": trying again{_failed(tunnel)}"
     if tunnel.retry.flapping:
-        words += ", flapping: it keeps losing the connection"
+        words += ", flapping: its connections do not last"
     return words
 
 

@@ -33,9 +33,28 @@ def test_then_the_others_to_what_is_wrong_with_them() -> None:
     assert fitted(WELL, BADLY, height=7) == ["a  up", "", BAD_LINES[0], BAD_LINES[2], *FOOT_LINES]
 
 
+def test_of_many_those_that_are_not_well_stay_in_sight() -> None:
+    many = fitted(*[WELL] * 20, BADLY, *[WELL] * 9, height=10)
+    assert many == ["b  failed", "  error     no", "", "a  up", "a  up", "a  up", "... 26 more lines", *FOOT_LINES]
+
+
+def test_where_many_are_not_well_each_has_its_first_row_before_any_has_more() -> None:
+    hinted = [*BADLY, Row("hint", "do")]
+    assert fitted(hinted, hinted, height=9) == [
+        "b  failed",
+        "  error     no",
+        "",
+        "b  failed",
+        "  error     no",
+        *FOOT_LINES,
+    ]
+    assert fitted(hinted, hinted, height=6) == ["b  failed", "b  failed", *FOOT_LINES]
+
+
 def test_what_does_not_fit_is_said_and_the_foot_stays() -> None:
-    assert fitted(WELL, WELL, BADLY, height=7) == ["a  up", "a  up", "", "... 2 more lines", *FOOT_LINES]
-    assert fitted(BADLY, height=4) == ["... 2 more lines", *FOOT_LINES]
+    assert fitted(WELL, WELL, BADLY, height=7) == [*BAD_LINES[::2], "", "... 2 more lines", *FOOT_LINES]
+    assert fitted(BADLY, height=4) == ["b  failed", *FOOT_LINES]
+    assert fitted(BADLY, BADLY, height=4) == ["... 2 more lines", *FOOT_LINES]
     assert fitted(BADLY, WELL, WELL, height=5, foot=None) == ["b  failed", "  error     no", "", "... 2 more lines"]
 
 

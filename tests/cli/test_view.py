@@ -106,7 +106,7 @@ default  backoff for 1s: no connection, next try in 5s (3 failed)
     "flapping": (
         replace(BACKOFF, retry=RetryStatus(1, 0.0, True), forwards=(MAIN,)),
         """\
-default  backoff for 1s: no connection, next try now, flapping: it keeps losing the connection
+default  backoff for 1s: no connection, next try now, flapping: its connections do not last
   target    me@gateway.example:22 (gw)
   local     http://127.0.0.1:18789 -> 127.0.0.1:18789
   error     gateway.example:22 refused the connection
@@ -338,6 +338,8 @@ def test_a_low_window_gets_one_row_of_those_that_are_well() -> None:
     assert [len(table) for table in short] == [2, len(tables[2]), 1]
     assert short[0] == [tables[0][0], tables[1][0]]
     assert short[1] == tables[2]
-    shorter = view.condensed(tables, further=True)
+    shorter = view.condensed(tables, view.URGENT)
     assert [row.label for row in shorter[1]] == ["default", "error", "hint"]
     assert [len(table) for table in shorter] == [2, 3, 1]
+    assert view.condensed(tables, ()) == [[table[0] for table in tables]]
+    assert view.condensed([tables[2], [view.Row("note", "none of a tunnel")]], ()) == [[tables[2][0]]]
