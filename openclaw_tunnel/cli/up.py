@@ -167,13 +167,15 @@ def _be_the_daemon(paths: Paths, options: UpOptions, resolved: Resolved) -> int 
 
 
 def _join(paths: Paths, options: UpOptions, resolved: Resolved) -> int:
-    """Let the daemon that runs hold the tunnel, show it, and close it on Ctrl-C or SIGTERM."""
+    """Let the daemon that runs hold the tunnel, show it, and close it on Ctrl-C, SIGTERM, or with the terminal."""
     client = client_of(paths)
     answer = _ask_up(paths, options, resolved)
     if not answer["started"]:
         return _show_detached(client, answer, resolved)
     name = resolved.spec.name
     signal.signal(signal.SIGTERM, _exit_in_order)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup wants it to go on
+        signal.signal(signal.SIGHUP, _exit_in_order)
     with Foreground(resolved.notices) as shown:
         try:
             was_up = False
@@ -194,5 +196,5 @@ def _join(paths: Paths, options: UpOptions, resolved: Resolved) -> int:
 
 
 def _exit_in_order(number: int, frame: object) -> None:
-    """What SIGTERM does in the foreground of a daemon that runs elsewhere; it ends the daemon itself the same way."""
+    """What a signal does in the foreground of a daemon that runs elsewhere; it ends the daemon itself the same way."""
     raise SystemExit(ExitCode.OK)
