@@ -61,7 +61,7 @@ class Foreground:
         if self._told.get(tunnel.name) == (tunnel.state, tunnel.since):
             return
         self._told[tunnel.name] = tunnel.state, tunnel.since
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, TunnelError):
             output.say(view.change(tunnel))
             for note in view.notes(tunnel) if tunnel.state is State.UP else ():
                 output.note(note)

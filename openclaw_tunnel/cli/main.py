@@ -5,6 +5,7 @@ status bars and scripts ask every few seconds.
 """
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     _open_closed_streams()
+    _take_any_character()
     try:
         return _run(arguments)
     except TunnelError as error:
@@ -32,11 +34,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        _silence_stdout()
         return ExitCode.NO
     except Exception as error:
         print_error(_bug(error))
         return ExitCode.BUG
+    finally:
+        _drop_what_cannot_be_written()
 
 
 def _run(arguments: list[str]) -> int:
@@ -96,7 +99,17 @@ def _open_closed_streams() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
 
 
-def _silence_stdout() -> None:
-    """Keep the interpreter from complaining at its end that nobody reads any more."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _take_any_character() -> None:
+    """Have an answer with a character that the locale lacks show a question mark there, as names of users may need."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def _drop_what_cannot_be_written() -> None:
+    """Keep the interpreter from trying again at its end, and from an exit code of its own."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

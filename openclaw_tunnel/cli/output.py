@@ -1,5 +1,6 @@
 """Where words go: the answer to stdout, everything else to stderr, colours only to a terminal that wants them."""
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from itertools import groupby
@@ -19,32 +20,47 @@ _CODES = {Tone.GOOD: "\x1b[32m", Tone.BUSY: "\x1b[33m", Tone.BAD: _RED, Tone.PAS
 
 
 def say(text: str) -> None:
-    """A line of the answer."""
-    with pause():
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+    """A line of the answer.
+
+    Raises:
+        BrokenPipeError: nobody reads it any more.
+        TunnelError: it cannot be written.
+    """
+    try:
+        with pause():
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise TunnelError(
+            f"the answer cannot be written: {error.strerror}", hint="see where the output of this command goes"
+        ) from None
 
 
 def note(text: str) -> None:
     """A line that is not the answer."""
-    with pause():
-        sys.stderr.write(clean(f"note: {text}") + "\n")
+    _talk(clean(f"note: {text}") + "\n")
 
 
 def warn(text: str) -> None:
     """A line about a danger, in red."""
     before, after = (_RED + _BOLD, _OFF) if colourful(sys.stderr) else ("", "")
-    with pause():
-        sys.stderr.write(f"{before}warning: {clean(text)}{after}\n")
+    _talk(f"{before}warning: {clean(text)}{after}\n")
 
 
 def print_error(error: TunnelError) -> None:
     """``error: ...`` and, after an empty line, ``hint: ...``; one of each, on stderr."""
     before, after = (_RED + _BOLD, _OFF) if colourful(sys.stderr) else ("", "")
-    with pause():
-        sys.stderr.write(f"{before}error:{after} {clean(error.message)}\n")
-        if error.hint:
-            sys.stderr.write(f"\nhint: {clean(error.hint)}\n")
+    hint = f"\nhint: {clean(error.hint)}\n" if error.hint else ""
+    _talk(f"{before}error:{after} {clean(error.message)}\n{hint}")
+
+
+def _talk(text: str) -> None:
+    """Write to stderr; where nobody listens, the command and its exit code are what they are."""
+    with pause(), contextlib.suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 def rows_of(tunnel: Snapshot, elapsed: float = 0.0) -> list[Row]:

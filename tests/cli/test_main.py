@@ -1,5 +1,6 @@
 """What every command has in common: help, usage errors, exit codes, and how quick it begins."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -112,6 +113,32 @@ def test_a_reader_that_goes_away_is_no_error(cli: Cli) -> None:
         logs.stdout.close()
         assert logs.stderr.read() == b""
         assert logs.wait(10) == 1
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no device that is full")
+def test_a_full_disk_is_no_bug_and_changes_no_other_exit_code(cli: Cli) -> None:
+    cli.tunnel_home.mkdir()
+    log = cli.tunnel_home / "openclaw-tunnel.log"
+    log.write_text("2026-11-22T06:00:01Z INFO x\n")
+    words = [sys.executable, "-m", "openclaw_tunnel"]
+    env = {"OPENCLAW_TUNNEL_HOME": str(cli.tunnel_home), "PYTHONPATH": ":".join(sys.path)}
+    with open("/dev/full", "wb") as full:
+        assert subprocess.run([*words, "status"], env=env, stderr=full, timeout=30).returncode == 3
+        answer = subprocess.run(
+            [*words, "logs"], env=env, stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, check=False
+        )
+    assert (answer.returncode, answer.stderr) == (
+        1,
+        "error: the answer cannot be written: No space left on device\n\n"
+        "hint: see where the output of this command goes\n",
+    )
+
+
+def test_a_locale_that_lacks_a_character_costs_no_answer(cli: Cli) -> None:
+    cli.tunnel_home.mkdir()
+    (cli.tunnel_home / "openclaw-tunnel.log").write_text("2026-11-22T06:00:01Z INFO to jürgen\n", encoding="utf-8")
+    answer = cli("logs", env={"PYTHONIOENCODING": "ascii"})
+    assert (answer.exit_code, answer.stdout) == (0, "2026-11-22T06:00:01Z INFO to j?rgen\n")
 
 
 @pytest.mark.parametrize("arguments", [["status"], ["status", "--json"], ["wait"], ["--help"], ["logs"]])
