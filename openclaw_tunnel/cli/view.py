@@ -293,7 +293,7 @@ def _forward_rows(forwards: Sequence[ForwardStatus]) -> Iterator[Row]:
 
 def _gateway(tunnel: Snapshot) -> str:
     gateway = tunnel.gateway
-    words = [str(gateway.verdict).replace("_", " ")]
+    words = [_asked(tunnel)]
     if gateway.version:
         words.append(f"version {gateway.version}")
     if gateway.latency_ms is not None:
@@ -302,6 +302,13 @@ def _gateway(tunnel: Snapshot) -> str:
         words.append(f"expected back in {duration(gateway.expected_in_s + 0.9)}")
     told_below = tunnel.failure is not None and tunnel.failure.message == gateway.detail
     return ", ".join(words) + (f": {gateway.detail}" if gateway.detail and not told_below else "")
+
+
+def _asked(tunnel: Snapshot) -> str:
+    """The verdict in words; a probe that asks no gateway (``--probe tcp``, ``none``) has none to give."""
+    if tunnel.state is State.UP and tunnel.gateway.verdict is Verdict.UNKNOWN:
+        return "not asked" if tunnel.gateway.latency_ms is None else "not asked, its port accepts connections"
+    return str(tunnel.gateway.verdict).replace("_", " ")
 
 
 def _clients(forwards: Sequence[ForwardStatus]) -> str:

@@ -332,6 +332,17 @@ def test_what_was_earlier_is_told_for_a_day() -> None:
     assert earlier(replace(PAST, at="2026-11-21T09:12:02Z")) != []
 
 
+@pytest.mark.parametrize(
+    ("gateway", "words"),
+    [
+        (GatewayStatus(), "not asked"),
+        (GatewayStatus(latency_ms=24.0), "not asked, its port accepts connections, 24 ms"),
+    ],
+)
+def test_a_probe_that_asks_no_gateway(gateway: GatewayStatus, words: str) -> None:
+    assert [row.text for row in view.rows(replace(UP, gateway=gateway), NOW) if row.label == "gateway"] == [words]
+
+
 def test_a_low_window_gets_one_row_of_those_that_are_well() -> None:
     tables = [view.rows(tunnel, NOW) for tunnel in (UP, UP, BACKOFF, UP)]
     short = view.condensed(tables)
