@@ -62,19 +62,30 @@ def lines(words: Sequence[str]) -> list[str]:
 
 
 def bash_lines(line: str, breaks: str = _BREAKS) -> list[str]:
-    """The answer to a line of bash up to the cursor: as ``lines``, each item as bash puts it after the last break.
-
-    Raises:
-        ValueError: a quotation is not closed.
-    """
-    words = shlex.split(line)[1:]
-    if not words or line[-1:].isspace():
-        words.append("")
-    head, *items = lines(words)
+    """The answer to a line of bash up to the cursor: as ``lines``, each item as bash puts it after the last break."""
+    words, quoted = _split(line)
+    head, *items = lines(words[1:])
     kind, _, prefix = head.partition("\t")
+    if quoted:
+        return [kind, *(prefix + item.partition("\t")[0] for item in items)]
     last = max((words[-1].rfind(one) for one in breaks), default=-1)
     start = last if words[-1][last : last + 1] in _KEPT else last + 1
     return [kind, *((prefix + item.partition("\t")[0])[start:] for item in items)]
+
+
+def _split(line: str) -> tuple[list[str], bool]:
+    """The words of a line as a shell sees them, and whether the last one is in quotes that are still open.
+
+    Raises:
+        ValueError: they were opened within the word, or it ends in a backslash.
+    """
+    for end in ("", "'", '"'):
+        with contextlib.suppress(ValueError):
+            words = shlex.split(line + end)
+            if end and not line[: line.rindex(end)][-1:].isspace():
+                break
+            return (words if end or not line[-1:].isspace() else [*words, ""]), bool(end)
+    raise ValueError("nobody can say how this word goes on")
 
 
 def candidates(words: Sequence[str]) -> list[CompletionItem]:

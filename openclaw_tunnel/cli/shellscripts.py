@@ -13,9 +13,11 @@ _BASH = r"""# bash completion for openclaw-tunnel. For this shell:   eval "$(ope
 #                    echo '. ~/.openclaw-tunnel.bash' >> ~/.bashrc      (macOS: ~/.bash_profile)
 
 _openclaw_tunnel() {
-    local IFS=$'\n' answer
+    local IFS=$'\n' answer program=$1
     COMPREPLY=()
-    answer=$("$1" complete bash -- "${COMP_LINE:0:COMP_POINT}" "$COMP_WORDBREAKS" 2>/dev/null </dev/null) || return 0
+    [[ $program != '~/'* ]] || program=$HOME/${program#'~/'}
+    answer=$("$program" complete bash -- "${COMP_LINE:0:COMP_POINT}" "$COMP_WORDBREAKS" 2>/dev/null </dev/null) ||
+        return 0
     case $answer in
         words$'\n'*) COMPREPLY=(${answer#*$'\n'}) ;;
         files* | folders*) ! type compopt >/dev/null 2>&1 || compopt -o default ;;

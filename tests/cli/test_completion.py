@@ -147,7 +147,8 @@ def test_broken_settings_complete_the_rest(home: Cli) -> None:
 
 def test_whatever_goes_wrong_nothing_is_said(home: Cli) -> None:
     """A line that is not finished, a folder that is not ours to read, no words at all."""
-    for words in (['openclaw-tunnel up "g'], ["openclaw-tunnel status ", "", "more"], []):
+    unfinished = (['openclaw-tunnel up --probe="g'], ["openclaw-tunnel up g\\"])
+    for words in (*unfinished, ["openclaw-tunnel status ", "", "more"], []):
         answer = home("complete", "bash", "--", *words)
         assert (answer.exit_code, answer.stdout, answer.stderr) == (0, "", "")
     (home.home / "ssh_config").unlink()
@@ -165,6 +166,8 @@ def test_whatever_goes_wrong_nothing_is_said(home: Cli) -> None:
         ("openclaw-tunnel up -i ~/.ss", ["files"]),
         ("openclaw-tunnel up --identity=~/.ss", ["files"]),
         ("openclaw-tunnel status --js", ["words", "--json"]),
+        ("openclaw-tunnel 'stat", ["words", "status"]),
+        ("openclaw-tunnel up -i '~/my ke", ["files"]),
     ],
 )
 def test_bash_gets_what_follows_its_last_break(line: str, answer: list[str]) -> None:
@@ -174,6 +177,8 @@ def test_bash_gets_what_follows_its_last_break(line: str, answer: list[str]) -> 
 def test_bash_keeps_the_at_sign_in_the_word(home: Cli) -> None:
     answer = home("complete", "bash", "--", "openclaw-tunnel up me@gat")
     assert answer.stdout == "words\n@gateway-host\n"
+    answer = home("complete", "bash", "--", 'openclaw-tunnel up "me@gat')
+    assert answer.stdout == "words\nme@gateway-host\n"  # there the word is all that follows the quote
 
 
 def test_bash_breaks_where_it_is_told() -> None:

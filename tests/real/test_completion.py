@@ -86,11 +86,12 @@ def test_what_is_offered(user: Cli, shell: list[str], script: str) -> None:
 TYPED = {
     "stat": "status",
     "up me@gat": "up me@gateway-host",
+    'up "me@gat': "up me@gateway-host",
     "up --probe=t": "up --probe=tcp",
     "up -i id_": "up -i id_test",
     "up --identity=id_": "up --identity=id_test",
 }
-"""What is typed, and what stands on the line after TAB."""
+"""What is typed, and what the line after TAB means."""
 
 
 @pytest.mark.parametrize(
@@ -109,3 +110,4 @@ def test_what_stands_on_the_line_after_tab(user: Cli, shell: list[str], file: st
     with Terminal(shell, install(user), user.home) as terminal:
         for typed, line in TYPED.items():
             terminal.line_after(f"openclaw-tunnel {typed}\t", f"openclaw-tunnel {line}")
+        terminal.line_after("~/bin/openclaw-tunnel stat\t", f"{user.home}/bin/openclaw-tunnel status")
