@@ -50,7 +50,7 @@ class SystemDesktop:
         """Args: ``platform`` as ``sys.platform``; ``deadline`` in seconds."""
         self._is_mac = platform == "darwin"
         self._deadline = deadline
-        self._shown: dict[str, str] = {}
+        self._shown: dict[frozenset[str], str] = {}
         self._can_replace = True
 
     async def show(self, notice: Notice, env: Mapping[str, str]) -> None:
@@ -62,10 +62,10 @@ class SystemDesktop:
             await self._run([program, *osascript_arguments(notice)], env)
             return
         if self._can_replace:
-            known = {self._shown.get(name, "") for name in notice.names}
-            number = await self._run([program, *notify_arguments(notice, known.pop() if len(known) == 1 else "")], env)
+            names = frozenset(notice.names)
+            number = await self._run([program, *notify_arguments(notice, self._shown.get(names, ""))], env)
             if number is not None:
-                self._shown.update(dict.fromkeys(notice.names, number if number.isdigit() else ""))
+                self._shown[names] = number if number.isdigit() else ""
                 return
             self._can_replace = False  # before libnotify 0.8 there were no numbers
         await self._run([program, *notify_arguments(notice, None)], env)

@@ -39,7 +39,7 @@ async def test_on_linux_the_next_one_about_a_tunnel_takes_the_place_of_the_last(
 
 
 @async_test
-async def test_a_notice_about_several_tunnels_replaces_one_about_the_same_only(tmp_path: Path) -> None:
+async def test_a_notice_replaces_one_about_the_same_tunnels_only(tmp_path: Path) -> None:
     program, desktop = Program(tmp_path, "notify-send"), SystemDesktop("linux")
     both = Notice(("a", "b"), "a and b: x", "")
     program.answers(out="1")
@@ -50,7 +50,7 @@ async def test_a_notice_about_several_tunnels_replaces_one_about_the_same_only(t
     await desktop.show(Notice(("a",), "a: x", ""), session(tmp_path))
     await desktop.show(both, session(tmp_path))
     replaced = [[word for word in call if word.startswith("--replace-id")] for call in program.calls()]
-    assert replaced == [[], ["--replace-id=1"], ["--replace-id=2"], []]
+    assert replaced == [[], ["--replace-id=1"], [], ["--replace-id=2"]]  # b may still need what the second one says
 
 
 @async_test
