@@ -108,7 +108,8 @@ class ControlClient:
         pid = self.pid()
         return TunnelError(
             f"the daemon{f' (pid {pid})' if pid else ''} does not answer",
-            hint=f"end it, then start anew: kill -9 {pid or 'PID'}; openclaw-tunnel up -d",
+            hint=f"let it go on if it was stopped with Ctrl-Z: kill -CONT {pid or 'PID'}; else end it and start anew: "
+            f"kill -9 {pid or 'PID'}; openclaw-tunnel up -d",
         )
 
     def pid(self) -> int | None:

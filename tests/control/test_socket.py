@@ -115,7 +115,10 @@ def test_a_daemon_that_hangs_is_named(client: ControlClient) -> None:
     with pytest.raises(TunnelError) as raised:
         client.call("hang", timeout=0.1)
     assert raised.value.message == f"the daemon (pid {os.getpid()}) does not answer"
-    assert raised.value.hint == f"end it, then start anew: kill -9 {os.getpid()}; openclaw-tunnel up -d"
+    assert raised.value.hint == (
+        f"let it go on if it was stopped with Ctrl-Z: kill -CONT {os.getpid()}; "
+        f"else end it and start anew: kill -9 {os.getpid()}; openclaw-tunnel up -d"
+    )
 
 
 def test_a_daemon_that_never_accepts_hangs_too(tmp_path: Path) -> None:
