@@ -232,6 +232,7 @@ class Daemon:
             self._tasks.start(self.reload(), name="reload")
             return
         if self.ending.done() and number is signal.SIGINT:
+            self.announcer.kill()
             os._exit(ExitCode.INTERRUPTED)
         logger.info("%s: closing", number.name)
         self.end(ExitCode.INTERRUPTED if number is signal.SIGINT else ExitCode.OK)

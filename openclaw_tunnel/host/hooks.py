@@ -56,6 +56,7 @@ class HookRunner:
         self._waiting: dict[str, Hook] = {}
         self._tasks = Tasks(logger)
         self._running: asyncio.Task[None] | None = None
+        self._process: asyncio.subprocess.Process | None = None
 
     def add(self, hook: Hook) -> None:
         """Run it as soon as those before it have ended."""
@@ -74,6 +75,12 @@ class HookRunner:
                 self._log.warning("a hook is ended: the daemon ends%s", left)
         await self._tasks.cancel_all()
 
+    def kill(self) -> None:
+        """End the one that runs, and all of its group, without waiting: this process is about to end."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
     async def _run_all(self) -> None:
         while self._waiting:
             await self._run(self._waiting.pop(next(iter(self._waiting))))
@@ -82,8 +89,10 @@ class HookRunner:
         try:
             output = _Output()
             try:
-                code = await self._wait(await _start(hook, output), hook)
+                self._process = await _start(hook, output)
+                code = await self._wait(self._process, hook)
             finally:
+                self._process = None
                 for line in output.close():
                     self._log.info("hook %s: %s", hook.event, line)
         except (OSError, ValueError) as error:

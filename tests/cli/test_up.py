@@ -1,5 +1,6 @@
 """``up`` as a user runs it (cli/up.py): the real program, an SSH server and a stand-in gateway in this process."""
 
+import json
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -7,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from openclaw_tunnel.host.process import is_running
 from support.cli import Cli, command, environment
+from support.process import send
 from support.remote import Remote
 from support.waiting import accepts, free_port, wait_until
 
@@ -113,6 +116,21 @@ def test_in_the_foreground_a_permanent_failure_is_the_end(cli: Cli, remote: Remo
     assert answer.stderr.startswith("error: ")
     assert "\n\nhint: " in answer.stderr
     assert cli("status").exit_code == 3
+
+
+def test_the_second_ctrl_c_ends_a_hook_that_takes_its_time(cli: Cli, arguments: list[str]) -> None:
+    cli.tunnel_home.mkdir(mode=0o700)
+    script = f"echo $$ > {cli.home}/made; mv {cli.home}/made {cli.home}/pid; trap '' TERM; sleep 67"
+    (cli.tunnel_home / "tunnels.json5").write_text(json.dumps({"hooks": {"up": ["sh", "-c", script]}}))
+    (cli.tunnel_home / "tunnels.json5").chmod(0o600)
+    child = cli.start("up", *arguments)
+    wait_until((cli.home / "pid").exists, what="the hook")
+    hook = int((cli.home / "pid").read_text())
+    send(child.pid, signal.SIGINT)
+    wait_until(lambda: "default is stopped" in child.output())
+    assert is_running(hook)
+    assert child.end_with(signal.SIGINT) == 130
+    wait_until(lambda: not is_running(hook))
 
 
 def test_in_the_foreground_it_joins_a_daemon_that_runs(cli: Cli, arguments: list[str], remote: Remote) -> None:

@@ -197,3 +197,15 @@ async def test_at_the_end_there_is_some_time_and_no_more(home: Home, said: Calla
     assert said() == ["WARNING a hook is ended: the daemon ends; not run any more: down"]
     assert not (home.folder / "next").exists()
     await runner.close(0.1)
+
+
+@async_test
+async def test_where_nobody_can_wait_it_is_killed_with_all_that_it_started(home: Home) -> None:
+    runner = HookRunner(logger)
+    runner.kill()
+    runner.add(home.sh("trap '' TERM; sleep 66 & echo $! > child; echo $$ > self; wait"))
+    await settle(lambda: home.pid("self"))
+    runner.kill()
+    await settle(lambda: not is_running(home.pid("self")) and not is_running(home.pid("child")))
+    await runner.close(LONG)
+    runner.kill()
