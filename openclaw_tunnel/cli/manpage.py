@@ -64,7 +64,8 @@ do, and has an exit code for it.
 TARGET is an alias of ssh_config, user@host, user@host:port, user@[v6]:port or ssh://user@host:port. Without one, the
 tunnel in tunnels.json5 is meant, else gateway.remote.sshTarget of openclaw.json.
 
-The first time: trust remembers the host's key, up -d opens the tunnel, service install opens it at every login."""
+The first time: setup does all of it in one go. Step by step: trust remembers the host's key, up -d opens the tunnel,
+service install opens it at every login."""
 
 
 def page() -> str:
