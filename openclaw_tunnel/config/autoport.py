@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import replace
+from itertools import islice
 
 from openclaw_tunnel.config.extraports import SANDBOX_OFFSET
 from openclaw_tunnel.config.model import Forward, PortChoice, TunnelSpec
@@ -25,8 +26,8 @@ def candidates(spec: TunnelSpec, taken: Collection[int]) -> tuple[int, ...]:
     barred = {*taken, *(forward.listen.port for forward in spec.forwards[1:])}
     if spec.sandbox:
         barred.add(spec.main.to.port + SANDBOX_OFFSET)  # widgets are looked for on that one
-    ports = range(first, min(first + STEP * MOST, _LAST_PORT + 1), STEP)
-    return tuple(port for port in ports if port not in barred)
+    ports = (port for port in range(first, _LAST_PORT + 1, STEP) if port not in barred)
+    return tuple(islice(ports, MOST))
 
 
 def on_port(spec: TunnelSpec, port: int) -> TunnelSpec:

@@ -34,6 +34,11 @@ def test_they_are_not_many_and_all_are_ports() -> None:
     assert candidates(spec(65530), ()) == (65530, 65533)
 
 
+def test_ports_that_many_tunnels_keep_leave_as_many_to_look_at() -> None:
+    kept = candidates(spec(), ())
+    assert len(candidates(spec(), kept)) == MOST
+
+
 def test_the_choice_is_part_of_the_tunnel() -> None:
     tunnel = on_port(spec(18789, 18789, 8080), 18792)
     assert [str(f) for f in tunnel.forwards] == ["127.0.0.1:18792 -> 127.0.0.1:18789", "127.0.0.1:8080 -> b:1"]
