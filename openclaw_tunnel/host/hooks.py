@@ -2,7 +2,7 @@
 
 A command gets its input as a file that it can read to the end, works in the user's home, in a session and a process
 group of its own and without any descriptor of ours; what it prints goes to the log. What it leaves running when it ends
-is left alone, and what that prints is lost.
+is left alone, and what that prints is read and lost: whoever writes to a pipe that nobody reads is killed.
 """
 
 import asyncio
@@ -57,6 +57,7 @@ class HookRunner:
         self._tasks = Tasks(logger)
         self._running: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
+        self._outputs: set[_Output] = set()
 
     def add(self, hook: Hook) -> None:
         """Run it as soon as those before it have ended."""
@@ -74,6 +75,8 @@ class HookRunner:
                 left = f"; not run any more: {', '.join(self._waiting)}" if self._waiting else ""
                 self._log.warning("a hook is ended: the daemon ends%s", left)
         await self._tasks.cancel_all()
+        for output in list(self._outputs):
+            output.drop()
 
     def kill(self) -> None:
         """End the one that runs, and all of its group, without waiting: this process is about to end."""
@@ -87,13 +90,13 @@ class HookRunner:
 
     async def _run(self, hook: Hook) -> None:
         try:
-            output = _Output()
+            output = _Output(self._outputs)
             try:
                 self._process = await _start(hook, output)
                 code = await self._wait(self._process, hook)
             finally:
                 self._process = None
-                for line in output.close():
+                for line in output.lines():
                     self._log.info("hook %s: %s", hook.event, line)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "an argument cannot be passed on"
@@ -157,26 +160,39 @@ def _folder(env: Mapping[str, str]) -> str:
 class _Output:
     """What a program prints, read as it comes so that it never waits, and kept up to a limit."""
 
-    def __init__(self) -> None:
+    def __init__(self, opened: set["_Output"]) -> None:
+        """Read from now on, until nobody can write any more. Args: ``opened`` holds it as long."""
         self._read_end, self.write_end = os.pipe()
         os.set_blocking(self._read_end, False)
         self._kept = bytearray()
         self._passed = 0
+        self._opened = opened
+        opened.add(self)
         asyncio.get_running_loop().add_reader(self._read_end, self._read)
 
-    def close(self) -> list[str]:
-        """The lines so far."""
-        asyncio.get_running_loop().remove_reader(self._read_end)
+    def lines(self) -> list[str]:
+        """The lines so far; to be called once, when the program has ended. What comes later is lost."""
         os.close(self.write_end)
         self._read()
-        os.close(self._read_end)
+        self._read()  # the end, where it left nothing running
         lines = [line for line in self._kept.decode(errors="replace").splitlines() if line.strip()]
         more = len(lines) > MOST_LINES or self._passed > 0
         return [*(line[:MOST_CHARACTERS] for line in lines[:MOST_LINES]), *(["(and more)"] if more else [])]
 
+    def drop(self) -> None:
+        """Read no more; idempotent."""
+        if self in self._opened:
+            self._opened.remove(self)
+            asyncio.get_running_loop().remove_reader(self._read_end)
+            os.close(self._read_end)
+
     def _read(self) -> None:
+        if self not in self._opened:
+            return
         with contextlib.suppress(BlockingIOError):
             data = os.read(self._read_end, _CHUNK)
             kept = data[: _MOST_BYTES - len(self._kept)]
             self._kept += kept
             self._passed += len(data) - len(kept)
+            if not data:
+                self.drop()

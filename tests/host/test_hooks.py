@@ -139,6 +139,22 @@ async def test_what_it_leaves_running_is_left_alone_and_holds_nobody_up(home: Ho
 
 
 @async_test
+async def test_what_it_leaves_running_may_print_as_long_as_it_likes(home: Home, said: Callable[[], list[str]]) -> None:
+    runner = HookRunner(logger, deadline=LONG)
+    before = len(os.listdir("/dev/fd"))
+    runner.add(home.sh("(until test -e go; do sleep 0.01; done; seq 100000 && touch printed) & echo begun"))
+    await settle(lambda: said() == ["INFO hook up: begun"])
+    (home.folder / "go").touch()
+    await settle(lambda: (home.folder / "printed").exists(), "all to be printed")
+    await settle(lambda: len(os.listdir("/dev/fd")) == before, "the pipe to be closed")
+    runner.add(home.sh("sleep 63 & echo $! > child"))
+    await settle(lambda: home.pid("child"))
+    await runner.close(LONG)
+    assert len(os.listdir("/dev/fd")) == before
+    kill_and_wait_gone([home.pid("child")])
+
+
+@async_test
 async def test_failures_are_told_and_the_next_one_runs(home: Home, said: Callable[[], list[str]]) -> None:
     (home.folder / "text").touch(0o600)
     runner = HookRunner(logger)
