@@ -15,13 +15,13 @@ from types import FrameType
 from typing import Any, TextIO
 
 from openclaw_tunnel.cli import output
+from openclaw_tunnel.cli.terminal import NO_WRAP, WRAP
 from openclaw_tunnel.cli.view import URGENT, Row, condensed, is_well
 
 EVERY = 0.25
 """Seconds between two looks at what there is to show."""
 
 _USUAL = os.terminal_size((80, 24))
-_NO_WRAP, _WRAP = "\x1b[?7l", "\x1b[?7h"
 _CLEAR, _ERASE_LINE, _ERASE_BELOW = "\x1b[H\x1b[2J", "\x1b[2K", "\x1b[J"
 
 Tables = Sequence[Sequence[Row]]
@@ -57,7 +57,7 @@ def fitted(tables: Tables, foot: Row | None, size: os.terminal_size, *, colours:
 def frame(lines: Sequence[str], before: int, *, anew: bool) -> str:
     """What draws these lines where the last ``before`` lines are; ``anew``: on an empty screen."""
     start = _CLEAR if anew else "\r" + (f"\x1b[{before}A" if before else "")
-    return _NO_WRAP + start + "".join(f"{_ERASE_LINE}{line}\r\n" for line in lines) + _ERASE_BELOW + _WRAP
+    return NO_WRAP + start + "".join(f"{_ERASE_LINE}{line}\r\n" for line in lines) + _ERASE_BELOW + WRAP
 
 
 def size_of(stream: TextIO) -> os.terminal_size:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TextIO
 
-from openclaw_tunnel.cli.terminal import can_redraw, can_write, columns, is_terminal
+from openclaw_tunnel.cli.terminal import NO_WRAP, WRAP, can_redraw, can_write, columns, is_terminal
 from openclaw_tunnel.core.durations import duration
 
 AFTER = 0.5
@@ -24,6 +24,8 @@ _EVERY = 0.1
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _ASCII_FRAMES = "|/-\\"
 _ERASE = "\r\x1b[K"
+_SPARE = 3
+"""Columns that stay free: for the cursor, and for the ^C that a terminal shows, which would begin another line."""
 
 
 class Line:
@@ -84,9 +86,9 @@ class Line:
         frame = self._frames[self._turn % len(self._frames)]
         self._turn += 1
         after = f" {duration(now - work.began)}"
-        room = max(0, self._width() - 1 - len(frame) - 1 - len(after))
+        room = max(0, self._width() - _SPARE - len(frame) - 1 - len(after))
         self._shown = True
-        self._write(f"{_ERASE}{frame} {_cut(work.what, room)}{after}")
+        self._write(f"{_ERASE}{NO_WRAP}{frame} {_cut(work.what, room)}{after}{WRAP}")
 
     def _erase(self) -> None:
         if self._shown:

@@ -6,6 +6,9 @@ from typing import TextIO
 
 BLOCK_CHARACTERS = "▁▂▃▄▅▆▇█·"
 
+NO_WRAP, WRAP = "\x1b[?7l", "\x1b[?7h"
+"""Around what is drawn in place: a line that is longer than thought is cut at the edge, and moves nothing."""
+
 _WITHOUT_BLOCKS = ("", "dumb", "linux")
 """Values of TERM that stand for terminals whose font may lack block characters."""
 

@@ -19,6 +19,11 @@ from support.waiting import wait_until
 ERASE = "\r\x1b[K"
 
 
+def drawn(text: str) -> str:
+    """The line, drawn so that it stays one where its characters are wider than they are many."""
+    return f"{ERASE}\x1b[?7l{text}\x1b[?7h"
+
+
 class Terminal(io.StringIO):
     """A stream that says it is a terminal of UTF-8."""
 
@@ -59,10 +64,10 @@ def test_what_takes_long_is_one_line_and_then_nothing() -> None:
     shown.tick(100.0 + AFTER - 0.1)
     assert terminal.said() == ""
     shown.tick(100.0 + AFTER)
-    assert terminal.said() == f"{ERASE}⠋ asking the gateway 0s"
+    assert terminal.said() == drawn("⠋ asking the gateway 0s")
     work.what = "asking once more"
     shown.tick(163.0)
-    assert terminal.said() == f"{ERASE}⠙ asking once more 1m 3s"
+    assert terminal.said() == drawn("⠙ asking once more 1m 3s")
     shown.end(work)
     assert terminal.said() == ERASE
     shown.tick(164.0)
@@ -92,7 +97,7 @@ def test_nothing_is_drawn_while_something_is_asked() -> None:
         shown.tick(102.0)
         assert terminal.said() == ""
     shown.tick(103.0)
-    assert terminal.said() == f"{ERASE}⠙ working 3s"
+    assert terminal.said() == drawn("⠙ working 3s")
 
 
 def test_the_inner_one_is_seen() -> None:
@@ -103,16 +108,16 @@ def test_the_inner_one_is_seen() -> None:
     shown.tick(104.0)
     shown.end(inner)
     shown.tick(105.0)
-    assert terminal.said() == f"{ERASE}⠋ inner 1s{ERASE}⠙ outer 5s"
+    assert terminal.said() == drawn("⠋ inner 1s") + drawn("⠙ outer 5s")
 
 
 @pytest.mark.parametrize(("width", "seen"), [(20, "| asking the g... 1s"), (8, "| ... 1s"), (3, "|  1s")])
 def test_it_stays_one_line_on_a_narrow_terminal_without_unicode(width: int, seen: str) -> None:
     terminal = OldTerminal()
-    shown = line(terminal, width=width + 1)
+    shown = line(terminal, width=width + 3)  # ^C, and the cursor
     shown.begin(Work("asking the gateway", 100.0))
     shown.tick(101.0)
-    assert terminal.said() == ERASE + seen
+    assert terminal.said() == drawn(seen)
 
 
 def test_other_peoples_words_cannot_steer_the_terminal() -> None:
@@ -120,7 +125,7 @@ def test_other_peoples_words_cannot_steer_the_terminal() -> None:
     shown = line(terminal)
     shown.begin(Work("connecting to \x1b[2Jme\n", 100.0))
     shown.tick(101.0)
-    assert terminal.said() == f"{ERASE}⠋ connecting to ?[2Jme? 1s"
+    assert terminal.said() == drawn("⠋ connecting to ?[2Jme? 1s")
 
 
 def test_a_terminal_that_cannot_be_changed_is_told_once() -> None:
