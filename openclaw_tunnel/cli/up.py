@@ -185,6 +185,12 @@ def _join(paths: Paths, options: UpOptions, resolved: Resolved) -> int:
                 if tunnel.state is State.FAILED and not was_up:
                     client.call("down", {"name": name})
                     raise failure_of(tunnel)
+        except DaemonUnreachable:
+            raise TunnelError(
+                f"{name} is closed: the daemon that held it has ended",
+                hint="its log may say why: openclaw-tunnel logs; then bring it up again",
+                exit_code=ExitCode.NOT_RUNNING,
+            ) from None
         except (KeyboardInterrupt, SystemExit):
             shown.closing()
             with contextlib.suppress(TunnelError):  # gone already

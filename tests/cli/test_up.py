@@ -170,6 +170,11 @@ def test_a_joined_tunnel_that_is_closed_elsewhere_ends_the_command(cli: Cli, arg
     wait_until(lambda: "two is up" in child.output())
     assert cli("down", "two").exit_code == 0
     wait_until(lambda: not child.running)
+    child = cli.start("up", *arguments, "-n", "two", "-p", str(free_port()))
+    wait_until(lambda: "two is up" in child.output())
+    send(cli("status", "--json").json()["daemon"]["pid"], signal.SIGKILL)
+    assert child.wait() == 3
+    assert "error: two is closed: the daemon that held it has ended\n\nhint: " in child.output()
 
 
 def test_what_others_can_reach_is_said_loudly(cli: Cli, port: int, arguments: list[str]) -> None:
