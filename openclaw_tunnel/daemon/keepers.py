@@ -13,11 +13,13 @@ class Keepers:
 
     Attributes:
         failed: tunnels that a service wants and that cannot even begin: what ``status`` shows for them.
+        in_foreground: this process is an ``up`` that somebody looks at, and ends with Ctrl-C or the terminal.
     """
 
     def __init__(self) -> None:
         self._services: dict[str, dict[str, Any]] = {}
         self.failed: dict[str, Snapshot] = {}
+        self.in_foreground = False
 
     def keep(self, name: str, service: Any) -> None:
         """Note that ``service`` (``manager``, ``unit``, ``system``) keeps a tunnel; what is none keeps none."""
@@ -36,6 +38,12 @@ class Keepers:
     def has_desktop(self, name: str) -> bool:
         """Whether somebody may sit before the tunnel of that name: not where the service of a whole system keeps it."""
         return not self._services.get(name, {}).get("system")
+
+    def warning(self, name: str, pid: int) -> str:
+        """What to tell whoever has just opened the tunnel of that name in this process; empty: nothing."""
+        if not self.in_foreground:
+            return ""
+        return f"{name} closes with the openclaw-tunnel up that runs in the foreground and holds it (pid {pid})"
 
     def told(self) -> dict[str, Any]:
         """For the answer to ``ping``."""

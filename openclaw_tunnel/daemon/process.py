@@ -101,6 +101,7 @@ async def serve(
         loop = asyncio.get_running_loop()
         _listen_to_signals(loop, daemon)
         if first is not None:
+            daemon.keepers.in_foreground = True
             with contextlib.suppress(DaemonCloses):  # interrupted that early
                 await daemon.up(first, options)
         else:

@@ -247,7 +247,8 @@ class Daemon:
         started, note = await self.up(spec, options, env, by_hand=not params.get("service"))
         self.keepers.keep(spec.name, params.get("service"))
         snapshot = self._tunnels[spec.name].supervisor.snapshot().to_json()
-        return {"started": started, "note": note, "snapshot": snapshot}
+        warning = self.keepers.warning(spec.name, self._info.pid) if started else ""
+        return {"started": started, "note": note or warning, "snapshot": snapshot}
 
     def _again(self, name: str) -> dict[str, Any]:
         """Answer an ``up`` that named no destination, for a tunnel that runs."""

@@ -20,6 +20,14 @@ def test_kept_and_forgotten() -> None:
     assert info.services == {"default": SERVICE}
 
 
+def test_whoever_opens_a_tunnel_in_the_foreground_of_another_is_told() -> None:
+    keepers = Keepers()
+    assert keepers.warning("lab", 7) == ""
+    keepers.in_foreground = True
+    assert keepers.warning("lab", 7).startswith("lab closes with the openclaw-tunnel up ")
+    assert "(pid 7)" in keepers.warning("lab", 7)
+
+
 def test_before_the_service_of_a_whole_system_nobody_sits() -> None:
     keepers = Keepers()
     keepers.keep("own", SERVICE)
