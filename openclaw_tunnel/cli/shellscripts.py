@@ -72,7 +72,7 @@ _FISH = r"""# fish completion for openclaw-tunnel. For this shell:   openclaw-tu
 
 function __openclaw_tunnel_complete
     set -l before (commandline -opc)
-    set -l program $before[1]
+    set -l program (string replace -r '^~/' "$HOME/" -- $before[1])
     set -e before[1]
     set -l word (commandline -ct)
     set -l answer ($program complete fish -- $before "$word" 2>/dev/null </dev/null)

@@ -83,6 +83,11 @@ def test_what_is_offered(user: Cli, shell: list[str], script: str) -> None:
     assert found == OFFERED
 
 
+def test_fish_finds_a_program_in_the_home(user: Cli) -> None:
+    said = run(["fish", "--no-config"], FISH, install(user), "~/bin/openclaw-tunnel completion z\n")
+    assert said == "~/bin/openclaw-tunnel completion z=zsh\n"
+
+
 TYPED = {
     "stat": "status",
     "up me@gat": "up me@gateway-host",
