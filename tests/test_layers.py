@@ -80,7 +80,7 @@ PURE = (
 IMPURE = {"asyncio", "socket", "os", "time", "random", "secrets", "subprocess", "threading", "select", "signal"}
 
 # A `status` that imports one of these does not answer within 150 ms.
-HEAVY = {"asyncio", "asyncssh", "cryptography", "json5", "rich", "tenacity", "websockets"}
+HEAVY = {"asyncio", "asyncssh", "cryptography", "json5", "tenacity", "websockets"}
 
 MOST_LINES = 350
 LONGEST_FUNCTION = 50

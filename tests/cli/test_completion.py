@@ -118,7 +118,7 @@ def test_what_a_person_waits_for_imports_nothing_heavy(home: Cli, words: list[st
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert done.stdout.startswith("words\t")
     assert "click" in imported
-    assert imported & {"asyncssh", "rich", "tenacity", "websockets", "cryptography"} == set()
+    assert imported & {"asyncssh", "tenacity", "websockets", "cryptography"} == set()
 
 
 def test_hosts_where_a_target_is_wanted(home: Cli) -> None:

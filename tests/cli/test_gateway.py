@@ -248,7 +248,7 @@ def test_a_bug_is_one_object_too(cli: Cli, daemon: FakeDaemon) -> None:
 
 
 def test_nothing_heavy_is_imported_where_a_daemon_answers(cli: Cli, daemon: FakeDaemon) -> None:
-    heavy = {"asyncio", "asyncssh", "cryptography", "json5", "rich", "tenacity", "websockets", "concurrent"}
+    heavy = {"asyncio", "asyncssh", "cryptography", "json5", "tenacity", "websockets", "concurrent"}
     with answering(cli, daemon, {**WELL, "layers": []}):
         for arguments in (["health"], ["probe", "--json"]):
             done = subprocess.run(
