@@ -4,6 +4,7 @@ import contextlib
 import sys
 from collections.abc import Sequence
 from itertools import groupby
+from typing import TextIO
 
 from openclaw_tunnel.cli.progress import pause
 from openclaw_tunnel.cli.terminal import can_draw_blocks
@@ -38,22 +39,36 @@ def say(text: str) -> None:
         ) from None
 
 
+def flowed(text: str, stream: TextIO) -> str:
+    """The text without control characters; where ``stream`` is a terminal, lines end between words, not within one."""
+    text = clean(text)
+    width = columns() if is_terminal(stream) else len(text)
+    if len(text) <= width:
+        return text
+    import textwrap  # only for a terminal; most lines fit
+
+    blank = " " if text.endswith(" ") else ""
+    return "\n".join(textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)) + blank
+
+
 def note(text: str) -> None:
     """A line that is not the answer."""
-    _talk(clean(f"note: {text}") + "\n")
+    _talk(flowed(f"note: {text}", sys.stderr) + "\n")
 
 
 def warn(text: str) -> None:
     """A line about a danger, in red."""
     before, after = (_RED + _BOLD, _OFF) if colourful(sys.stderr) else ("", "")
-    _talk(f"{before}warning: {clean(text)}{after}\n")
+    _talk(f"{before}{flowed(f'warning: {text}', sys.stderr)}{after}\n")
 
 
 def print_error(error: TunnelError) -> None:
     """``error: ...`` and, after an empty line, ``hint: ...``; one of each, on stderr."""
     before, after = (_RED + _BOLD, _OFF) if colourful(sys.stderr) else ("", "")
+    words = flowed(f"error: {error.message}", sys.stderr).removeprefix("error:")
+    # The hint is not flowed: a command that is copied from it must stay one line.
     hint = f"\nhint: {clean(error.hint)}\n" if error.hint else ""
-    _talk(f"{before}error:{after} {clean(error.message)}\n{hint}")
+    _talk(f"{before}error:{after}{words}\n{hint}")
 
 
 def _talk(text: str) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from openclaw_tunnel.cli import output, progress
-from openclaw_tunnel.cli.view import clean
 from openclaw_tunnel.errors import ExitCode, TunnelError, UsageError
 from openclaw_tunnel.ssh.asking import Asker, Question
 
@@ -39,7 +38,7 @@ class RealTerminal:
     def tell(self, text: str) -> None:
         """See :class:`Terminal`."""
         with progress.pause():
-            sys.stderr.write(f"{clean(text)}\n")
+            sys.stderr.write(output.flowed(text, sys.stderr) + "\n")
             sys.stderr.flush()
 
     async def ask(self, prompt: str, *, hidden: bool) -> str:
@@ -50,16 +49,19 @@ class RealTerminal:
     async def _ask(self, prompt: str, hidden: bool) -> str:
         descriptor = sys.stdin.fileno()
         before = termios.tcgetattr(descriptor)
-        sys.stderr.write(clean(prompt))
+        sys.stderr.write(output.flowed(prompt, sys.stderr))
         sys.stderr.flush()
+        ended = False
         try:
             if hidden:
                 quiet = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
                 termios.tcsetattr(descriptor, termios.TCSAFLUSH, quiet)
-            return await _line(descriptor)
+            line = await _line(descriptor)
+            ended = not hidden
+            return line
         finally:
             termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
-            if hidden:  # the person's own end of line was not seen, either
+            if not ended:  # the person's end of line was not seen, or there was none: Ctrl-C, Ctrl-D
                 sys.stderr.write("\n")
                 sys.stderr.flush()
 

@@ -1,6 +1,7 @@
 """``setup`` from beginning to end: all questions first, then what needs none."""
 
 import asyncio
+import sys
 from collections.abc import Callable, Mapping
 
 from openclaw_tunnel.cli import output, progress
@@ -50,18 +51,22 @@ def carry_out(
     if not report.changed:
         output.say(f"already set up: nothing was changed for {wish.target}")
     code = computer.command("health", "-n", here.name) if found.can_ask else ExitCode.OK
-    if code == ExitCode.OK and not (opens and report.changed and _opened(computer, here.name)):
-        output.say("next: openclaw-tunnel open" + ("" if here.name == DEFAULT_NAME else f" {here.name}"))
+    if code == ExitCode.OK:
+        following = "openclaw-tunnel open" + ("" if here.name == DEFAULT_NAME else f" {here.name}")
+        if opens and report.changed:
+            following = _open(computer, here.name, following)
+        if following:
+            output.say(output.flowed(f"next: {following}", sys.stdout))
     return code
 
 
-def _opened(computer: Computer, name: str) -> bool:
-    """Whether a browser shows the Control UI; without one the tunnel is none the worse."""
+def _open(computer: Computer, name: str, again: str) -> str:
+    """Show the Control UI in a browser; what is left to do, for without one the tunnel is none the worse."""
     try:
-        return computer.command("open", name) == ExitCode.OK
+        return "" if computer.command("open", name) == ExitCode.OK else again
     except TunnelError as error:
         output.note(error.message)
-        return False
+        return error.hint or again
 
 
 class _Questions:

@@ -559,7 +559,7 @@ def test_without_a_browser_the_tunnel_is_set_up_all_the_same(setup: Setup, capsy
     setup.computer.raises["open"] = TunnelError("there is no browser here", hint="open it yourself")
     assert setup(yes=True) == 0
     out, err = capsys.readouterr()
-    assert out.endswith("next: openclaw-tunnel open\n")
+    assert out.endswith("next: open it yourself\n")
     assert "note: there is no browser here" in err
 
 

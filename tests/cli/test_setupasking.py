@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import pty
+import select
 import sys
 import termios
 from collections.abc import Iterator
@@ -152,6 +153,30 @@ async def test_the_terminal_is_as_before_when_the_question_is_given_up() -> None
         with pytest.raises(asyncio.CancelledError):
             await asking
         assert echoes(person)
+        assert line(person) == b"Token: \r\n"
+
+
+@async_test
+async def test_what_follows_a_question_without_an_answer_has_a_line_of_its_own() -> None:
+    with terminal() as person:
+        asking = asyncio.create_task(RealTerminal().ask("Well? ", hidden=False))  # noqa: TID251  cancelled below
+        await settle(lambda: bool(select.select([person], [], [], 0)[0]), "the question")
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert line(person) == b"Well? \r\n"
+
+
+@async_test
+async def test_a_long_question_breaks_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with terminal() as person:
+        os.write(person, b"y\n")
+        assert await RealTerminal().ask("It is so, " * 8 + "is it not? ", hidden=False) == "y"
+        shown = b""
+        while not shown.endswith(b"? "):
+            shown += os.read(person, 1000)
+    assert shown.endswith(b"It is so, It is so,\r\nis it not? ")
 
 
 @async_test

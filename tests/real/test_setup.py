@@ -191,6 +191,7 @@ class OnTerminal:
 
     def __init__(self, user: NewUser) -> None:
         self._ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (24, 200))  # wide enough for each question to be one line
         env = environment(user.home, {**user.env, "TERM": "xterm"})
         argv = command("setup", user.target, "--no-service", "--no-open")
         try:
