@@ -145,11 +145,21 @@ class Answers:
         return self._terminal
 
     async def _from_file(self, question: Question) -> Sequence[str] | None:
-        """The password once; a question for something else, such as a code, is not answered with it."""
+        """The password once; a question for something else, such as a code, is not answered with it.
+
+        Raises:
+            TunnelError: it was refused.
+        """
         assert self._password is not None  # noqa: S101  as ``asker`` has it
         if not question.prompts:
             return ()
-        if question.attempt > 1 or len(question.prompts) > 1 or question.prompts[0].echo:
+        if question.attempt > 1:
+            raise TunnelError(
+                f"{question.host} refused {question.user} with the password of --password-file",
+                hint="check the user and the password; is that the account's name on that computer?",
+                exit_code=ExitCode.LOGIN,
+            )
+        if len(question.prompts) > 1 or question.prompts[0].echo:
             return None
         return [self._password()]
 

@@ -99,7 +99,9 @@ async def test_a_password_file_answers_for_the_password_once() -> None:
     asker = Answers(yes=True, terminal=Person(), password=lambda: "secret").asker
     assert asker is not None
     assert await asker(PASSWORD) == ["secret"]
-    assert await asker(Question("password", "me", "gw:22", PASSWORD.prompts, attempt=2)) is None
+    with pytest.raises(TunnelError, match="gw:22 refused me with the password of --password-file") as caught:
+        await asker(Question("password", "me", "gw:22", PASSWORD.prompts, attempt=2))
+    assert caught.value.exit_code is ExitCode.LOGIN
     assert await asker(CODE) is None
     assert await asker(Question("keyboard-interactive", "me", "gw:22", ())) == ()
 
