@@ -142,11 +142,12 @@ class HereSteps:
     def _port(self, found: Found, forwards: tuple[Forward, ...]) -> int:
         """The local port: free, or the tunnel's own already."""
         forward = next((f.listen.port for f in forwards if leads_to(f, found.port) and not f.listen.path), None)
-        ports = local_ports((forward, self.known.local_port), found.port)
         running = self._computer.running(self.name)
+        own = _port_of(running) if running and _leads_there(running, found) else None
+        ports = local_ports((forward, self.known.local_port, own), found.port)
         moved = pick_port(
             [self._wish.local_port] if self._wish.local_port else ports,
-            lambda port: running is not None and _is_it(running, found, port),
+            lambda port: port == own,
             self._computer.why_taken,
         )
         mark = Mark.KEPT if moved.port == self.known.local_port else Mark.OK
@@ -253,7 +254,8 @@ class HereSteps:
             return ExitCode.OK
         if running and mark is Mark.CHANGED and not service:
             if not is_it:
-                output.note(f"{name} led to {running.target}, {running.forwards[0].to}, and is closed")
+                main = running.forwards[0]
+                output.note(f"{name} was {main.listen} -> {main.to} of {running.target}, and is closed")
             self._computer.close(name)
         code = self._computer.command(*command)
         if code == ExitCode.OK:
@@ -263,9 +265,17 @@ class HereSteps:
 
 def _is_it(running: Snapshot, found: Found, local: int) -> bool:
     """Whether a tunnel that runs is the one that is wanted."""
-    main = running.forwards[0]
-    port = main.listen.rpartition(":")[2]  # the address is whatever tunnels.json5 binds
-    return (running.target, port, main.to) == (found.address, str(local), f"{LOOPBACK}:{found.port}")
+    return _leads_there(running, found) and _port_of(running) == local
+
+
+def _leads_there(running: Snapshot, found: Found) -> bool:
+    return (running.target, running.forwards[0].to) == (found.address, f"{LOOPBACK}:{found.port}")
+
+
+def _port_of(running: Snapshot) -> int | None:
+    """Its local port, at whatever address tunnels.json5 binds; None: it listens on a socket path."""
+    port = running.forwards[0].listen.rpartition(":")[2]
+    return int(port) if port.isdigit() else None
 
 
 @contextlib.contextmanager

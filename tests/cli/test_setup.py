@@ -513,7 +513,16 @@ def test_a_tunnel_that_led_elsewhere_makes_way(setup: Setup, capsys: pytest.Capt
     setup.computer.opened(local=18789, remote=1)
     setup(yes=True, no_service=True)
     assert setup.computer.calls == ["close default", "up -d", "health -n default"]
-    assert "default led to me@gateway.example:22, 127.0.0.1:1, and is closed" in capsys.readouterr().err
+    was = "default was 127.0.0.1:18789 -> 127.0.0.1:1 of me@gateway.example:22"
+    assert f"{was}, and is closed" in capsys.readouterr().err
+
+
+def test_a_tunnel_that_was_opened_by_hand_keeps_its_port(setup: Setup, capsys: pytest.CaptureFixture[str]) -> None:
+    setup.computer.opened(local=40111)
+    setup.computer.taken = {40111: "this program"}
+    setup(yes=True, no_service=True)
+    assert setup.gateway["remote"]["url"] == "ws://127.0.0.1:40111"
+    assert "is closed" not in capsys.readouterr().err
 
 
 def test_no_service_manager(setup: Setup, capsys: pytest.CaptureFixture[str]) -> None:
