@@ -235,11 +235,9 @@ class HereSteps:
         running = self._computer.running(name)
         has_service = self._computer.has_service(name)
         service |= has_service  # one that is there has to learn of other settings
-        words = f"{name} " + (
-            "opens at every login"
-            if service
-            else "runs in the background; to have it at every login: openclaw-tunnel service install"
-        )
+        words = f"{name} " + ("opens at every login" if service else "runs in the background")
+        if not service and not self._computer.no_service():
+            words += "; to have it at every login: openclaw-tunnel service install"
         is_it = running is not None and _is_it(running, found, local)
         command: tuple[str, ...] = ("up", "-d")
         mark = Mark.CHANGED

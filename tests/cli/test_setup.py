@@ -530,6 +530,10 @@ def test_no_service_manager(setup: Setup, capsys: pytest.CaptureFixture[str]) ->
     setup(yes=True)
     assert setup.computer.calls == ["up -d", "health -n default"]
     assert "no service: there is no systemd; the tunnel is opened without" in capsys.readouterr().err
+    assert setup.lines[-1] == "tunnel    changed  default runs in the background"
+    setup.computer.problem = ""
+    setup(yes=True, no_service=True)
+    assert setup.lines[-1].endswith("to have it at every login: openclaw-tunnel service install")
 
 
 def test_a_service_that_is_there_learns_of_a_change(setup: Setup) -> None:
