@@ -146,7 +146,8 @@ class FarSteps:
                 "tlsFingerprint are yours to set",
             )
         end = as_error(failure.with_facts(target=self._name, ssh=self._name, to=f"127.0.0.1:{port}"))
-        hint = f"{end.hint}; or say where it listens: --remote-port PORT"
+        client = f"gateway.mode is remote in {far.path} there: set up the host of the gateway that it uses"
+        hint = f"{client if far.mode == 'remote' else end.hint}; or say where it listens: --remote-port PORT"
         end = TunnelError(end.message, hint=hint, exit_code=end.exit_code)
         if self._answers.yes or self._wish.remote_port or self._wish.dry_run or not self._answers.can_ask:
             raise end

@@ -318,6 +318,14 @@ def test_no_gateway_there(setup: Setup) -> None:
     assert caught.value.hint.endswith("or say where it listens: --remote-port PORT")
 
 
+def test_a_host_that_is_a_client_itself(setup: Setup) -> None:
+    setup.host.settings, setup.host.ports = FarGateway(path="/home/me/.openclaw/openclaw.json", mode="remote"), {}
+    with pytest.raises(TunnelError, match="nothing listens") as caught:
+        setup(yes=True)
+    assert caught.value.hint.startswith("gateway.mode is remote in /home/me/.openclaw/openclaw.json there: set up the")
+    assert "start the gateway" not in caught.value.hint
+
+
 def test_a_person_knows_the_port(setup: Setup) -> None:
     setup.trusts()
     setup.host.ports = {19001: Verdict.HEALTHY}
