@@ -1,6 +1,7 @@
 """A settings file of somebody else's, replaced: in one step, with the earlier ones beside it."""
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -30,9 +31,9 @@ def replace_file(path: Path, before: bytes | None, after: bytes) -> Path | None:
         copy = None if before is None else _keep_copy(path, before)
         write_atomic(path, after)
     except OSError as error:
-        raise ConfigError(
-            f"{path} cannot be written: {error.strerror}", hint="check who owns the file and its folder"
-        ) from None
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        hint = "make room there, and call the command again" if full else "check who owns the file and its folder"
+        raise ConfigError(f"{path} cannot be written: {error.strerror}", hint=hint) from None
     return copy
 
 

@@ -1,12 +1,29 @@
 """A settings file replaced in one step, with the earlier ones beside it."""
 
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import openclaw_tunnel
 from openclaw_tunnel.errors import ConfigError
 from openclaw_tunnel.host.settingsfile import MOST_COPIES, replace_file
+from support.process import program, root_required
+
+FULL = """
+import sys
+from pathlib import Path
+from openclaw_tunnel.errors import ConfigError
+from openclaw_tunnel.host.settingsfile import replace_file
+path = Path(sys.argv[1], "openclaw.json")
+try:
+    replace_file(path, None, b"x" * 100_000)
+except ConfigError as error:
+    print(error.message, error.hint, sorted(path.parent.iterdir()), sep="; ")
+"""
 
 
 def mode(path: Path) -> int:
@@ -55,3 +72,17 @@ def test_a_folder_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot be written"):
         replace_file(tmp_path / "file" / "openclaw.json", None, b"{}")
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    root_required("a file system of a few pages")
+    script = 'mount -t tmpfs -o size=16k,mode=700 none "$1"; exec "$0" -c "$2" "$1"'
+    done = subprocess.run(
+        [program("unshare"), "--mount", "sh", "-ec", script, sys.executable, tmp_path, FULL],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(openclaw_tunnel.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    why = f"{tmp_path}/openclaw.json cannot be written: No space left on device"
+    assert done.stdout == f"{why}; make room there, and call the command again; []\n", done.stderr
