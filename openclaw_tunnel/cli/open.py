@@ -116,7 +116,9 @@ def _origin(tunnel: Snapshot) -> str:
 def _open(page: Page, timeout: float, env: Mapping[str, str]) -> int:
     commands = browsers(env)
     if not commands:
-        raise TunnelError("there is no browser here that could be started", hint=_by_hand(page))
+        named = env.get("BROWSER", "")
+        why = f"; BROWSER names none: {named}" if named else ""
+        raise TunnelError(f"there is no browser here that could be started{why}", hint=_by_hand(page))
     with Ticket(page.location) as ticket:
         came = show(ticket.url, commands, ticket, timeout)
     for uid in list(ticket.turned_away):

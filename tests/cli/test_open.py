@@ -320,7 +320,9 @@ def test_no_browser(world: World) -> None:
     assert answer.exit_code == 1
     assert answer.stderr == f"error: there is no browser here that could be started\n\nhint: {by_hand}\n"
     world.cli.env["BROWSER"] = "w3m"
-    assert world("--token-file", world.token_file()).exit_code == 1
+    answer = world("--token-file", world.token_file())
+    assert answer.exit_code == 1
+    assert "there is no browser here that could be started; BROWSER names none: w3m\n" in answer.stderr
 
 
 def test_no_browser_comes(world: World) -> None:
