@@ -201,9 +201,12 @@ class Dial:
         plain = [name for name in ordered if not is_certificate(name)]
         self._at(place, "exchanging keys")
         try:
-            options = asyncssh.SSHClientConnectionOptions(**common_options(target, place, plain))
+            common = common_options(target, place, plain)
+            options = asyncssh.SSHClientConnectionOptions(**common)
+            # Its own arguments win over the options, also where they are not given.
+            own = {name: common[name] for name in ("server_host_key_algs", "kex_algs")}
             key = await asyncssh.get_server_host_key(
-                target.hostname, target.port, config=None, options=options, **way.options
+                target.hostname, target.port, config=None, options=options, **own, **way.options
             )
         except Exception as exc:
             raise DialFailed(await _explain(exc, KeyRing(target, self._env), place, way)) from exc

@@ -205,6 +205,26 @@ async def test_fetching_a_key_needs_no_login(tmp_path: Path) -> None:
 
 
 @async_test
+async def test_of_several_keys_the_known_type_is_fetched(tmp_path: Path) -> None:
+    """Else a host whose key is known would look like one that has changed it, or is new."""
+    async with SshTestServer(kinds=("ecdsa-sha2-nistp256", "ssh-ed25519")) as server:
+        (tmp_path / "k").write_text(server.known_hosts_line())
+        target = make_target(port=server.port, user_known_hosts_files=(str(tmp_path / "k"),))
+        seen = await look_at("gw", ssh_config="", env={}, resolve=Resolver(gw=target))
+        assert seen.shown.startswith("ECDSA ")
+        assert seen.failure is None
+
+
+@async_test
+async def test_the_users_order_of_algorithms_decides_which_key_is_fetched() -> None:
+    async with SshTestServer(kinds=("ecdsa-sha2-nistp256", "ssh-ed25519")) as server:
+        for first, other in (("ssh-ed25519", "ecdsa-sha2-nistp256"), ("ecdsa-sha2-nistp256", "ssh-ed25519")):
+            target = make_target(port=server.port, host_key_algorithms=(first, other), kex=("curve25519-sha256",))
+            seen = await look_at("gw", ssh_config="", env={}, resolve=Resolver(gw=target))
+            assert knownhosts.key_line(seen.key).startswith(first)
+
+
+@async_test
 async def test_a_host_that_cannot_be_reached() -> None:
     with pytest.raises(TunnelError) as caught:
         await look_at("gw", ssh_config="", env={}, resolve=Resolver(gw=make_target(port=free_port())))
