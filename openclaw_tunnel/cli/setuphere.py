@@ -145,8 +145,9 @@ class HereSteps:
         running = self._computer.running(self.name)
         own = _port_of(running) if running and _leads_there(running, found) else None
         ports = local_ports((forward, self.known.local_port, own), found.port)
+        fixed = self._wish.local_port or self._choice.entry.local_port
         moved = pick_port(
-            [self._wish.local_port] if self._wish.local_port else ports,
+            [fixed] if isinstance(fixed, int) else ports,
             lambda port: port == own,
             self._computer.why_taken,
         )
@@ -158,7 +159,7 @@ class HereSteps:
         """The tunnel that later commands without an option will mean.
 
         Raises:
-            ConfigError: tunnels.json5 has them mean another host.
+            ConfigError: tunnels.json5 has them mean another host, or another port each time.
         """
         identity = "" if self.elsewhere else self._settings.remote_ssh_identity
         after = replace(self._settings, remote_ssh_target=self.target, remote_ssh_identity=identity)
@@ -170,6 +171,12 @@ class HereSteps:
                 "without a name mean",
                 hint=f"take target out of tunnels.{entry.name}, or open this one by hand: "
                 f"openclaw-tunnel up -d -n NAME {self._wish.target}",
+            )
+        if not isinstance(entry.local_port, int | None):
+            raise ConfigError(
+                f"{self._tunnels.path}: tunnels.{entry.name} has localPort {entry.local_port!r}, and "
+                "openclaw.json names one",
+                hint="take localPort out there: setup looks for a free port, too, and keeps it",
             )
         return choice
 
@@ -184,7 +191,7 @@ class HereSteps:
         after = replace(self._settings, remote_url=url, remote_port=wanted.remote_port)
         main = choose_main(port_wishes(UpOptions(), entry, after), forwards).forward
         ports = (main.listen.port, main.to.port)
-        if isinstance(entry.local_port, int | None) and ports == (wanted.local_port, wanted.remote_port):
+        if ports == (wanted.local_port, wanted.remote_port):
             return
         own = entry.local_port or entry.remote_port
         where = f"{self._tunnels.path} (tunnels.{entry.name})" if own else "LocalForward of ssh_config"

@@ -470,15 +470,20 @@ def test_later_commands_have_to_mean_this_tunnel(setup: Setup) -> None:
     with pytest.raises(ConfigError, match="the tunnel default leads to me@other"):
         setup(yes=True)
     assert setup.host.calls == []
+    setup.has_tunnels(default={"localPort": "auto"})
+    with pytest.raises(ConfigError, match=r"tunnels\.default has localPort 'auto', and openclaw.json names one"):
+        setup(yes=True)
+    assert setup.host.calls == []
     setup.has_tunnels(default={"localPort": 1234})
     with pytest.raises(ConfigError, match=r"\(tunnels.default\) has other ports for this tunnel: 127.0.0.1:1234"):
-        setup(yes=True)
-    setup.has_tunnels(default={"localPort": "auto"})
+        setup(yes=True, local_port=1235)
+    setup.has_tunnels(default={"remotePort": 1234})
     with pytest.raises(ConfigError, match="has other ports"):
         setup(yes=True)
     assert not setup.settings_file.exists()
     setup.has_tunnels(default={"localPort": 1234})
-    assert setup(yes=True, local_port=1234) == 0
+    assert setup(yes=True) == 0
+    assert setup.gateway["remote"]["url"] == "ws://127.0.0.1:1234"
 
 
 def test_a_tunnel_of_the_file_is_no_host(setup: Setup) -> None:
