@@ -12,6 +12,7 @@ import click
 
 from openclaw_tunnel.cli import output, progress
 from openclaw_tunnel.cli.managed import PROGRAM, find_program
+from openclaw_tunnel.config.jsonedit import CannotEdit, comments_of
 from openclaw_tunnel.config.paths import Paths
 from openclaw_tunnel.errors import ExitCode, ServiceError, TunnelError, UsageError
 from openclaw_tunnel.linking import dispatcher, plugin
@@ -145,7 +146,8 @@ def _agree(steps: Iterable[Step], found: Found, yes: bool) -> None:
     for step in steps:
         output.say(f"{step.kind:<7} {step.path or _command(step)}")
         if step.kind is Kind.RUN:
-            output.say(f"        (changes {found.settings_file})")
+            loss = ": OpenClaw writes it anew, without its comments, and keeps a copy" if _has_comments(found) else ""
+            output.say(f"        (changes {found.settings_file}{loss})")
         if SCAN_OPTION in step.arguments:
             output.say(f"        (its scan objects to every plugin that starts a program; this one starts {PROGRAM})")
     if yes:
@@ -154,6 +156,13 @@ def _agree(steps: Iterable[Step], found: Found, yes: bool) -> None:
         raise UsageError("whether to do that must be asked, and there is no terminal", hint="to do it, add: --yes")
     if not click.confirm("Go on?", default=False, err=True):
         raise TunnelError("nothing was changed", exit_code=ExitCode.NO)
+
+
+def _has_comments(found: Found) -> bool:
+    try:
+        return bool(comments_of(found.settings_file.read_text(encoding="utf-8-sig")))
+    except (OSError, UnicodeDecodeError, CannotEdit):
+        return False
 
 
 def _install(steps: Iterable[Step], found: Found, program: str) -> None:

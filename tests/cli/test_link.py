@@ -50,6 +50,15 @@ def copy_of(cli: Cli) -> Path:
     return cli.tunnel_home / "openclaw-plugin"
 
 
+def test_comments_that_openclaw_will_drop_are_told_of_before(cli: Cli, openclaw: FakeOpenClaw) -> None:
+    openclaw.settings.parent.mkdir(parents=True, exist_ok=True)
+    openclaw.settings.write_text("// mine\n{}\n")
+    warned = f"(changes {openclaw.settings}: OpenClaw writes it anew, without its comments, and keeps a copy)"
+    assert warned in cli("link").stdout
+    openclaw.settings.write_text('{"a": "// none"}\n')
+    assert f"(changes {openclaw.settings})" in cli("link").stdout
+
+
 def test_a_plugin_where_there_is_openclaw(cli: Cli, openclaw: FakeOpenClaw) -> None:
     linked = cli("link", "--yes")
     install = f"plugins install --link {copy_of(cli)} --force --accept-capabilities"

@@ -60,7 +60,8 @@ def main(folder: str, args: list[str]) -> None:
     if words := refused.get("help" if "--help" in args else (*args, "", "")[1]):
         sys.exit(words)
     file = Path(os.environ["HOME"], ".openclaw", "openclaw.json")
-    settings = json.loads(file.read_text()) if file.exists() else {}
+    lines = file.read_text().splitlines() if file.exists() else ["{}"]
+    settings = json.loads("\n".join(line for line in lines if not line.startswith("//")))
     plugins = settings.setdefault("plugins", {})
     if args == ["--version"]:
         sys.stdout.write("OpenClaw 2026.9.6 (eb377ac)\n")
