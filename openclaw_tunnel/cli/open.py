@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from openclaw_tunnel.cli import output, view
+from openclaw_tunnel.cli import output, progress, view
 from openclaw_tunnel.cli.controlui import Gateway, Page
 from openclaw_tunnel.cli.question import read_question
 from openclaw_tunnel.cli.tunnels import client_of, failure_of, pick, settle, snapshots
@@ -87,7 +87,8 @@ def open_control_ui(
         tunnel = settle(client, tunnel.name, _SETTLE)
     if tunnel.state is not State.UP:
         raise failure_of(tunnel)
-    page = Gateway(client, tunnel, _origin(tunnel), question).page(paths)
+    with progress.working("asking the gateway for its Control UI"):
+        page = Gateway(client, tunnel, _origin(tunnel), question).page(paths)
     return _open(page, timeout, os.environ)
 
 
@@ -119,7 +120,7 @@ def _open(page: Page, timeout: float, env: Mapping[str, str]) -> int:
         named = env.get("BROWSER", "")
         why = f"; BROWSER names none: {named}" if named else ""
         raise TunnelError(f"there is no browser here that could be started{why}", hint=_by_hand(page))
-    with Ticket(page.location) as ticket:
+    with progress.working("waiting for the browser"), Ticket(page.location) as ticket:
         came = show(ticket.url, commands, ticket, timeout)
     for uid in list(ticket.turned_away):
         output.warn(f"{_user(uid)} tried to fetch the link that was made for your browser, and was turned away")

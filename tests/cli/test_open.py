@@ -2,8 +2,10 @@
 notes where it is sent.
 """
 
+import contextlib
 import json
 import os
+import pty
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -16,9 +18,9 @@ import pytest
 
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import FailureStatus, ForwardStatus, GatewayStatus, Snapshot, Verdict
-from support.cli import Answer, Cli
+from support.cli import Answer, Cli, command, environment
 from support.fakedaemon import FakeDaemon, serving
-from support.process import root_required
+from support.process import Child, root_required
 
 TOKEN = "t0ken+s3cret"
 PASSWORD = "passw0rd-s3cret"
@@ -332,6 +334,22 @@ def test_no_browser_comes(world: World) -> None:
     assert answer.exit_code == 1
     assert answer.stderr.startswith("error: no browser came for the page (tried: true)\n")
     assert f"{world.url}; the page asks for the gateway's token, as in gateway.remote.token\n" in answer.stderr
+
+
+def test_on_a_terminal_it_says_what_it_waits_for(world: World) -> None:
+    world.settings(mode="remote", remote={"token": TOKEN})
+    env = environment(world.cli.home, {**world.cli.env, "BROWSER": "true", "TERM": "dumb"})
+    person, ours = pty.openpty()
+    with serving(world.cli.tunnel_home, world.daemon):
+        child = Child(command("open", "--timeout", "2"), world.cli.home / "log", env, terminal=ours)
+        os.close(ours)
+        said = b""
+        with contextlib.suppress(OSError):  # Linux: the other end is closed
+            while chunk := os.read(person, 1000):
+                said += chunk
+        os.close(person)
+        assert child.wait() == 1
+    assert b"waiting for the browser ...\r\nerror: no browser came" in said
 
 
 def test_another_user_is_faster(world: World) -> None:
