@@ -103,10 +103,15 @@ def painted(tables: Sequence[Sequence[Row]], width: int | None, *, colours: bool
     return found
 
 
+def toned(text: str, tone: Tone) -> str:
+    """A piece of a line in its colour; for terminals that want colours."""
+    code = _CODES[tone]
+    return f"{code}{text}{_OFF}" if code else text
+
+
 def in_colour(label: str, words: str, row: Row) -> str:
     """One line of a row: the label, then the words in their tone."""
     parts = [f"{_BOLD if row.heads else _DIM}{label}{_OFF}"] if label else []
     for tone, group in groupby(words, lambda c: row.marks.get(c, row.tone)):
-        part, code = "".join(group), _CODES[tone]
-        parts.append(f"{code}{part}{_OFF}" if code else part)
+        parts.append(toned("".join(group), tone))
     return "".join(parts)

@@ -8,8 +8,9 @@ import click
 
 from openclaw_tunnel.cli import output
 from openclaw_tunnel.cli.question import read_secret
-from openclaw_tunnel.cli.setupplan import Report, Wish
+from openclaw_tunnel.cli.setupplan import Mark, Report, Wish
 from openclaw_tunnel.cli.trust import check_fingerprint
+from openclaw_tunnel.cli.view import Tone
 from openclaw_tunnel.config.options import UpOptions
 from openclaw_tunnel.config.paths import Paths
 from openclaw_tunnel.config.secretref import Secret
@@ -19,6 +20,15 @@ from openclaw_tunnel.errors import UsageError
 def _port(text: str) -> int:
     port: int = click.IntRange(1, 65535)(text)
     return port
+
+
+_TONES = {
+    Mark.OK: Tone.GOOD,
+    Mark.CHANGED: Tone.GOOD,
+    Mark.KEPT: Tone.PLAIN,
+    Mark.SKIPPED: Tone.PAST,
+    Mark.WOULD: Tone.BUSY,
+}
 
 
 @click.command()
@@ -81,5 +91,10 @@ def _carry_out(wish: Wish, yes: bool, password: str | None, no_open: bool) -> in
         return SshHost(wish.target, identity=identity, ssh_config=ssh_config, env=env)
 
     width = output.columns() if output.is_terminal(sys.stdout) else None
-    report = Report(output.say, env.get("HOME", ""), width)
+    paint = _paint if output.colourful(sys.stdout) else None
+    report = Report(output.say, env.get("HOME", ""), width, paint)
     return carry_out(wish, make_host, ThisComputer(env, paths), answers, report, env=env, paths=paths, opens=opens)
+
+
+def _paint(mark: Mark, text: str) -> str:
+    return output.toned(text, _TONES[mark])

@@ -112,7 +112,7 @@ class FarSteps:
             question = f"Make a key without passphrase, {key.path}, and let {self._name} accept it?"
         else:
             question = f"Let {self._name} accept {key.path or 'the key of your agent'} ({key.shown})?"
-        if not await self._answers.confirm(question, about=about, flag=flag):
+        if not await self._answers.confirm(self._report.short(question), about=about, flag=flag):
             raise not_agreed(f"{self._name} accepts no key of yours, and a tunnel cannot log in with a {how.method}")
         if isinstance(key, KeyToMake):
             key = self._host.make_key(key.path)

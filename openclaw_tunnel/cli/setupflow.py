@@ -89,7 +89,8 @@ class _Questions:
             await self._may_replace()
             seen = await self._host.look()
             address = seen.target.address
-            told = "" if self._wish.target == address else f"{self._wish.target} is "
+            says_all = address in (self._wish.target, f"{self._wish.target}:22")
+            told = "" if says_all else f"{self._wish.target} is "
             self._report.done("host", Mark.OK, f"{told}{address}")
             steps = FarSteps(self._wish, self._here.known, self._host, self._answers, self._report)
             found = await steps.run(seen)

@@ -41,14 +41,16 @@ class Step:
     mark: Mark
     words: str
 
-    def text(self, width: int | None = None) -> str:
-        """The step as a line; wrapped to ``width`` columns where one is given."""
-        head = f"{self.name:<{_NAME_WIDTH}} {self.mark:<{_MARK_WIDTH}} "
+    def text(self, width: int | None = None, paint: "Paint | None" = None) -> str:
+        """The step as a line; wrapped to ``width`` columns where one is given, its mark in the colour that it gets."""
+        name, mark = f"{self.name:<{_NAME_WIDTH}}", f"{self.mark:<{_MARK_WIDTH}}"
+        indent = len(name) + len(mark) + 2
+        head = f"{name} {paint(self.mark, mark) if paint else mark} "
         if not width:
             return head + self.words
-        room = max(30, width - len(head))
+        room = max(30, width - indent)
         lines = textwrap.wrap(self.words, room, break_long_words=False, break_on_hyphens=False)
-        return ("\n" + " " * len(head)).join([head + lines[0], *lines[1:]] if lines else [head])
+        return ("\n" + " " * indent).join([head + lines[0], *lines[1:]] if lines else [head])
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,30 +136,40 @@ class Moved:
     why: str = ""
 
 
+Paint = Callable[[Mark, str], str]
+"""Gives the word of a mark its colour."""
+
+
 class Report:
     """Shows each step as it ends, and remembers whether anything changed.
 
     Args:
         home: the user's home, which is shown as ``~``.
         width: columns of the terminal; None: there is none.
+        paint: colours the marks; None: nothing has colours.
 
     Attributes:
         doing: told what goes on, as in "logging in to gw"; whoever shows it sets it.
     """
 
-    def __init__(self, say: Callable[[str], None], home: str = "", width: int | None = None) -> None:
+    def __init__(
+        self, say: Callable[[str], None], home: str = "", width: int | None = None, paint: Paint | None = None
+    ) -> None:
         self.doing: Callable[[str], None] = lambda what: None
         self._say = say
         self._width = width
+        self._paint = paint
         self._home = home.rstrip("/")
         self.changed = False
 
     def done(self, name: str, mark: Mark, words: str) -> None:
         """A step has ended."""
         self.changed |= mark in (Mark.CHANGED, Mark.WOULD)
-        if self._home:
-            words = words.replace(f"{self._home}/", "~/")
-        self._say(Step(name, mark, clean(words)).text(self._width))
+        self._say(Step(name, mark, clean(self.short(words))).text(self._width, self._paint))
+
+    def short(self, words: str) -> str:
+        """The words with the user's home as ``~``."""
+        return words.replace(f"{self._home}/", "~/") if self._home else words
 
 
 def target_for_settings(typed: str) -> str:

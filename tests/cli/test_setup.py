@@ -115,6 +115,12 @@ def setup(tmp_path: Path) -> Setup:
     return Setup(tmp_path)
 
 
+def test_the_host_is_said_once(setup: Setup) -> None:
+    """That its port is the usual one is no news."""
+    setup(yes=True, no_service=True, target="me@gateway.example")
+    assert setup.lines[0] == "host      ok       me@gateway.example:22"
+
+
 def test_with_yes_all_of_it(setup: Setup, capsys: pytest.CaptureFixture[str]) -> None:
     setup.host.password = "secret"
     assert setup(yes=True, password="secret") == 0

@@ -176,6 +176,13 @@ def test_a_step_is_a_line_that_wraps_on_a_terminal() -> None:
     assert step.text(49) == ("port      ok       one two three four five six\n                   seven eight")
 
 
+def test_colours_take_no_room() -> None:
+    words = "one two three four five six seven eight"
+    said: list[str] = []
+    Report(said.append, width=49, paint=lambda mark, text: f"<{mark}:{text}>").done("port", Mark.OK, words)
+    assert said == ["port      <ok:ok      > one two three four five six\n                   seven eight"]
+
+
 def test_the_report_knows_whether_anything_changed() -> None:
     said: list[str] = []
     report = Report(said.append, "/home/me")
