@@ -17,11 +17,11 @@ class Part(StrEnum):
 
     SETTINGS = "settings"
     SSH_CONFIG = "ssh_config"
-    KEYS = "keys"
     NAME = "name"
     ROUTE = "route"
     SERVER = "server"
     HOST_KEY = "host_key"
+    KEYS = "keys"  # what ssh_config says of them means little for a name that is misspelt
     LOGIN = "login"
     FORWARDING = "forwarding"
     GATEWAY = "gateway"
@@ -37,11 +37,11 @@ NEEDS: Mapping[Part, tuple[Part, ...]] = MappingProxyType(
     {
         Part.SETTINGS: (),
         Part.SSH_CONFIG: (Part.SETTINGS,),
-        Part.KEYS: (Part.SSH_CONFIG,),
         Part.NAME: (Part.SSH_CONFIG,),
         Part.ROUTE: (Part.NAME,),
         Part.SERVER: (Part.ROUTE,),
         Part.HOST_KEY: (Part.SERVER,),
+        Part.KEYS: (Part.SSH_CONFIG,),
         Part.LOGIN: (Part.KEYS, Part.HOST_KEY),
         Part.FORWARDING: (Part.LOGIN,),
         Part.GATEWAY: (Part.FORWARDING,),

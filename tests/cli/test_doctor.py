@@ -104,20 +104,20 @@ def outcomes(checks: list[Check]) -> list[tuple[str, str]]:
 def test_a_report_in_a_pipe_and_on_a_narrow_terminal() -> None:
     checks = [
         *WELL[:2],
-        fault(Part.KEYS, "the key\x1b[2J " + "is bad " * 12, "chmod 600 /k", code="key_exposed"),
-        skipped(Part.NAME, "not checked"),
+        fault(Part.NAME, "the name\x1b[2J " + "is bad " * 12, "mend it", code="dns"),
+        skipped(Part.ROUTE, "not checked"),
     ]
     report = arrange(checks)
     rows = [line[:3] for line in lines(report, None)]
-    assert rows[2] == ("keys", "FAULT", "the key?[2J " + "is bad " * 12)
-    assert rows[3] == ("", "hint", "chmod 600 /k")
+    assert rows[2] == ("name", "FAULT", "the name?[2J " + "is bad " * 12)
+    assert rows[3] == ("", "hint", "mend it")
     assert rows[4][1] == "-"
     narrow = [text for _, _, text, _ in lines(report, 60)]
     assert max(map(len, narrow)) <= 38
     assert [line[1] for line in lines(report, 60)].count("FAULT") == 1
     plain = shown(report, 80, colours=False)
     assert max(map(len, plain.splitlines())) < 80
-    assert plain.splitlines()[-2:] == ["", "1 fault; begin with: keys"]
+    assert plain.splitlines()[-2:] == ["", "1 fault; begin with: name"]
     coloured = shown(report, 80, colours=True)
     assert "\x1b[1;31mFAULT" in coloured
     assert re.sub("\x1b\\[[0-9;]*m", "", coloured) == plain

@@ -97,6 +97,14 @@ def test_the_first_of_two_faults() -> None:
     }
 
 
+def test_a_host_that_is_not_there_comes_before_what_there_is_to_log_in_with() -> None:
+    """For a name that is misspelt ssh_config names no key, either."""
+    for part in (Part.NAME, Part.ROUTE, Part.SERVER, Part.HOST_KEY):
+        first = arrange(broken(Part.KEYS, part)).first_fault
+        assert first
+        assert first.part is part
+
+
 def test_keys_that_were_not_needed_are_no_fault() -> None:
     report = arrange(broken(Part.KEYS))
     assert report.ok
