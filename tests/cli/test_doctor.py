@@ -198,6 +198,11 @@ def test_keys() -> None:
         ),
         (Walk("[fd00::5]:22", True, failure=Failure(Code.TIMEOUT, "m")), "server", "gw.example is fd00::5"),
         (Walk(failure=Failure(Code.CONFIG, "m", {"hint": "h"})), "ssh_config", None),
+        (Walk(failure=Failure(Code.HOST_KEY_UNKNOWN, "of a jump host", {"trust": "t"})), "route", None),
+        (Walk(failure=Failure(Code.AUTH_DENIED, "by a jump host")), "route", None),
+        (Walk(failure=Failure(Code.TIMEOUT, "a jump host", {"stage": "exchanging keys"})), "route", None),
+        (Walk(reached=True, failure=Failure(Code.FORWARDING_FORBIDDEN, "by a jump host")), "route", None),
+        (Walk(reached=True, failure=Failure(Code.PROXY, "of ProxyCommand")), "route", None),
     ],
 )
 def test_a_way_that_ends(walk: Walk, last: str, name: str | None) -> None:

@@ -33,12 +33,24 @@ def way_checks(walk: Walk, target: SshTarget) -> list[Check]:
     failure = walk.failure
     if failure is None:
         return [ok(part, words[part]) for part in WAY]
-    ended = stage_of(failure)
-    if walk.reached and ended in (Part.NAME, Part.ROUTE):
-        ended = Part.SERVER
+    ended = _ended(walk.reached, failure)
     passed = WAY[: WAY.index(ended)] if ended in WAY else ()
     failure = failure.with_facts(start=", and to start it: systemctl start ssh")
     return [*(ok(part, words[part]) for part in passed), of_failure(ended, failure, fix=fix_of(failure))]
+
+
+def _ended(reached: bool, failure: Failure) -> Part:
+    """The part that a failure belongs to: what goes wrong at a jump host or in a ProxyCommand is a matter of the way.
+
+    Args:
+        reached: the way to the server was open, as far as one sees from here.
+    """
+    stage = stage_of(failure)
+    if failure.code in (Code.PROXY, Code.FORWARDING_FORBIDDEN):
+        return Part.ROUTE
+    if reached:
+        return Part.SERVER if stage in (Part.NAME, Part.ROUTE) else stage
+    return stage if stage not in WAY or stage is Part.NAME else Part.ROUTE
 
 
 def fix_of(failure: Failure) -> Fix | None:
