@@ -500,6 +500,8 @@ def test_a_daemon_that_hangs(cli: Cli) -> None:
     view = DaemonView(trouble=TunnelError("the daemon does not answer", hint="kill -9 7"))
     check = tunnel_check("lab", view, "me@h:22", way_is_well=True)
     assert (check.outcome, check.code, check.hint) == (Outcome.FAULT, "daemon", "kill -9 7")
+    port = port_check(planned(cli, target="me@h"), view, None)
+    assert (port.outcome, port.message) == (Outcome.SKIPPED, "not checked: because of tunnel")
     assert look_at_daemon(asked(cli)) == DaemonView()
 
 

@@ -12,7 +12,7 @@ from openclaw_tunnel.cli.status import to_change
 from openclaw_tunnel.config.model import PortChoice
 from openclaw_tunnel.config.sshconfig import find_ssh
 from openclaw_tunnel.control.client import ControlClient
-from openclaw_tunnel.core.checkup import Check, Fix, Part, Remedy, fault, of_failure, ok, skipped, warning
+from openclaw_tunnel.core.checkup import Check, Fix, Part, Remedy, fault, of_failure, ok, skipped, title, warning
 from openclaw_tunnel.core.durations import duration
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.states import State
@@ -40,6 +40,8 @@ def look_at_daemon(asked: Asked) -> DaemonView:
 
 def port_check(plan: Plan, daemon: DaemonView, state: ManagerState | None) -> Check:
     """Whether the tunnel has its local port, or could have it."""
+    if daemon.trouble:  # it may be the one that has the port, and cannot be asked
+        return skipped(Part.LOCAL_PORT, f"not checked: because of {title(Part.TUNNEL)}")
     spec, main = plan.resolved.spec, plan.resolved.spec.main
     listen = str(main.listen)
     holders = (t for t in daemon.tunnels if any(f.listening and f.listen == listen for f in t.forwards))
