@@ -264,13 +264,20 @@ def test_every_error_of_the_files(cli: Cli) -> None:
 
 
 def test_nobody_says_where_to(cli: Cli) -> None:
+    settings = cli.home / ".openclaw" / "openclaw.json"
     plan, (check,) = asyncio.run(plan_of(asked(cli), DaemonView()))
     assert plan is None
     assert (check.part, check.code) == (Part.SETTINGS, "no_destination")
+    assert check.message == f"no gateway host is given, and none is configured: there is no {settings}"
+    assert check.hint.startswith("set a tunnel up: openclaw-tunnel setup me@gateway-host, or ")
     write(cli, tunnels={"default": {}})
     plan, (check,) = asyncio.run(plan_of(asked(cli), DaemonView()))
     assert (plan, check.code) == (None, "config")
+    assert check.message.endswith(f"no gateway.remote.sshTarget: there is no {settings}")
     assert 'add to tunnels.default: target: "me@gateway-host"' in check.hint
+    write(cli, {})
+    _, (check,) = asyncio.run(plan_of(asked(cli), DaemonView()))
+    assert check.message.endswith("no gateway.remote.sshTarget")
 
 
 def test_a_setting_that_cannot_be_meant_so(cli: Cli) -> None:
@@ -453,7 +460,7 @@ def test_the_other_loopback_address_is_taken(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("tunnel", "way_is_well", "outcome", "words"),
     [
-        (None, True, Outcome.SKIPPED, "lab does not run; to open it: openclaw-tunnel up -d"),
+        (None, True, Outcome.SKIPPED, "lab does not run; to open it: openclaw-tunnel up -d lab"),
         (running(), True, Outcome.OK, "lab is up for "),
         (running(), False, Outcome.OK, "lab is up for "),
         (running(state=State.BACKOFF, code="refused"), False, Outcome.SKIPPED, "why not (that is no news: see above)"),
@@ -463,13 +470,18 @@ def test_the_other_loopback_address_is_taken(cli: Cli) -> None:
     ],
 )
 def test_what_the_daemon_sees(tunnel: Snapshot | None, way_is_well: bool, outcome: Outcome, words: str) -> None:
-    check = tunnel_check("lab", daemon(*([tunnel] if tunnel else [])), "", way_is_well=way_is_well)
+    opener = "openclaw-tunnel up -d lab"
+    check = tunnel_check("lab", daemon(*([tunnel] if tunnel else [])), "", way_is_well=way_is_well, opener=opener)
     assert check.outcome is outcome
     assert words in check.message
     if outcome is Outcome.FAULT:
         assert (check.code, check.hint) == ("key_locked", "let it connect anew: openclaw-tunnel restart lab")
         assert check.fix
         assert (check.fix.remedy, check.fix.subject) == (Remedy.RESTART_TUNNEL, "lab")
+
+
+def test_a_tunnel_that_nothing_would_open() -> None:
+    assert tunnel_check("lab", daemon(), "", way_is_well=False).message == "lab does not run"
 
 
 def test_a_tunnel_of_that_name_that_leads_elsewhere() -> None:
@@ -519,12 +531,13 @@ def systemctl(cli: Cli) -> Tool:
 
 
 def test_no_service(cli: Cli, systemctl: Tool) -> None:
-    _, state, check = service_state("default", asked(cli).env)
+    _, state, check = service_state("work", asked(cli, target="gw", name="work", remote_port=5))
     assert state is None
     assert check
-    assert check.message.startswith("none for default (there is one for: lab); to have it at every login: ")
+    command = "openclaw-tunnel service install gw --name work --remote-port 5"
+    assert check.message == f"none for work (there is one for: lab); to have it at every login: {command}"
     systemctl.answer(show=(1, "", "Failed to connect to bus: No such file"))
-    _, _, check = service_state("lab", asked(cli).env)
+    _, _, check = service_state("lab", asked(cli))
     assert check
     assert (check.outcome, check.code) == (Outcome.WARNING, "service")
 
@@ -532,7 +545,7 @@ def test_no_service(cli: Cli, systemctl: Tool) -> None:
 def test_a_service(cli: Cli, systemctl: Tool) -> None:
     systemctl.answer(show=(0, "ActiveState=failed\nSubState=failed\nResult=exit-code\nExecMainStatus=1\n", ""))
     env = asked(cli).env
-    manager, state, _ = service_state("lab", env)
+    manager, state, _ = service_state("lab", asked(cli))
     assert manager
     assert state
     assert installed("lab", manager, env) is None

@@ -520,12 +520,17 @@ def test_the_command_line_all_well_and_not(rig: Rig) -> None:
 def test_a_target_and_options_of_up(rig: Rig) -> None:
     rig.settings.unlink()
     rig.tunnels.unlink()
-    assert rig.cli("doctor").exit_code == 1
+    nowhere = rig.cli("doctor")
+    assert nowhere.exit_code == 1
+    assert "\ntunnel       -        default does not run\n" in nowhere.stdout
     answer = rig.cli("doctor", "gw", "-r", str(free_port()), "-p", str(rig.port), "--json").json()
     assert answer["first_fault"]["code"] == "not_listening"
     port = rig.gateway.port
     answer = rig.cli("doctor", "gw", "-r", str(port), "-p", str(rig.port), "--json", env=token_of(rig)).json()
     assert answer["ok"], answer["first_fault"]
+    told = {check["name"]: check["message"] for check in answer["checks"]}
+    command = f"openclaw-tunnel up -d gw --local-port {rig.port} --remote-port {port}"
+    assert told["tunnel"] == f"default does not run; to open it: {command}"
 
 
 def token_of(rig: Rig) -> dict[str, str]:

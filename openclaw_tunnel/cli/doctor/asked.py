@@ -1,5 +1,6 @@
 """What ``doctor`` was asked, and what it makes of that: the values that its parts share."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ from openclaw_tunnel.config.resolve import Choice, Resolved
 from openclaw_tunnel.config.tunnels import TunnelsFile
 from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.errors import TunnelError
+from openclaw_tunnel.service.spec import up_arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,10 @@ class Asked:
     env: Mapping[str, str] = field(repr=False)
     paths: Paths
     timeout: float = 10.0
+
+    def command(self, *words: str) -> str:
+        """A command line that takes the options of ``up``, with those that were typed."""
+        return shlex.join(["openclaw-tunnel", *words, *up_arguments(self.options)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ async def check_up(asked: Asked) -> Report:
         plan, more = await plan_of(asked, daemon, kept)
         found += more
     name = plan.resolved.spec.name if plan else asked.options.name or DEFAULT_NAME
-    manager, state, instead = await asyncio.to_thread(service_state, name, asked.env)
+    manager, state, instead = await asyncio.to_thread(service_state, name, asked)
     keys, server, gateway = None, "", ""
     if plan:
         keys = await _look_at_keys(plan, asked)
@@ -51,7 +51,8 @@ async def check_up(asked: Asked) -> Report:
         found.append(await asyncio.to_thread(port_check, plan, daemon, state))
         found += filter(None, [url_check(plan, asked)])
     address = plan.resolved.spec.address if plan else ""
-    found.append(tunnel_check(name, daemon, address, way_is_well=way_is_well))
+    opener = asked.command("up", "-d") if plan else ""
+    found.append(tunnel_check(name, daemon, address, way_is_well=way_is_well, opener=opener))
     found += await _service_checks(name, manager, state, instead, plan, keys, asked)
     found += await asyncio.to_thread(_versions, daemon, asked, server, gateway)
     return arrange(found)

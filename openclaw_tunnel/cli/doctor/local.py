@@ -93,12 +93,13 @@ def url_check(plan: Plan, asked: Asked) -> Check | None:
     return warning(Part.LOCAL_PORT, message, hint, code="other_port")
 
 
-def tunnel_check(name: str, daemon: DaemonView, address: str, *, way_is_well: bool) -> Check:
+def tunnel_check(name: str, daemon: DaemonView, address: str, *, way_is_well: bool, opener: str = "") -> Check:
     """What the daemon sees, beside what was found here.
 
     Args:
         address: where the tunnel that was checked leads; empty where that is not known.
         way_is_well: from this shell, everything up to the gateway is.
+        opener: the command that opens it; empty where none would, before something else is repaired.
     """
     if daemon.trouble:
         return fault(Part.TUNNEL, daemon.trouble.message, daemon.trouble.hint, code="daemon")
@@ -106,7 +107,7 @@ def tunnel_check(name: str, daemon: DaemonView, address: str, *, way_is_well: bo
     if tunnel is None:
         others = ", ".join(t.name for t in daemon.tunnels)
         words = f"{name} does not run" + (f" (running: {others})" if others else "")
-        return skipped(Part.TUNNEL, f"{words}; to open it: openclaw-tunnel up -d")
+        return skipped(Part.TUNNEL, f"{words}; to open it: {opener}" if opener else words)
     if address and tunnel.target != address:
         return skipped(Part.TUNNEL, f"{name} runs, and leads to {tunnel.target}")
     lasts = f"{tunnel.state} for {duration(view.age(tunnel.since, view.utc_now()))}"

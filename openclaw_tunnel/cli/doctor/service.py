@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from openclaw_tunnel.cli.doctor.asked import Asked
 from openclaw_tunnel.cli.managed import manager_of
 from openclaw_tunnel.cli.up import up
 from openclaw_tunnel.config.model import DEFAULT_NAME
@@ -56,14 +57,14 @@ def installed(name: str, manager: Manager, env: Mapping[str, str]) -> Installed 
     return None
 
 
-def service_state(name: str, env: Mapping[str, str]) -> tuple[Manager | None, ManagerState | None, Check | None]:
+def service_state(name: str, asked: Asked) -> tuple[Manager | None, ManagerState | None, Check | None]:
     """The service of a tunnel, or the line that says why there is none to look at."""
     try:
-        manager = manager_of(env)
+        manager = manager_of(asked.env)
         names = manager.names()
         if name not in names:
             others = f" (there is one for: {', '.join(names)})" if names else ""
-            words = f"none for {name}{others}; to have it at every login: openclaw-tunnel service install"
+            words = f"none for {name}{others}; to have it at every login: {asked.command('service', 'install')}"
             return manager, None, ok(Part.SERVICE, words)
         return manager, manager.state(name), None
     except ServiceError as error:

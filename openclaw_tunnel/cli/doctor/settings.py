@@ -22,6 +22,7 @@ from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.errors import ConfigError, UsageError
 
 CONFIG = str(Code.CONFIG)
+_SET_UP = "set a tunnel up: openclaw-tunnel setup me@gateway-host, or check one: openclaw-tunnel doctor me@gateway-host"
 
 
 def settings_checks(asked: Asked) -> list[Check]:
@@ -106,9 +107,9 @@ async def plan_of(
     try:
         choice = choose_tunnel(options, file, settings, asked.env)
     except NoDestination as nowhere:
-        return None, [fault(Part.SETTINGS, nowhere.message, nowhere.hint, code="no_destination")]
+        return None, [fault(Part.SETTINGS, nowhere.message + _not_there(settings), _SET_UP, code="no_destination")]
     except ConfigError as error:
-        return None, [fault(Part.SETTINGS, error.message, error.hint, code=CONFIG)]
+        return None, [fault(Part.SETTINGS, error.message + _not_there(settings), error.hint, code=CONFIG)]
     try:
         resolved = await resolve(options, env=asked.env, paths=asked.paths)
     except UsageError as error:
@@ -120,6 +121,11 @@ async def plan_of(
         return None, [fault(part, error.message, error.hint, code=CONFIG)]
     plan = Plan(options, choice, resolved, settings, file)
     return plan, [*_ssh_checks(resolved)]
+
+
+def _not_there(settings: OpenClawSettings) -> str:
+    """The file that OPENCLAW_CONFIG_PATH, a profile or HOME leads to, where it is not there."""
+    return "" if settings.path.exists() else f": there is no {settings.path}"
 
 
 def _is_missing(identity: str) -> bool:
