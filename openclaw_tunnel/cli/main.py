@@ -50,8 +50,10 @@ def _run(arguments: list[str]) -> int:
         code = show(*quick)
         sys.stdout.flush()
         return code
+    from openclaw_tunnel.cli.commandlog import keep_off_the_terminal
     from openclaw_tunnel.cli.commands import run
 
+    keep_off_the_terminal()
     return run(arguments)
 
 
@@ -67,26 +69,14 @@ def quick_status(arguments: Sequence[str]) -> tuple[str | None, bool] | None:
 
 def _bug(error: Exception) -> TunnelError:
     """The error to show; the traceback goes to the log."""
-    import traceback
-
-    from openclaw_tunnel.config.paths import Paths
-
     hint = "its traceback could not be written to the log"
     with contextlib.suppress(Exception):
-        path = Paths.from_env(os.environ).log_file
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
-            file.write(_log_entry("".join(traceback.format_exception(error))))
-        hint = f"this is a bug of openclaw-tunnel; the log has the traceback: {path}"
+        from openclaw_tunnel.cli.commandlog import append
+
+        hint = (
+            f"this is a bug of openclaw-tunnel; the log has the traceback: {append('ERROR', 'a command failed', error)}"
+        )
     return TunnelError(f"internal error: {type(error).__name__}: {error}", hint=hint, exit_code=ExitCode.BUG)
-
-
-def _log_entry(traceback: str) -> str:
-    import time
-
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    return f"{stamp} ERROR a command failed\n" + "".join(f"  {line}\n" for line in traceback.splitlines())
 
 
 def _open_closed_streams() -> None:

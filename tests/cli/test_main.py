@@ -98,6 +98,35 @@ def test_a_bug_is_one_line_and_a_traceback_in_the_log(cli: Cli) -> None:
     assert log.stat().st_mode & 0o777 == 0o600
 
 
+def test_what_a_library_has_to_note_goes_to_the_log(cli: Cli) -> None:
+    """cli/commandlog.py: a traceback that is logged on the way to an answer reaches no terminal."""
+    breakage = (
+        "import asyncio, logging, openclaw_tunnel.cli.logs as m\n"
+        "def last_lines(*given):\n"
+        "    for name in ('openclaw_tunnel.ssh', 'asyncssh', 'asyncio'):\n"
+        "        logging.getLogger(name).error('odd: %s', name, exc_info=ValueError('why'))\n"
+        "    logging.getLogger('openclaw_tunnel').info('no news')\n"
+        "    return ['a line'], 0\n"
+        "m.last_lines = last_lines\n"
+        "from openclaw_tunnel.cli.main import main\n"
+    )
+    cli.tunnel_home.mkdir()
+    log = cli.tunnel_home / "openclaw-tunnel.log"
+    log.touch(mode=0o600)
+    answer = subprocess.run(
+        [sys.executable, "-c", f"{breakage}main(['logs']); raise SystemExit(main(['logs']))"],
+        env={"OPENCLAW_TUNNEL_HOME": str(cli.tunnel_home), "PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (answer.stdout, answer.stderr) == ("a line\na line\n", "")
+    lines = log.read_text().splitlines()
+    entries = [line.split(" ", 1)[1] for line in lines if not line.startswith(" ")]
+    assert entries == [f"ERROR odd: {name}" for name in ("openclaw_tunnel.ssh", "asyncssh", "asyncio")] * 2
+    assert lines.count("  ValueError: why") == 6
+
+
 def test_a_reader_that_goes_away_is_no_error(cli: Cli) -> None:
     cli.tunnel_home.mkdir()
     (cli.tunnel_home / "openclaw-tunnel.log").write_text("2026-11-22T06:00:01Z INFO x\n" * 100_000)
