@@ -133,7 +133,8 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         ),
         Code.HOST_KEY_UNKNOWN: _permanent(
             ExitCode.HOST_KEY,
-            "compare the fingerprint with the host's own, then remember the key: {trust}",
+            "{first}compare the fingerprint with the host's own, then remember the key: {trust}",
+            first="",
         ),
         Code.HOST_KEY_CHANGED: _permanent(
             ExitCode.HOST_KEY,

@@ -5,6 +5,8 @@ files (``UserKnownHostsFile none`` included) mean that no key is known, and noth
 """
 
 import logging
+import os
+import shlex
 from collections.abc import Sequence
 
 import asyncssh
@@ -30,9 +32,10 @@ def names_of(target: SshTarget) -> tuple[str, ...]:
     return (name,) if name == plain else (name, plain)
 
 
-def read_files(paths: Sequence[str]) -> tuple[Entry, ...]:
-    """The lines of known_hosts files; one that is missing or cannot be read has none."""
+def read_files(paths: Sequence[str]) -> tuple[tuple[Entry, ...], dict[str, str]]:
+    """The lines of known_hosts files, and why one that is there could not be read, by its path."""
     entries: list[Entry] = []
+    unread: dict[str, str] = {}
     for path in paths:
         try:
             with open(path, "rb") as file:
@@ -40,10 +43,10 @@ def read_files(paths: Sequence[str]) -> tuple[Entry, ...]:
         except FileNotFoundError:
             continue
         except OSError as exc:
-            log.warning("known_hosts file %s cannot be read, its keys are unknown: %s", path, exc.strerror)
+            unread[path] = exc.strerror or str(exc)
             continue
         entries += knownhosts.parse(text, path)
-    return tuple(entries)
+    return tuple(entries), unread
 
 
 class HostKeys:
@@ -58,7 +61,7 @@ class HostKeys:
         self._target = target
         self._place = place
         self._names = names_of(target)
-        self._entries = read_files((*target.user_known_hosts_files, *target.global_known_hosts_files))
+        self._entries, self._unread = read_files((*target.user_known_hosts_files, *target.global_known_hosts_files))
         self._accepted = b""
 
     @property
@@ -161,8 +164,20 @@ class HostKeys:
             return self._place.failure(Code.HOST_KEY_CHANGED, text, trust=trust)
         others = sorted({short_type(e.key) for e in verdict.entries})
         note = f" (known keys of this host are of another type: {', '.join(others)})" if others else ""
-        trust = self._place.trust_command()
-        return self._place.failure(Code.HOST_KEY_UNKNOWN, f"host key of {host} is unknown: {shown}{note}", trust=trust)
+        note += "".join(f"; {path} cannot be read: {why}" for path, why in self._unread.items())
+        facts = {"first": self._before_trusting(), "trust": self._place.trust_command()}
+        return self._place.failure(Code.HOST_KEY_UNKNOWN, f"host key of {host} is unknown: {shown}{note}", **facts)
+
+    def _before_trusting(self) -> str:
+        """What has to be done before a key can be remembered, for the hint; empty for nothing."""
+        files = self._target.user_known_hosts_files
+        if not files or files[0] == os.devnull:
+            name = files[0] if files else "none"
+            return f"let UserKnownHostsFile in ssh_config name a file ({name} remembers nothing), then "
+        if self._unread:
+            path = shlex.quote(next(iter(self._unread)))
+            return f"let yourself read that file (ls -l {path} says whose it is); if the key is not in it, "
+        return ""
 
 
 def _decode(presented: bytes) -> "tuple[asyncssh.SSHCertificate | None, asyncssh.SSHKey]":

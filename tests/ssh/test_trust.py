@@ -154,6 +154,23 @@ def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
         remember(found(tmp_path / "file" / "known_hosts"), replace=False)
 
 
+@pytest.mark.parametrize(
+    ("name", "note", "first"),
+    [
+        ("known_hosts", "", ""),
+        (".", "; {path} cannot be read: Is a directory", "let yourself read that file (ls -l {path} says whose it is)"),
+        ("/dev/null", "", "let UserKnownHostsFile in ssh_config name a file (/dev/null remembers nothing), then "),
+    ],
+)
+def test_what_has_to_be_done_before_a_key_can_be_remembered(tmp_path: Path, name: str, note: str, first: str) -> None:
+    path = tmp_path / name
+    failure = found(path).failure
+    assert failure
+    assert failure.message.endswith(knownhosts.fingerprint(NEW) + note.format(path=path))
+    assert failure.hint.startswith(first.format(path=path) or "compare the fingerprint")
+    assert failure.hint.endswith("then remember the key: openclaw-tunnel trust gw")
+
+
 def test_two_at_once_lose_no_line(tmp_path: Path) -> None:
     path = tmp_path / "known_hosts"
     threads = [
