@@ -113,9 +113,9 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         ),
         Code.AUTH_DENIED: _permanent(
             ExitCode.LOGIN,
-            "{make}install a key of yours on the host with: ssh-copy-id {ssh}, or name the right one with -i FILE "
+            "{first}install a key of yours on the host with: ssh-copy-id {ssh}, or name the right one with -i FILE "
             "(IdentityFile in ssh_config)",
-            make="",
+            first="",
         ),
         Code.KEY_LOCKED: _permanent(
             ExitCode.LOGIN,

@@ -23,6 +23,11 @@ from openclaw_tunnel.ssh.knownhosts import describe_key, is_certificate, key_typ
 from openclaw_tunnel.ssh.place import Place, clean
 
 _BEGIN = 'eval "$(ssh-agent -s)"'
+# As with ssh, a key file that the agent does not hold comes after all of the agent's keys, -i or not.
+_TOO_MANY = (
+    "the server hears only some keys: set IdentitiesOnly yes for this host in ssh_config, and the right IdentityFile; "
+    "if the host has none of them, "
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +156,7 @@ class KeyRing:
         """The failure of a login that was denied.
 
         Args:
-            said: the server's own words, if it gave any.
+            said: the server's own words, if it hung up because of too many keys.
         """
         tried = f"offered: {', '.join(self.offered)}" if self.offered else "no key was offered"
         text = f"{place.host} refused the login of {self.target.user} ({tried})"
@@ -161,7 +166,7 @@ class KeyRing:
             notes.append(f"the server took {self.taken}, and wants more than a key")
         if self.methods:
             notes.append(f"the server also takes: {', '.join(self.methods)}")
-        return self._cause(text, notes, place)
+        return self._cause(text, notes, place, first=_TOO_MANY if said else "")
 
     def shortage(self, place: Place) -> Failure:
         """The failure of a login that has no key to offer, after :meth:`prepare`."""
@@ -188,8 +193,8 @@ class KeyRing:
                 found.append(place.failure(Code.CONFIG, text, hint=hint))
         return found
 
-    def _cause(self, text: str, notes: list[str], place: Place) -> Failure:
-        """The failure, by what the keys and the agent lack."""
+    def _cause(self, text: str, notes: list[str], place: Place, *, first: str = "") -> Failure:
+        """The failure, by what the keys and the agent lack; ``first`` is the step before a key is installed."""
         if problem := self._agent_problem():
             step = {} if self._agent.client else {"step": self._agent_step()}
             return place.failure(Code.AGENT_UNREACHABLE, _sentence(f"{text}: {problem}", notes), **step)
@@ -197,8 +202,9 @@ class KeyRing:
             return self._explain_locked(locked, text, notes, place)
         if exposed := [f.path for f in self._files if f.state is KeyState.EXPOSED]:
             return place.failure(Code.KEY_EXPOSED, _sentence(text, notes), key=shlex.join(exposed))
-        make = {} if self._files or self._agent.keys else {"make": "make a key with ssh-keygen -t ed25519, then "}
-        return place.failure(Code.AUTH_DENIED, _sentence(text, notes), **make)
+        if not self._files and not self._agent.keys:
+            first = "make a key with ssh-keygen -t ed25519, then "
+        return place.failure(Code.AUTH_DENIED, _sentence(text, notes), first=first)
 
     @property
     def _agent_socket(self) -> str:

@@ -17,7 +17,7 @@ from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.ssh.asking import Asker, Interview
 from openclaw_tunnel.ssh.connection import under_deadline
-from openclaw_tunnel.ssh.dial import TOO_MANY, Dial, LoggedIn, Resolve, Way
+from openclaw_tunnel.ssh.dial import Dial, LoggedIn, Resolve, Way
 from openclaw_tunnel.ssh.knownhosts import describe_key
 from openclaw_tunnel.ssh.link import SshLink
 from openclaw_tunnel.ssh.place import Place, clean
@@ -170,9 +170,4 @@ def _unconvinced(failure: Failure, interview: Interview | None) -> TunnelError:
         tries = "one answer" if interview.answered == 1 else f"{interview.answered} answers"
         hint = "check the user and the password; is that the account's name on that computer?"
         return TunnelError(f"{failure.message}; {tries} refused", hint=hint, exit_code=ExitCode.LOGIN)
-    if TOO_MANY in failure.message.lower():
-        hint = (
-            "the server hears only some keys: set IdentitiesOnly yes for this host in ssh_config, and its IdentityFile"
-        )
-        return TunnelError(failure.message, hint=hint, exit_code=failure.exit_code)
     return as_error(failure)

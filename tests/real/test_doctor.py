@@ -134,6 +134,13 @@ def service_without_agent(rig: Rig) -> None:
     assert rig.cli("up", "-d").exit_code == 0  # what the service would have opened
 
 
+def many_keys(rig: Rig) -> None:
+    """More keys in the agent than the server hears, and the right one in a file alone."""
+    keys = [str(new_key(rig.home / f"agent{n}")) for n in range(7)]
+    rig.shell(f'eval "$(ssh-agent -s)"; ssh-add -q {" ".join(keys)}')
+    set_ssh(IdentitiesOnly="no")(rig)
+
+
 # Host keys
 
 
@@ -342,6 +349,14 @@ TABLE = [
         edit_ssh(
             "or name the right one with -i FILE (IdentityFile in ssh_config)", IdentityFile=lambda rig: str(rig.key)
         ),
+    ),
+    Broken(
+        "too many keys",
+        many_keys,
+        "login",
+        "auth_denied",
+        ("refused the login of ", "Too many authentication failures"),
+        edit_ssh("set IdentitiesOnly yes for this host in ssh_config", IdentitiesOnly=lambda _: "yes"),
     ),
     Broken(
         "forwarding off",

@@ -166,8 +166,18 @@ async def test_a_dead_agent_is_named_when_the_login_is_denied(tmp_path: Path) ->
 async def test_other_ways_to_log_in_are_told(tmp_path: Path) -> None:
     ring = KeyRing(make_target(), {})
     ring.note_method("password")
-    message = ring.explain(GW, said="Too many authentication failures\x1b").message
-    assert message.endswith("; Too many authentication failures; the server also takes: password")
+    failure = ring.explain(GW, said="Too many authentication failures\x1b")
+    assert failure.message.endswith("; Too many authentication failures; the server also takes: password")
+
+
+@async_test
+async def test_a_server_that_hears_only_some_keys(tmp_path: Path) -> None:
+    """Naming one with -i would not help: the keys of the agent come first, as with ssh."""
+    ring = KeyRing(make_target(identity_files=(str(write_key(tmp_path / "id")),)), {})
+    assert await ring.next_key() is not None
+    hint = ring.explain(GW, said="Too many authentication failures").hint
+    assert hint.startswith("the server hears only some keys: set IdentitiesOnly yes for this host in ssh_config, and ")
+    assert ring.explain(GW).hint.startswith("install a key of yours on the host")
 
 
 @async_test
