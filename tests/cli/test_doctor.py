@@ -222,6 +222,8 @@ def test_a_way_all_through() -> None:
         "known: ED25519 x",
         "as me, with /id (ED25519 y)",
     ]
+    unreached = way_checks(Walk(failure=Failure(Code.NO_ROUTE, "m")), make_target(hostname="fd00::5"))
+    assert unreached[0].message == "fd00::5 is an address"
     behind = way_checks(Walk(reached=True), make_target(hostname="gw", proxy_jump=("jump",)))
     assert behind[0].message == "gw is looked up on the way"
 
@@ -393,6 +395,7 @@ async def test_the_far_end(tmp_path: Path) -> None:
                 ("clock", "fault", "clock"),
             ]
             assert version == "2026.9.6"
+            assert checks[2].hint.endswith("openclaw config set gateway.remote.token VALUE"), "no option of probe"
             plan, _ = await plan_of(asked(cli, remote_port=other.port), DaemonView())
             assert plan
             checks, _ = await remote_checks(link, plan, asked(cli))

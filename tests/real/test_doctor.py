@@ -239,7 +239,7 @@ def right_token(rig: Rig, hint: str) -> None:
 
 
 def put_line(rig: Rig, hint: str) -> None:
-    found = re.match(r"put a line (\w+)=VALUE into (\S+), or ", hint)
+    found = re.match(r"put a line (\w+)=VALUE into (\S+)$", hint)
     assert found
     Path(found[2]).write_text(f"{found[1]}={rig.gateway.token}\n")
 

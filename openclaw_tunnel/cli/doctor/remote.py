@@ -1,6 +1,7 @@
 """The far end of the SSH connection: is forwarding allowed, who answers, does it let us in, what time is it there."""
 
 import asyncio
+import re
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ ELSEWHERE = 3.0
 """Seconds for a look at another port."""
 
 _PART_OF = {"credentials": Part.CREDENTIALS, "scopes": Part.CREDENTIALS}
+_FILE_OPTIONS = re.compile(r", or (pass )?--(token|password)-file.*")
 _WRONG_PORT = (str(Code.NOT_LISTENING), str(Code.NOT_A_GATEWAY))
 
 
@@ -86,7 +88,7 @@ async def _gateway_checks(route: LinkRoute, plan: Plan, asked: Asked) -> tuple[l
         judgement = await ask(route, timeout=asked.timeout)
         if judgement.failure:
             return [of_failure(Part.GATEWAY, judgement.failure.with_facts(target=spec.target, to=route.name))], ""
-        found = fault(Part.CREDENTIALS, error.message, error.hint, code="credential")
+        found = fault(Part.CREDENTIALS, error.message, _for_settings(error.hint), code="credential")
         return [ok(Part.GATEWAY, _gateway(route, judgement.version)), found], judgement.version or ""
     return [*probe_checks(answer)], answer["version"] or ""
 
@@ -105,12 +107,17 @@ def probe_checks(answer: dict[str, Any]) -> Iterator[Check]:
     version = f"OpenClaw {answer['version']}" if answer["version"] else "a gateway"
     yield ok(Part.GATEWAY, f"{version} answers on {to}, {answer['ms']:.0f} ms")
     if failure:
-        yield fault(part, failure["message"], failure["hint"], code=failure["code"])
+        yield fault(part, failure["message"], _for_settings(failure["hint"]), code=failure["code"])
         return
     texts = {layer["name"]: layer["text"] for layer in answer["layers"]}
     chosen = answer["credentials"] or {}
     source = " and ".join(filter(None, (chosen.get("token"), chosen.get("password"))))
     yield ok(Part.CREDENTIALS, texts.get("credentials", "accepted") + (f" ({source})" if source else ""))
+
+
+def _for_settings(hint: str) -> str:
+    """The hint without the options of ``health`` and ``probe``, which neither a tunnel nor this command has."""
+    return _FILE_OPTIONS.sub("", hint)
 
 
 def _gateway(route: LinkRoute, version: str | None) -> str:

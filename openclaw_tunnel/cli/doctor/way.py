@@ -1,6 +1,8 @@
 """The SSH side of a check: what became of keys and of each stage of a dial, as lines. Pure."""
 
 import shlex
+from contextlib import suppress
+from ipaddress import ip_address
 
 from openclaw_tunnel.config.sshtarget import SshTarget
 from openclaw_tunnel.core.checkup import WAY, Check, Fix, Part, Remedy, of_failure, ok, stage_of, warning
@@ -65,9 +67,10 @@ def fix_of(failure: Failure) -> Fix | None:
 
 def _name(walk: Walk, target: SshTarget) -> str:
     host = target.hostname
+    with suppress(ValueError):
+        return f"{ip_address(host)} is an address"
     if not walk.address:
         return (
             f"{host} is looked up on the way" if target.proxy_jump or target.proxy_command else f"{host} has an address"
         )
-    address = walk.address.rpartition(":")[0].strip("[]")
-    return f"{host} is an address" if address == host else f"{host} is {address}"
+    return f"{host} is {walk.address.rpartition(':')[0].strip('[]')}"
