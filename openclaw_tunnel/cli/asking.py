@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from openclaw_tunnel.config.model import DEFAULT_NAME
 from openclaw_tunnel.config.openclaw import load_openclaw
@@ -22,6 +22,8 @@ from openclaw_tunnel.gateway.examine import Layer, Outcome
 from openclaw_tunnel.gateway.inquiry import Question, inquire, unreached
 from openclaw_tunnel.gateway.route import LinkRoute
 from openclaw_tunnel.gateway.url import is_loopback
+
+T = TypeVar("T")
 
 
 def ask_alone(data: dict[str, Any], *, name: str | None, direct: bool, paths: Paths) -> dict[str, Any]:
@@ -39,8 +41,8 @@ def ask_alone(data: dict[str, Any], *, name: str | None, direct: bool, paths: Pa
     if question.device:
         ensure_private_dir(paths.state_dir)
     if question.url or direct:
-        return asyncio.run(_unwaited(_ask_url(question, paths)))
-    return asyncio.run(_unwaited(_ask_over_ssh(question, name, paths)))
+        return asyncio.run(unwaited(_ask_url(question, paths)))
+    return asyncio.run(unwaited(_ask_over_ssh(question, name, paths)))
 
 
 class _UnwaitedThreads(ThreadPoolExecutor):
@@ -61,7 +63,8 @@ class _UnwaitedThreads(ThreadPoolExecutor):
         return future
 
 
-async def _unwaited(question: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+async def unwaited(question: Coroutine[Any, Any, T]) -> T:
+    """What ``question`` returns; the threads that it starts outlast neither it nor Ctrl-C."""
     asyncio.get_running_loop().set_default_executor(_UnwaitedThreads())
     return await question
 

@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import socket
 from collections.abc import Mapping
 from dataclasses import replace
@@ -518,6 +519,21 @@ def test_a_daemon_that_hangs(cli: Cli) -> None:
     port = port_check(planned(cli, target="me@h"), view, None)
     assert (port.outcome, port.message) == (Outcome.SKIPPED, "not checked: because of tunnel")
     assert look_at_daemon(asked(cli)) == DaemonView()
+
+
+def test_ctrl_c_does_not_wait_for_a_daemon_that_hangs(cli: Cli) -> None:
+    paths = Paths.from_env(asked(cli).env)
+    paths.socket_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with socket.socket(socket.AF_UNIX) as daemon:
+        daemon.bind(str(paths.socket_path))
+        daemon.listen()
+        daemon.settimeout(20)
+        doctor = cli.start("doctor")
+        connection, _ = daemon.accept()
+        with connection:
+            doctor.signal_all(signal.SIGINT)
+            # long before doctor would give the daemon up
+            assert doctor.wait(4.0) == 130, doctor.output()
 
 
 @pytest.fixture

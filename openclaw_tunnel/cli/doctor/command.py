@@ -23,7 +23,14 @@ _OF_UP = ("target", "name", "local_port", "remote_port", "identity", "ssh_config
 
 
 @click.command(cls=Asking, params=[param for param in up.params if param.name in _OF_UP])
-@click.option("--timeout", type=click.FloatRange(1, 600), default=10.0, show_default=True, metavar="SECONDS")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(1, 600),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="For the gateway.",
+)
 @click.option("--fix", is_flag=True, help="Repair what can be repaired safely, after asking.")
 @click.option("--yes", is_flag=True, help="With --fix: do not ask; no host key is remembered.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
@@ -61,10 +68,11 @@ def doctor(timeout: float, fix: bool, yes: bool, as_json: bool, **given: Any) ->
 
 def _look(asked: Asked) -> Report:
     # Imported late: asyncssh takes longer to load than most commands take to run.
+    from openclaw_tunnel.cli.asking import unwaited
     from openclaw_tunnel.cli.doctor.gather import check_up
 
     with progress.working("checking every layer"):
-        return asyncio.run(check_up(asked))
+        return asyncio.run(unwaited(check_up(asked)))
 
 
 def _code(report: Report) -> int:
