@@ -87,7 +87,7 @@ def page() -> str:
         "Every command tells its options with",
         f".BR {_text('--help')} .",
     ]
-    with click.Context(commands, info_name=PROGRAM) as context:
+    with click.Context(commands, info_name=PROGRAM, **commands.context_settings) as context:
         for name in (name for entries in SECTIONS.values() for name in entries):
             command = commands.get_command(context, name)
             assert command is not None  # noqa: S101  it is in the table
