@@ -118,10 +118,18 @@ def test_a_report_in_a_pipe_and_on_a_narrow_terminal() -> None:
     assert [line[1] for line in lines(report, 60)].count("FAULT") == 1
     plain = shown(report, 80, colours=False)
     assert max(map(len, plain.splitlines())) < 80
-    assert plain.splitlines()[-2:] == ["", "1 fault; begin with: name"]
+    assert plain.splitlines()[-4:] == ["", "1 fault; begin with: name", "", "hint: mend it"]
     coloured = shown(report, 80, colours=True)
     assert "\x1b[1;31mFAULT" in coloured
     assert re.sub("\x1b\\[[0-9;]*m", "", coloured) == plain
+
+
+def test_commands_can_be_copied_from_a_narrow_terminal() -> None:
+    command = f"openclaw-tunnel trust -F /{'a' * 70}/config gw"
+    report = arrange([*WELL, fault(Part.HOST_KEY, "unknown", f"remember the key: {command}", code="c")])
+    told = shown(report, 60, colours=False)
+    assert f"/{'a' * 70}/config" in told.partition("\n1 fault; ")[0], "no path is cut"
+    assert told.endswith(f"\n\nhint: remember the key: {command}")
 
 
 @pytest.mark.parametrize(
@@ -680,4 +688,4 @@ def test_nothing_is_set_up(cli: Cli) -> None:
     assert {tuple(check) for check in found["checks"]} == {("name", "outcome", "message", "hint", "code", "fix")}
     answer = cli("doctor", "--fix", "--yes")
     assert (answer.exit_code, answer.stderr) == (1, "")
-    assert answer.stdout.endswith("\n1 fault; begin with: settings\n")
+    assert f"\n1 fault; begin with: settings\n\nhint: {found['first_fault']['hint']}\n" in answer.stdout

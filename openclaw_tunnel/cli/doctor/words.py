@@ -42,7 +42,7 @@ def _lines(check: Check, width: int | None) -> Iterator[Line]:
 
 
 def shown(report: Report, width: int | None, *, colours: bool) -> str:
-    """The lines and, after an empty one, the summary.
+    """The lines and, after an empty one, the summary; then where to begin, unwrapped: its commands can be copied.
 
     Args:
         width: as :func:`lines`.
@@ -52,7 +52,9 @@ def shown(report: Report, width: int | None, *, colours: bool) -> str:
     for name, mark, text, tone in lines(report, width):
         before, after = (_CODES[tone], _OFF) if colours else ("", "")
         found.append(f"{bold}{name:<{_NAME}}{off} {before}{mark:<{_MARK}}{after} {text}".rstrip())
-    return "\n".join([*found, "", f"{bold}{summary(report)}{off}"])
+    first = report.first_fault
+    step = ["", f"hint: {clean(first.hint)}"] if first and first.hint else []
+    return "\n".join([*found, "", f"{bold}{summary(report)}{off}", *step])
 
 
 def summary(report: Report) -> str:
@@ -71,4 +73,4 @@ def _count(number: int, what: str) -> str:
 
 
 def _wrapped(text: str, room: int | None) -> list[str]:
-    return textwrap.wrap(text, room, break_on_hyphens=False) if room else [text]
+    return textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) if room else [text]
