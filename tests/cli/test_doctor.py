@@ -19,7 +19,7 @@ import pytest
 
 from openclaw_tunnel.cli.doctor.asked import Asked, DaemonView, Plan
 from openclaw_tunnel.cli.doctor.clock import clock_check
-from openclaw_tunnel.cli.doctor.local import look_at_daemon, port_check, tunnel_check, url_check, version_checks
+from openclaw_tunnel.cli.doctor.local import look_at_daemon, port_checks, tunnel_check, url_check, version_checks
 from openclaw_tunnel.cli.doctor.remote import probe_checks, remote_checks, where_to_set
 from openclaw_tunnel.cli.doctor.service import (
     agent_check,
@@ -435,6 +435,31 @@ async def test_what_is_not_asked_for_is_not_asked() -> None:
 
 
 # This computer
+
+
+def port_check(plan: Plan, daemon: DaemonView, state: ManagerState | None) -> Check:
+    """The check of the only forward."""
+    (check,) = port_checks(plan, daemon, state)
+    return check
+
+
+def test_a_forward_beside_the_main_one(cli: Cli) -> None:
+    """`up` would fail because of it."""
+    port, further = free_port(), free_port()
+    listen = f"127.0.0.1:{further}"
+    write(cli, tunnels={"default": {"target": "me@h", "localPort": port, "forwards": [f"{further}:127.0.0.1:80"]}})
+    plan = planned(cli)
+    assert [check.message for check in port_checks(plan, DaemonView(), None)] == [f"127.0.0.1:{port} is free"]
+    assert outcomes(list(port_checks(plan, daemon(running("default", listen=listen)), None))) == [("ok", "")]
+    *_, other = port_checks(plan, daemon(running("lab", listen=listen)), None)
+    assert other.message == f"local port {listen} is in use by tunnel lab"
+    with socket.create_server(("127.0.0.1", further)):
+        *_, taken = port_checks(plan, DaemonView(), None)
+        assert (taken.outcome, taken.code) == (Outcome.FAULT, "port_in_use")
+        assert taken.message.startswith(f"local port {listen} is in use by pid {os.getpid()}")
+        assert taken.hint.endswith("give that forward another port (forwards in tunnels.json5, or -L)")
+        held = ManagerState(True, True, False, None, "socket listens", holds_ports=True)
+        assert outcomes(list(port_checks(plan, DaemonView(), held))) == [("ok", "")]
 
 
 def test_the_local_port(cli: Cli) -> None:

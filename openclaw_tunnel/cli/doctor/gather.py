@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from openclaw_tunnel.cli.doctor.asked import Asked, DaemonView, Plan
-from openclaw_tunnel.cli.doctor.local import look_at_daemon, port_check, tunnel_check, url_check, version_checks
+from openclaw_tunnel.cli.doctor.local import look_at_daemon, port_checks, tunnel_check, url_check, version_checks
 from openclaw_tunnel.cli.doctor.remote import remote_checks
 from openclaw_tunnel.cli.doctor.service import (
     agent_check,
@@ -48,7 +48,7 @@ async def check_up(asked: Asked) -> Report:
         found += [*keys_checks(keys), *far]
     way_is_well = plan is not None and not _faulty([c for c in arrange(found).checks if c.part not in _NOT_OF_THE_WAY])
     if plan:
-        found.append(await asyncio.to_thread(port_check, plan, daemon, state))
+        found += await asyncio.to_thread(_ports, plan, daemon, state)
         found += filter(None, [url_check(plan, asked)])
     address = plan.resolved.spec.address if plan else ""
     opener = asked.command("up", "-d") if plan else ""
@@ -60,6 +60,10 @@ async def check_up(asked: Asked) -> Report:
 
 def _faulty(checks: Sequence[Check]) -> bool:
     return any(check.outcome is Outcome.FAULT for check in checks)
+
+
+def _ports(plan: Plan, daemon: DaemonView, state: ManagerState | None) -> list[Check]:
+    return list(port_checks(plan, daemon, state))
 
 
 def _versions(daemon: DaemonView, asked: Asked, server: str, gateway: str) -> list[Check]:

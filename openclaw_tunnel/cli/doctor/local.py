@@ -9,7 +9,7 @@ from openclaw_tunnel import __version__
 from openclaw_tunnel.cli import view
 from openclaw_tunnel.cli.doctor.asked import Asked, DaemonView, Plan
 from openclaw_tunnel.cli.status import to_change
-from openclaw_tunnel.config.model import PortChoice
+from openclaw_tunnel.config.model import Forward, PortChoice
 from openclaw_tunnel.config.sshconfig import find_ssh
 from openclaw_tunnel.control.client import ControlClient
 from openclaw_tunnel.core.checkup import Check, Fix, Part, Remedy, fault, of_failure, ok, skipped, title, warning
@@ -38,20 +38,48 @@ def look_at_daemon(asked: Asked) -> DaemonView:
     return DaemonView(answer["daemon"], tunnels)
 
 
-def port_check(plan: Plan, daemon: DaemonView, state: ManagerState | None) -> Check:
-    """Whether the tunnel has its local port, or could have it."""
-    if daemon.trouble:  # it may be the one that has the port, and cannot be asked
-        return skipped(Part.LOCAL_PORT, f"not checked: because of {title(Part.TUNNEL)}")
+def port_checks(plan: Plan, daemon: DaemonView, state: ManagerState | None) -> Iterator[Check]:
+    """Whether the tunnel has its local ports, or could have them."""
+    if daemon.trouble:  # it may be the one that has them, and cannot be asked
+        yield skipped(Part.LOCAL_PORT, f"not checked: because of {title(Part.TUNNEL)}")
+        return
+    yield _main_check(plan, daemon, state)
+    if state is None or not state.holds_ports:
+        spec = plan.resolved.spec
+        yield from filter(None, (_further_check(spec.name, forward, daemon) for forward in spec.forwards[1:]))
+
+
+def _further_check(name: str, forward: Forward, daemon: DaemonView) -> Check | None:
+    """A forward beside the main one that could not be had; one that cannot keeps the whole tunnel from starting."""
+    holder = _holder(str(forward.listen), daemon)
+    if holder:
+        return None if holder.name == name else _taken(str(forward.listen), holder)
+    try:
+        bind(forward).close()
+    except BindFailed as refused:
+        otherwise = "give that forward another port (forwards in tunnels.json5, or -L)"
+        return of_failure(Part.LOCAL_PORT, refused.failure.with_facts(otherwise=otherwise))
+    return None
+
+
+def _holder(listen: str, daemon: DaemonView) -> Snapshot | None:
+    return next((t for t in daemon.tunnels if any(f.listening and f.listen == listen for f in t.forwards)), None)
+
+
+def _taken(listen: str, holder: Snapshot) -> Check:
+    facts = {"step": f"close it: openclaw-tunnel down {holder.name}", "listen": listen}
+    message = f"local port {listen} is in use by tunnel {holder.name}"
+    return of_failure(Part.LOCAL_PORT, Failure(Code.PORT_IN_USE, message, facts))
+
+
+def _main_check(plan: Plan, daemon: DaemonView, state: ManagerState | None) -> Check:
     spec, main = plan.resolved.spec, plan.resolved.spec.main
     listen = str(main.listen)
-    holders = (t for t in daemon.tunnels if any(f.listening and f.listen == listen for f in t.forwards))
-    holder = next(holders, None)
+    holder = _holder(listen, daemon)
     if holder and (holder.name, holder.target) == (spec.name, spec.address):
         return ok(Part.LOCAL_PORT, f"{listen} is the running tunnel's")
     if holder:
-        step = {"step": f"close it: openclaw-tunnel down {holder.name}", "listen": listen}
-        taken = Failure(Code.PORT_IN_USE, f"local port {listen} is in use by tunnel {holder.name}", step)
-        return of_failure(Part.LOCAL_PORT, taken)
+        return _taken(listen, holder)
     running = daemon.tunnel(spec.name)
     if spec.port_choice is not PortChoice.FIXED:
         held = running.forwards[0].listen if running else ""
