@@ -19,7 +19,14 @@ import pytest
 
 from openclaw_tunnel.cli.doctor.asked import Asked, DaemonView, Plan
 from openclaw_tunnel.cli.doctor.clock import clock_check
-from openclaw_tunnel.cli.doctor.local import look_at_daemon, port_checks, tunnel_check, url_check, version_checks
+from openclaw_tunnel.cli.doctor.local import (
+    folder_checks,
+    look_at_daemon,
+    port_checks,
+    tunnel_check,
+    url_check,
+    version_checks,
+)
 from openclaw_tunnel.cli.doctor.remote import probe_checks, remote_checks, where_to_set
 from openclaw_tunnel.cli.doctor.service import (
     agent_check,
@@ -552,6 +559,23 @@ def test_a_daemon_that_hangs(cli: Cli) -> None:
     port = port_check(planned(cli, target="me@h"), view, None)
     assert (port.outcome, port.message) == (Outcome.SKIPPED, "not checked: because of tunnel")
     assert look_at_daemon(asked(cli)) == DaemonView()
+
+
+def test_folders_that_a_tunnel_could_not_use(cli: Cli) -> None:
+    assert list(folder_checks(asked(cli).paths)) == []
+    assert not cli.tunnel_home.exists(), "nothing is made"
+    cli.tunnel_home.mkdir(mode=0o700)
+    assert list(folder_checks(asked(cli).paths)) == []
+    cli.tunnel_home.rmdir()
+    cli.tunnel_home.touch()
+    (check,) = folder_checks(asked(cli).paths)
+    assert (check.part, check.outcome, check.code) == (Part.TUNNEL, Outcome.FAULT, "config")
+    assert check.message == f"{cli.tunnel_home} is not a folder"
+    within = f"{cli.tunnel_home}/t"
+    cli.env["OPENCLAW_TUNNEL_HOME"] = within  # nobody can make a folder in a file, not even root
+    (check,) = folder_checks(asked(cli).paths)
+    assert check.message == f"folder {within} cannot be made: {cli.tunnel_home} cannot be written to"
+    assert check.hint == f"let yourself write there (ls -ld {cli.tunnel_home} says whose it is)"
 
 
 def test_ctrl_c_does_not_wait_for_a_daemon_that_hangs(cli: Cli) -> None:

@@ -4,7 +4,14 @@ import asyncio
 from collections.abc import Sequence
 
 from openclaw_tunnel.cli.doctor.asked import Asked, DaemonView, Plan
-from openclaw_tunnel.cli.doctor.local import look_at_daemon, port_checks, tunnel_check, url_check, version_checks
+from openclaw_tunnel.cli.doctor.local import (
+    folder_checks,
+    look_at_daemon,
+    port_checks,
+    tunnel_check,
+    url_check,
+    version_checks,
+)
 from openclaw_tunnel.cli.doctor.remote import remote_checks
 from openclaw_tunnel.cli.doctor.service import (
     agent_check,
@@ -51,6 +58,7 @@ async def check_up(asked: Asked) -> Report:
         found += await asyncio.to_thread(_ports, plan, daemon, state)
         found += filter(None, [url_check(plan, asked)])
     address = plan.resolved.spec.address if plan else ""
+    found += folder_checks(asked.paths)
     opener = asked.command("up", "-d") if plan else ""
     found.append(tunnel_check(name, daemon, address, way_is_well=way_is_well, opener=opener))
     found += await _service_checks(name, manager, state, instead, plan, keys, asked)

@@ -1,6 +1,8 @@
 """What is on this computer: who has the local port, what the daemon says, which versions there are."""
 
+import os
 import platform
+import shlex
 import subprocess
 from collections.abc import Iterator, Mapping
 from importlib import metadata
@@ -10,6 +12,7 @@ from openclaw_tunnel.cli import view
 from openclaw_tunnel.cli.doctor.asked import Asked, DaemonView, Plan
 from openclaw_tunnel.cli.status import to_change
 from openclaw_tunnel.config.model import Forward, PortChoice
+from openclaw_tunnel.config.paths import Paths, ensure_private_dir
 from openclaw_tunnel.config.sshconfig import find_ssh
 from openclaw_tunnel.control.client import ControlClient
 from openclaw_tunnel.core.checkup import Check, Fix, Part, Remedy, fault, of_failure, ok, skipped, title, warning
@@ -150,6 +153,23 @@ def tunnel_check(name: str, daemon: DaemonView, address: str, *, way_is_well: bo
     message = f"the daemon (pid {daemon.about.get('pid')}) sees it otherwise than this shell: {said}"
     fix = Fix(Remedy.RESTART_TUNNEL, name, f"Let tunnel {name} connect anew, with the SSH agent of this shell?")
     return fault(Part.TUNNEL, message, f"let it connect anew: openclaw-tunnel restart {name}", code=code, fix=fix)
+
+
+def folder_checks(paths: Paths) -> Iterator[Check]:
+    """Folders of our own that a tunnel could not use; one that is not there yet is not made."""
+    for folder in dict.fromkeys((paths.socket_path.parent, paths.state_dir, paths.log_dir)):
+        try:
+            if os.path.lexists(folder):
+                ensure_private_dir(folder)
+                continue
+        except ConfigError as error:
+            yield fault(Part.TUNNEL, error.message, error.hint, code=str(Code.CONFIG))
+            continue
+        parent = next(path for path in folder.parents if path.exists())
+        if not os.access(parent, os.W_OK | os.X_OK):
+            hint = f"let yourself write there (ls -ld {shlex.quote(str(parent))} says whose it is)"
+            message = f"folder {folder} cannot be made: {parent} cannot be written to"
+            yield fault(Part.TUNNEL, message, hint, code=str(Code.CONFIG))
 
 
 def version_checks(daemon: DaemonView, env: Mapping[str, str], server: str, gateway: str) -> Iterator[Check]:
