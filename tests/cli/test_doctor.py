@@ -255,6 +255,15 @@ def test_settings_that_can_be_used(cli: Cli) -> None:
     assert well.message == f"{cli.home}/.openclaw/openclaw.json and {cli.tunnel_home}/tunnels.json5 can be used"
 
 
+def test_settings_that_are_named_and_not_there(cli: Cli) -> None:
+    cli.env["OPENCLAW_CONFIG_PATH"] = str(cli.home / "openclaw.json")
+    _, lost = settings_checks(asked(cli))
+    assert (lost.outcome, lost.hint) == (Outcome.WARNING, "mend it, or leave it out: unset OPENCLAW_CONFIG_PATH")
+    assert lost.message == f"OPENCLAW_CONFIG_PATH names {cli.home}/openclaw.json, which is not there"
+    (cli.home / "openclaw.json").write_text("{}")
+    assert len(settings_checks(asked(cli))) == 1
+
+
 def test_a_secret_that_others_can_read(cli: Cli) -> None:
     write(cli, {"remote": {"token": SECRET}})
     path = cli.home / ".openclaw" / "openclaw.json"

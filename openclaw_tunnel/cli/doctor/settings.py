@@ -22,6 +22,7 @@ from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.errors import ConfigError, UsageError
 
 CONFIG = str(Code.CONFIG)
+_CONFIG_PATH = "OPENCLAW_CONFIG_PATH"
 _SET_UP = "set a tunnel up: openclaw-tunnel setup me@gateway-host, or check one: openclaw-tunnel doctor me@gateway-host"
 
 
@@ -34,7 +35,14 @@ def settings_checks(asked: Asked) -> list[Check]:
     there = [str(path) for path in (settings.path, asked.paths.tunnels_file) if path.exists()]
     found = " and ".join(there)
     words = f"{found} can be used" if found else f"neither {settings.path} nor {asked.paths.tunnels_file} is there"
-    return [ok(Part.SETTINGS, words), *_unset(settings), *_readable(settings)]
+    return [ok(Part.SETTINGS, words), *_lost(settings), *_unset(settings), *_readable(settings)]
+
+
+def _lost(settings: OpenClawSettings) -> Iterator[Check]:
+    """A file that somebody named and that is not there: OpenClaw goes on without it, and so do we."""
+    if settings.env.get(_CONFIG_PATH) and not settings.path.exists():
+        message = f"{_CONFIG_PATH} names {settings.path}, which is not there"
+        yield warning(Part.SETTINGS, message, f"mend it, or leave it out: unset {_CONFIG_PATH}", code=CONFIG)
 
 
 def _unset(settings: OpenClawSettings) -> Iterator[Check]:
