@@ -26,6 +26,9 @@ from openclaw_tunnel.gateway.verdict import judge_channel
 ELSEWHERE = 3.0
 """Seconds for a look at another port."""
 
+SILENT = 1.0
+"""Seconds for the questions that say what is wrong with a port that has not answered for as long as there was time."""
+
 _PART_OF = {"credentials": Part.CREDENTIALS, "scopes": Part.CREDENTIALS}
 _FILE_OPTIONS = re.compile(r", or (pass )?--(token|password)-file.*")
 _WRONG_PORT = (str(Code.NOT_LISTENING), str(Code.NOT_A_GATEWAY))
@@ -57,7 +60,8 @@ async def _remote_checks(link: Link, plan: Plan, asked: Asked) -> tuple[list[Che
     if spec.probe is Probe.TCP:
         return [_allowed(plan), *(skipped(part, "not asked: the tunnel's probe is tcp") for part in _BEHIND[1:])], ""
     clock = clock_check(datetime.now(UTC), answer.date if answer else "", spec.target, platform=sys.platform)
-    checks, version = await _gateway_checks(route, plan, asked)
+    timeout = asked.timeout if answer else min(asked.timeout, SILENT)
+    checks, version = await _gateway_checks(route, plan, asked, timeout)
     return [_allowed(plan), *[await _unheard(check, link, plan) for check in checks], clock], version
 
 
@@ -68,10 +72,10 @@ def _allowed(plan: Plan) -> Check:
     return ok(Part.FORWARDING, f"allowed to {plan.resolved.spec.main.to}")
 
 
-async def _gateway_checks(route: LinkRoute, plan: Plan, asked: Asked) -> tuple[list[Check], str]:
+async def _gateway_checks(route: LinkRoute, plan: Plan, asked: Asked, timeout: float) -> tuple[list[Check], str]:
     """What ``probe`` finds out, as lines."""
     spec = plan.resolved.spec
-    question = Question(Kind.PROBE, timeout=asked.timeout, env=dict(asked.env), cwd=str(working_folder() or "/"))
+    question = Question(Kind.PROBE, timeout=timeout, env=dict(asked.env), cwd=str(working_folder() or "/"))
     try:
         answer = await inquire(
             question,
@@ -81,11 +85,11 @@ async def _gateway_checks(route: LinkRoute, plan: Plan, asked: Asked) -> tuple[l
             state_dir=asked.paths.state_dir,
             through_tunnel=True,
             target=spec.target,
-            end=asyncio.get_running_loop().time() + asked.timeout,
+            end=asyncio.get_running_loop().time() + timeout,
             surface=Surface.CALL,  # what health and call send: a probe of OpenClaw 2026.5 passes over the environment
         )
     except CredentialError as error:
-        judgement = await ask(route, timeout=asked.timeout)
+        judgement = await ask(route, timeout=timeout)
         if judgement.failure:
             return [of_failure(Part.GATEWAY, judgement.failure.with_facts(target=spec.target, to=route.name))], ""
         found = fault(Part.CREDENTIALS, error.message, _for_settings(error.hint), code="credential")
