@@ -4,7 +4,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -36,6 +37,9 @@ _UNSHOWN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud
 class Asking(click.Command):
     """A command whose ``--json`` is one object, also where no answer comes about."""
 
+    no_answer: Mapping[str, Any] = MappingProxyType({"ok": False, "verdict": "unknown"})
+    """What the object says beside ``failure`` then."""
+
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
@@ -49,7 +53,7 @@ class Asking(click.Command):
             message = error.format_message().replace("\n", " ").rstrip(".")
             hint = f"see how it is used: openclaw-tunnel {info_name} --help"
             raise click.exceptions.Exit(
-                _print_error(UsageError(message[:1].lower() + message[1:], hint=hint))
+                self._print_error(UsageError(message[:1].lower() + message[1:], hint=hint))
             ) from None
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -61,12 +65,16 @@ class Asking(click.Command):
         except TunnelError as error:
             if not ctx.params.get("as_json"):
                 raise
-            return _print_error(error)
+            return self._print_error(error)
         except Exception:
             if ctx.params.get("as_json"):
                 hint = "this is a bug of openclaw-tunnel; its log has the details: openclaw-tunnel logs"
-                _print_error(TunnelError("internal error", hint=hint, exit_code=ExitCode.BUG))
+                self._print_error(TunnelError("internal error", hint=hint, exit_code=ExitCode.BUG))
             raise
+
+    def _print_error(self, error: TunnelError) -> int:
+        failure = failure_json(error.exit_code.name.lower(), error.message, error.hint, error.exit_code)
+        return _print_json({**self.no_answer, "failure": failure})
 
 
 def _common(command: Callable[..., int]) -> Callable[..., int]:
@@ -175,11 +183,6 @@ def _print_json(answer: dict[str, Any]) -> int:
     output.say(_as_json(answer))
     failure = answer.get("failure")
     return int(failure["exit_code"]) if failure else ExitCode.OK
-
-
-def _print_error(error: TunnelError) -> int:
-    failure = failure_json(error.exit_code.name.lower(), error.message, error.hint, error.exit_code)
-    return _print_json({"ok": False, "verdict": "unknown", "failure": failure})
 
 
 def _as_json(value: Any) -> str:

@@ -727,6 +727,7 @@ def test_called_the_wrong_way(cli: Cli, arguments: list[str], words: str) -> Non
     assert words in answer.stderr
     answer = cli("doctor", *arguments, "--json")
     assert (answer.exit_code, answer.stderr) == (2, "")
+    assert set(answer.json()) == {"version", "ok", "checks", "first_fault", "failure"}
     assert answer.json()["ok"] is False
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -15,14 +16,20 @@ from openclaw_tunnel.cli.gateway import Asking
 from openclaw_tunnel.cli.up import up
 from openclaw_tunnel.config.options import UpOptions
 from openclaw_tunnel.config.paths import Paths
-from openclaw_tunnel.core.checkup import Report
+from openclaw_tunnel.core.checkup import VERSION, Report
 from openclaw_tunnel.errors import ExitCode, UsageError
 
 _OF_UP = ("target", "name", "local_port", "remote_port", "identity", "ssh_config")
 """The parameters of ``up`` that say which tunnel is meant."""
 
 
-@click.command(cls=Asking, params=[param for param in up.params if param.name in _OF_UP])
+class Checking(Asking):
+    """``doctor``, whose object says in any case whether all is well."""
+
+    no_answer = MappingProxyType({"version": VERSION, "ok": False, "checks": [], "first_fault": None})
+
+
+@click.command(cls=Checking, params=[param for param in up.params if param.name in _OF_UP])
 @click.option(
     "--timeout",
     type=click.FloatRange(1, 600),
