@@ -39,15 +39,22 @@ def say(text: str) -> None:
         ) from None
 
 
+_ANSWER = 5
+"""Columns for the blank and a ``yes``."""
+
+
 def flowed(text: str, stream: TextIO) -> str:
-    """The text without control characters; where ``stream`` is a terminal, lines end between words, not within one."""
+    """The text without control characters; where ``stream`` is a terminal, lines end between words, not within one.
+
+    A text that ends with a blank is a question, and its last line leaves room for a short answer.
+    """
     text = clean(text)
-    width = columns() if is_terminal(stream) else len(text)
+    blank = " " if text.endswith(" ") else ""
+    width = columns() - (_ANSWER if blank else 0) if is_terminal(stream) else len(text)
     if len(text) <= width:
         return text
     import textwrap  # only for a terminal; most lines fit
 
-    blank = " " if text.endswith(" ") else ""
     return "\n".join(textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)) + blank
 
 

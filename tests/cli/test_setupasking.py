@@ -170,7 +170,9 @@ async def test_what_follows_a_question_without_an_answer_has_a_line_of_its_own()
 
 
 @async_test
-async def test_a_long_question_breaks_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_long_question_breaks_between_words_and_leaves_room_for_an_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     with terminal() as person:
         os.write(person, b"y\n")
@@ -178,7 +180,8 @@ async def test_a_long_question_breaks_between_words(monkeypatch: pytest.MonkeyPa
         shown = b""
         while not shown.endswith(b"? "):
             shown += os.read(person, 1000)
-    assert shown.endswith(b"It is so, It is so,\r\nis it not? ")
+    assert shown.endswith(b"It is so, It is\r\nso, is it not? ")
+    assert max(map(len, shown.splitlines())) <= 80 - len(" yes")
 
 
 @async_test
