@@ -87,12 +87,12 @@ def test_an_error_is_a_line_an_empty_line_and_a_hint() -> None:
 def test_on_a_terminal_lines_end_between_words_and_a_hint_stays_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     with contextlib.redirect_stderr(Terminal()) as said:
-        output.print_error(TunnelError("no " * 40, hint="do " * 40))
+        output.print_error(TunnelError("no " * 39 + "no", hint="do " * 40))
         output.note("a" * 90)
-        output.warn("b " * 40)
+        output.warn("b " * 39 + "b")
     shown = COLOUR.sub("", said.getvalue()).splitlines()
-    assert shown[:4] == ["error: " + "no " * 23 + "no", "no " * 16, "", "hint: " + "do " * 40]
-    assert shown[4:] == ["note:", "a" * 90, "warning: " + "b " * 35 + "b", "b b b b "]
+    assert shown[:4] == ["error: " + "no " * 23 + "no", "no " * 15 + "no", "", "hint: " + "do " * 40]
+    assert shown[4:] == ["note:", "a" * 90, "warning: " + "b " * 35 + "b", "b b b b"]
 
 
 def test_colours_change_no_words() -> None:
