@@ -11,16 +11,15 @@ from urllib.parse import urlsplit
 
 from openclaw_tunnel.config.contracts import Surface
 from openclaw_tunnel.config.credentials import CredentialChoice
-from openclaw_tunnel.config.loadcredentials import Explicit, load_credentials
 from openclaw_tunnel.config.openclaw import load_openclaw
 from openclaw_tunnel.config.paths import Paths
 from openclaw_tunnel.config.tunnels import load_tunnels
 from openclaw_tunnel.control.client import ControlClient
 from openclaw_tunnel.core.status import Snapshot
-from openclaw_tunnel.errors import CredentialError, ExitCode, RequestRefused, TunnelError
+from openclaw_tunnel.errors import ExitCode, RequestRefused, TunnelError
 from openclaw_tunnel.gateway.answer import MAX_ANSWER, Answer
 from openclaw_tunnel.gateway.controlui import CONFIG_PATH, configured, page_url, told_base_path
-from openclaw_tunnel.gateway.inquiry import revealed
+from openclaw_tunnel.gateway.inquiry import Question, choose_credentials, revealed
 
 HTTP_TIMEOUT = 15.0
 """Seconds for an answer through the local port: a tunnel that has just lost its connection holds clients for ten."""
@@ -102,7 +101,7 @@ class Gateway:
 
     def _keys(self, paths: Paths) -> Iterator[_Key]:
         """The credentials that ``health`` would send, the token first: only that goes into an address."""
-        choice = asyncio.run(_choose(self._question, paths))
+        choice = asyncio.run(_choose(Question.from_json(self._question), paths))
         credentials = revealed(choice)
         if credentials.token:
             yield _Key("token", credentials.token, _named(choice.token_source))
@@ -173,22 +172,15 @@ def get(origin: str, path: str, secret: str) -> Answer:
         connection.close()
 
 
-async def _choose(question: Mapping[str, Any], paths: Paths) -> CredentialChoice:
-    settings = load_openclaw(question["env"], Path(question["cwd"]))
-    try:
-        async with asyncio.timeout(question["timeout"]):
-            return await load_credentials(
-                Surface.CALL,
-                settings=settings,
-                explicit=Explicit(token=question["token"]),
-                contract=load_tunnels(paths.tunnels_file).contract,
-                way_is_known=True,
-            )
-    except TimeoutError:
-        raise CredentialError(
-            f"the SecretRef of the gateway's credentials was not resolved within {question['timeout']:g} s",
-            hint="see which one it is: openclaw-tunnel config show; or pass --token-file",
-        ) from None
+async def _choose(question: Question, paths: Paths) -> CredentialChoice:
+    return await choose_credentials(
+        question,
+        Surface.CALL,
+        load_openclaw(question.env, Path(question.cwd)),
+        load_tunnels(paths.tunnels_file).contract,
+        through_tunnel=True,
+        end=asyncio.get_running_loop().time() + question.timeout,
+    )
 
 
 def _named(source: str) -> str:

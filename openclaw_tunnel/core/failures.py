@@ -168,7 +168,8 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         ),
         Code.NOT_LISTENING: _transient(
             ExitCode.NOT_LISTENING,
-            "start the gateway on {target}: openclaw gateway run, or check its port there (remote port here: {to})",
+            "start the gateway on {target}: openclaw gateway run; if it listens there on another port than {to}, "
+            "say so: -r PORT",
         ),
         Code.NOT_A_GATEWAY: _transient(
             ExitCode.NOT_A_GATEWAY,

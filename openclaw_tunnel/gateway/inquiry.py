@@ -120,7 +120,7 @@ async def inquire(
     try:
         async with asyncio.timeout_at(end + _CLOSING):
             whose = surface or _surface(question, settings, through_tunnel)
-            choice = await _choose(question, whose, settings, contract, through_tunnel, end)
+            choice = await choose_credentials(question, whose, settings, contract, through_tunnel, end)
             device = await asyncio.to_thread(_device, state_dir) if question.device else None
             facts, failure = await _ask(question, route, revealed(choice), device, end, below)
     except TimeoutError:
@@ -130,7 +130,7 @@ async def inquire(
     return _told({**facts, "gateway": route.name, "credentials": shown(choice)}, failure, choice, names)
 
 
-async def _choose(
+async def choose_credentials(
     question: Question,
     surface: Surface,
     settings: OpenClawSettings,
@@ -138,7 +138,16 @@ async def _choose(
     through_tunnel: bool,
     end: float,
 ) -> CredentialChoice:
-    """The credentials; that they take too long is no fault of the gateway."""
+    """The credentials for a question; that they take too long is no fault of the gateway.
+
+    Args:
+        through_tunnel: the way is known, and no URL decides.
+        end: the loop's time at which they have to be there.
+
+    Raises:
+        CredentialError: they cannot be had.
+        ConfigError: settings cannot be used.
+    """
     try:
         async with asyncio.timeout_at(end):
             return await load_credentials(

@@ -1,8 +1,10 @@
 """Files that are never half written and never readable by others."""
 
 import contextlib
+import errno
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 _PRIVATE = 0o600
@@ -22,6 +24,33 @@ def write_atomic(path: Path, data: bytes, *, mode: int = _PRIVATE, sync: bool = 
         OSError: it could not be written; ``path`` is as it was and no temporary file is left.
     """
     path = path.resolve()
+    with _beside(path, data, mode, sync) as name:
+        os.replace(name, path)
+    if sync:
+        _sync_folder(path.parent)
+
+
+def write_new(path: Path, data: bytes, *, mode: int = _PRIVATE) -> None:
+    """Make ``path`` with all of ``data`` at once, in no case in place of what is there.
+
+    Args:
+        mode: permission bits of the file, whatever the umask is.
+
+    Raises:
+        FileExistsError: with ``path`` as its ``filename``.
+        OSError: it could not be written, and no temporary file is left.
+    """
+    with _beside(path, data, mode, sync=True) as name:
+        try:
+            os.link(name, path)
+        except FileExistsError:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+    _sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def _beside(path: Path, data: bytes, mode: int, sync: bool) -> Iterator[str]:
+    """The name of a temporary file with all the data, in the folder of ``path``; it is gone at the end."""
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -30,13 +59,10 @@ def write_atomic(path: Path, data: bytes, *, mode: int = _PRIVATE, sync: bool = 
             file.flush()
             if sync:
                 os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
+        yield name
+    finally:
+        with contextlib.suppress(OSError):  # mostly it has been moved to its place
             os.unlink(name)
-        raise
-    if sync:
-        _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:

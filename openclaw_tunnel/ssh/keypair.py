@@ -1,13 +1,10 @@
 """Which key of the user's a gateway's host shall know: one that is there, or a new one."""
 
-import errno
 import getpass
 import os
 import shlex
 import socket
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +13,7 @@ import asyncssh
 from openclaw_tunnel.config.sshtarget import SshTarget
 from openclaw_tunnel.core.failures import Code
 from openclaw_tunnel.errors import ConfigError
+from openclaw_tunnel.host.files import write_new
 from openclaw_tunnel.ssh.auth import KeyRing, Offer
 from openclaw_tunnel.ssh.keyfiles import KeyFile, KeyState
 from openclaw_tunnel.ssh.knownhosts import describe_key, key_line, key_type
@@ -154,9 +152,9 @@ def make_key(path: str, comment: str = "") -> ChosenKey:
     public = f"{key_line(key.public_data)} {comment}\n".encode()
     try:
         Path(path).parent.mkdir(mode=_FOLDER, parents=True, exist_ok=True)
-        _put_new(Path(path), key.export_private_key(), _PRIVATE)
+        write_new(Path(path), key.export_private_key(), mode=_PRIVATE)
         try:
-            _put_new(Path(f"{path}.pub"), public, _PUBLIC)
+            write_new(Path(f"{path}.pub"), public, mode=_PUBLIC)
         except BaseException:
             os.unlink(path)
             raise
@@ -167,21 +165,3 @@ def make_key(path: str, comment: str = "") -> ChosenKey:
             what, hint = f"{path} cannot be made: {exc.strerror}", "check that folder, or name another key: -i FILE"
         raise ConfigError(what, hint=hint) from exc
     return ChosenKey(path, key.public_data, comment, in_file=True, in_agent=False)
-
-
-def _put_new(path: Path, content: bytes, mode: int) -> None:
-    """A file with all its content at once, or FileExistsError with its name."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(name, path)
-        except FileExistsError:
-            raise FileExistsError(errno.EEXIST, "exists", str(path)) from None
-    finally:
-        with suppress(OSError):
-            os.unlink(name)

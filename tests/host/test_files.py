@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from openclaw_tunnel.host.files import write_atomic
+from openclaw_tunnel.host.files import write_atomic, write_new
 
 
 def mode(path: Path) -> int:
@@ -60,3 +60,14 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
     with pytest.raises(FileNotFoundError):
         write_atomic(tmp_path / "none" / "f", b"new")
+
+
+def test_a_new_file_takes_no_other_s_place(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    write_new(path, b"first", mode=0o644)
+    assert (path.read_bytes(), mode(path)) == (b"first", 0o644)
+    with pytest.raises(FileExistsError) as caught:
+        write_new(path, b"second")
+    assert caught.value.filename == str(path)
+    assert path.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [path]

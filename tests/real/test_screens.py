@@ -169,8 +169,8 @@ default  degraded for T: SSH is connected, the gateway is not well
   ping      21 ms  ▁▁▁  21 to 22 ms, median 21
   clients   2 open, 17 in all; 1.2 kB sent, 98 kB received
   error     nothing listens on 127.0.0.1:18789 of gw
-  hint      start the gateway on gw: openclaw gateway run, or check its port
-            there (remote port here: 127.0.0.1:18789)"""
+  hint      start the gateway on gw: openclaw gateway run; if it listens there
+            on another port than 127.0.0.1:18789, say so: -r PORT"""
 
 NARROW_SCREEN = """\
 default  up for T

@@ -258,7 +258,7 @@ def test_interrupted_at_any_question_it_can_be_called_again(user: NewUser, sshd:
                 terminal.child.wait()
             else:
                 terminal.types("y")
-                terminal.until("host key  changed")
+                terminal.until("host key  \x1b[32mchanged")
         assert not user.settings.exists()
     with OnTerminal(user) as terminal:
         terminal.until("Take the gateway's token")
