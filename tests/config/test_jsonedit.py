@@ -100,7 +100,16 @@ def test_tokens_have_their_places() -> None:
     assert all(text[t.start : t.end] == t.text for t in tokens_of(text))
 
 
-SCALARS = st.none() | st.booleans() | st.integers(-5, 5) | st.text("ab\"'\\/*{},:\n\u2028é", max_size=4)
+def reads(text: str) -> bool:
+    """Whether this release of json5 does."""
+    try:
+        return json5.loads(text) is not None
+    except ValueError:
+        return False
+
+
+SEPARATOR = "\u2028" if reads('"\u2028"') else ""  # older releases take none within a string
+SCALARS = st.none() | st.booleans() | st.integers(-5, 5) | st.text(f"ab\"'\\/*{{}},:\n{SEPARATOR}é", max_size=4)
 KEYS = st.sampled_from(["gateway", "remote", "mode", "url", "a b", "x-y", "q\"'", "$z", "token"])
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=12
