@@ -99,7 +99,7 @@ async def _ask_over_ssh(question: Question, name: str | None, paths: Paths) -> d
     except NoDestination as nowhere:
         raise TunnelError(
             "no tunnel is running, and no gateway host is configured",
-            hint="start one: openclaw-tunnel up me@gateway-host; or ask the gateway of this computer: --direct",
+            hint="set one up: openclaw-tunnel setup me@gateway-host; or ask the gateway of this computer: --direct",
             exit_code=ExitCode.NOT_RUNNING,
         ) from nowhere
     spec = resolved.spec

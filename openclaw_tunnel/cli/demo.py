@@ -84,7 +84,7 @@ async def show(
             await _keep(stage)
     await _check_that_nothing_is_left(stage)
     if not keep:
-        output.say("\nIt works, and nothing of it is left. Your own: openclaw-tunnel up me@gateway-host")
+        output.say("\nIt works, and nothing of it is left. Your own: openclaw-tunnel setup me@gateway-host")
     return ExitCode.OK
 
 

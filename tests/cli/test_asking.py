@@ -119,7 +119,7 @@ def test_plain_text_to_elsewhere(cli: Cli) -> None:
 @pytest.mark.parametrize("arguments", COMMANDS)
 def test_no_way_is_known(cli: Cli, arguments: list[str]) -> None:
     found = failure(cli(*arguments, "--json"), 3)
-    assert "openclaw-tunnel up" in found["hint"]
+    assert "openclaw-tunnel setup me@gateway-host" in found["hint"]
     assert "--direct" in found["hint"]
     assert failure(cli(*arguments, "--json", "-n", "lab"), 3)["message"].startswith("no tunnel named lab is running")
 
