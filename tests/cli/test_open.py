@@ -7,10 +7,8 @@ import json
 import os
 import pty
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import FailureStatus, ForwardStatus, GatewayStatus, Snapshot, Verdict
 from support.cli import Answer, Cli, command, environment
 from support.fakedaemon import FakeDaemon, serving
+from support.localsite import LocalSite, QuietHandler
 from support.process import Child, root_required
 
 TOKEN = "t0ken+s3cret"
@@ -41,7 +40,7 @@ with open({out!r}, "w") as file:
 """
 
 
-class Site:
+class Site(LocalSite):
     """The gateway's HTTP: its answer to a path and a bearer is the test's.
 
     Attributes:
@@ -52,7 +51,7 @@ class Site:
         self.asked: list[tuple[str, str]] = []
         site = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
                 bearer = self.headers.get("Authorization", "").removeprefix("Bearer ")
                 site.asked.append((self.path, bearer))
@@ -61,17 +60,7 @@ class Site:
                 self.end_headers()
                 self.wfile.write(json.dumps(body).encode())
 
-            def log_message(self, *_: Any) -> None: ...
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(Handler)
 
 
 def gateway(secret: str, base_path: str = "") -> Callable[[str, str], tuple[int, Any]]:

@@ -47,9 +47,16 @@ class OldTerminal(Terminal):
 
 
 class Closed(Terminal):
-    """One that is gone."""
+    """One that is gone.
+
+    Attributes:
+        tried: how often somebody wrote all the same.
+    """
+
+    tried = 0
 
     def write(self, text: str) -> int:
+        self.tried += 1
         raise OSError
 
 
@@ -139,9 +146,11 @@ def test_a_terminal_that_cannot_be_changed_is_told_once() -> None:
 
 
 def test_a_terminal_that_is_gone_stops_nothing() -> None:
-    shown, work = line(Closed()), Work("asking", 100.0)
+    terminal = Closed()
+    shown, work = line(terminal), Work("asking", 100.0)
     shown.begin(work)
     shown.tick(101.0)
+    assert terminal.tried
     shown.end(work)
 
 

@@ -114,7 +114,12 @@ async def test_a_program_that_hangs_is_ended_and_asked_again_next_time(tmp_path:
 async def test_what_is_no_program_is_no_trouble(tmp_path: Path) -> None:
     (tmp_path / "notify-send").write_bytes(b"\x7fELF")
     os.chmod(tmp_path / "notify-send", 0o755)
-    await SystemDesktop("linux").show(NOTICE, session(tmp_path))
+    desktop = SystemDesktop("linux")
+    await desktop.show(NOTICE, session(tmp_path))
+    (tmp_path / "notify-send").unlink()
+    program = Program(tmp_path, "notify-send")
+    await desktop.show(NOTICE, session(tmp_path))
+    assert len(program.calls()) == 1
 
 
 @async_test

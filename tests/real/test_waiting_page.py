@@ -2,12 +2,9 @@
 
 import json
 import re
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
 
@@ -19,6 +16,7 @@ from openclaw_tunnel.relay.request import Request
 from support.chromium import OTHER_NAME, Chromium
 from support.cli import Cli
 from support.gateway import Gateway
+from support.localsite import LocalSite, QuietHandler
 from support.servers import Sshd
 from support.waiting import free_port, wait_until
 
@@ -29,7 +27,7 @@ BACK = 60.0
 """Seconds for a page to notice that the gateway is back; it asks every 30 s at the latest."""
 
 
-class Site:
+class Site(LocalSite):
     """A web server in place of the gateway; keeps whatever the browser sends.
 
     Attributes:
@@ -41,7 +39,7 @@ class Site:
         self.trouble: Snapshot | None = None
         site = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
                 site.seen.append(f"{self.path}\n{self.headers}")
                 if site.trouble is not None:
@@ -56,17 +54,7 @@ class Site:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, *_: Any) -> None: ...
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(Handler)
 
 
 @pytest.fixture

@@ -348,6 +348,7 @@ async def test_a_known_hosts_command_is_refused_because_it_may_revoke_keys() -> 
 async def test_closing_a_proxy_process_twice() -> None:
     process = await ProxyProcess.start("cat", {"PATH": "/usr/bin:/bin"})
     await process.close()
+    assert process.socket.fileno() == -1
     await process.close()
 
 
