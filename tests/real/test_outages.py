@@ -159,7 +159,8 @@ def test_a_download_survives_what_happens_to_others(cli: Cli, lab: Lab, people: 
     arrived = len(download.arrivals)
     wait_until(lambda: len(download.arrivals) > arrived, 5, "the download to go on")
     assert download.ended is None
-    assert lab.client.flows_to(lab.sshd.ports) == flows
+    # as sets: the kernel's table may show one connection twice while it changes
+    assert set(lab.client.flows_to(lab.sshd.ports)) == set(flows)
 
 
 def test_a_download_survives_a_network_card_that_is_off_for_some_seconds(cli: Cli, lab: Lab, people: Crowd) -> None:

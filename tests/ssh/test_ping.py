@@ -146,7 +146,7 @@ async def test_progress_that_ends_is_none() -> None:
     _, pinger = make(progress)
     with pytest.raises(TimeoutError):
         await pinger.ping(timeout=0.12)
-    assert looks > 30
+    assert looks > 20  # it was asked on after the last progress, and then gave up
 
 
 @async_test
