@@ -1,15 +1,16 @@
 """Everything that can go wrong with a tunnel, as data: what it is called, who must act, what to do next.
 
-A failure is *transient* (trying again may help, the tunnel goes on by itself) or *permanent* (it will
-fail the same way until a person changes something; the tunnel stops in FAILED and says so).
+Each code has a cause (``core.retry``). Where that is PASSING, the tunnel tries again with backoff; every other one ends
+a dial in FAILED, with the retry plan of its cause.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from openclaw_tunnel.core.retry import PLANS, Cause, Plan
 from openclaw_tunnel.errors import ExitCode
 
 
@@ -27,6 +28,8 @@ class Code(StrEnum):
     KEY_LOCKED = "key_locked"
     KEY_EXPOSED = "key_exposed"
     AGENT_UNREACHABLE = "agent_unreachable"
+    NOT_CONFIRMED = "not_confirmed"
+    HELPER = "helper"
     HOST_KEY_UNKNOWN = "host_key_unknown"
     HOST_KEY_CHANGED = "host_key_changed"
     HOST_KEY_REVOKED = "host_key_revoked"
@@ -63,174 +66,197 @@ class Kind:
     names). ``usual`` has the values of fields that a failure may leave out.
     """
 
-    permanent: bool
+    cause: Cause
     exit_code: ExitCode
     hint: str
     usual: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
-def _transient(exit_code: ExitCode, hint: str, **usual: str) -> Kind:
-    return Kind(False, exit_code, hint, usual)
+def _passing(exit_code: ExitCode, hint: str, **usual: str) -> Kind:
+    return Kind(Cause.PASSING, exit_code, hint, usual)
 
 
-def _permanent(exit_code: ExitCode, hint: str, **usual: str) -> Kind:
-    return Kind(True, exit_code, hint, usual)
+def _stops(cause: Cause, exit_code: ExitCode, hint: str, **usual: str) -> Kind:
+    return Kind(cause, exit_code, hint, usual)
 
 
 KINDS: Mapping[Code, Kind] = MappingProxyType(
     {
-        Code.DNS: _transient(
+        Code.DNS: _passing(
             ExitCode.UNREACHABLE,
             "check the spelling of the host and that this computer is online: ssh -G {ssh} shows the name",
         ),
-        Code.REFUSED: _transient(
+        Code.REFUSED: _passing(
             ExitCode.UNREACHABLE,
             "is the SSH server running on {host}, and is that its port? On that machine: systemctl status ssh{start}",
             start="",
         ),
-        Code.TIMEOUT: _transient(
+        Code.TIMEOUT: _passing(
             ExitCode.UNREACHABLE,
             "{question}? Try: ssh -v {ssh}",
             question="is the host switched on, and reachable from this network (VPN, firewall)",
         ),
-        Code.NO_ROUTE: _transient(
+        Code.NO_ROUTE: _passing(
             ExitCode.UNREACHABLE,
             "{first}check the network, or the VPN the host is behind",
             first="this computer has no way to that address: ",
         ),
-        Code.NOT_SSH: _transient(
+        Code.NOT_SSH: _passing(
             ExitCode.UNREACHABLE,
             "what answers on {host} is no SSH server, or hangs up at once: check host and port; try: ssh -v {ssh}",
         ),
-        Code.PROXY: _transient(
+        Code.PROXY: _passing(
             ExitCode.UNREACHABLE,
             "the way through ProxyCommand or ProxyJump failed: try it with: ssh -v {ssh}",
         ),
-        Code.NEGOTIATION: _permanent(
+        Code.NEGOTIATION: _stops(
+            Cause.SERVER_RULES,
             ExitCode.UNREACHABLE,
             "client and server share no algorithm: see Ciphers, MACs, KexAlgorithms and HostKeyAlgorithms in: "
             "ssh -G {ssh}",
         ),
-        Code.AUTH_DENIED: _permanent(
+        Code.AUTH_DENIED: _stops(
+            Cause.LOGIN,
             ExitCode.LOGIN,
             "{first}install a key of yours on the host with: ssh-copy-id {ssh}, or name the right one with -i FILE "
             "(IdentityFile in ssh_config)",
             first="",
         ),
-        Code.KEY_LOCKED: _permanent(
+        Code.KEY_LOCKED: _stops(
+            Cause.LOGIN,
             ExitCode.LOGIN,
             "load the key into the SSH agent, then bring the tunnel up again: {agent}ssh-add {key}",
             agent="",
         ),
-        Code.KEY_EXPOSED: _permanent(
+        Code.KEY_EXPOSED: _stops(
+            Cause.LOCAL_FILES,
             ExitCode.LOGIN,
             "let nobody else read the key, then the tunnel tries again: chmod 600 {key}",
         ),
-        Code.AGENT_UNREACHABLE: _transient(
+        Code.AGENT_UNREACHABLE: _passing(
             ExitCode.LOGIN,
             "{step}, or name a key file with -i FILE",
             step="start or restart the SSH agent (ssh-add -l must answer)",
         ),
-        Code.HOST_KEY_UNKNOWN: _permanent(
+        # A touch, an agent's prompt, a login in the browser: nobody answered, or somebody said no.
+        Code.NOT_CONFIRMED: _stops(
+            Cause.PERSON,
+            ExitCode.LOGIN,
+            "{first}try again when you can answer: openclaw-tunnel restart {name}",
+            first="",
+        ),
+        # ssh -G, ssh-keygen: it timed out, could not be started, or failed for a reason that passes.
+        Code.HELPER: _passing(
+            ExitCode.CONFIG,
+            "nothing to do if it passes: the tunnel tries again; to see it yourself: {command}",
+        ),
+        Code.HOST_KEY_UNKNOWN: _stops(
+            Cause.LOCAL_FILES,
             ExitCode.HOST_KEY,
             "{first}compare the fingerprint with the host's own, then remember the key: {trust}",
             first="",
         ),
-        Code.HOST_KEY_CHANGED: _permanent(
+        Code.HOST_KEY_CHANGED: _stops(
+            Cause.LOCAL_FILES,
             ExitCode.HOST_KEY,
             "do not go on unless you know why it changed (host reinstalled?); then replace the old key: {trust}",
         ),
-        Code.HOST_KEY_REVOKED: _permanent(
+        Code.HOST_KEY_REVOKED: _stops(
+            Cause.LOCAL_FILES,
             ExitCode.HOST_KEY,
             "this key is marked as revoked in {file}: do not connect; ask whoever runs the host for a new one, and "
             "once it has that: {trust}",
         ),
-        Code.FORWARDING_FORBIDDEN: _permanent(
+        Code.FORWARDING_FORBIDDEN: _stops(
+            Cause.SERVER_RULES,
             ExitCode.FORWARDING,
             "on the host, allow it for this user in sshd_config: AllowTcpForwarding yes (or local), and PermitOpen, "
             "if set, must list {to}; then there: systemctl reload ssh",
         ),
-        Code.PORT_IN_USE: _permanent(
+        Code.PORT_IN_USE: _stops(
+            Cause.LOCAL_PORT,
             ExitCode.LOCAL_PORT,
             "{step}, or {otherwise}",
             step="stop what uses the port",
             otherwise="choose another local port: -p PORT, or -p auto",
         ),
-        Code.PORT_NOT_ALLOWED: _permanent(
+        Code.PORT_NOT_ALLOWED: _stops(
+            Cause.LOCAL_PORT,
             ExitCode.LOCAL_PORT,
             "choose {another}",
             another="a local port of 1024 or above (-p PORT) on an address of this computer (--bind ADDR)",
         ),
-        Code.CONFIG: _permanent(ExitCode.CONFIG, "{hint}"),
-        Code.LOST: _transient(ExitCode.UNREACHABLE, "nothing to do: the tunnel reconnects by itself"),
-        Code.KEEPALIVE_TIMEOUT: _transient(
+        Code.CONFIG: _stops(Cause.LOCAL_FILES, ExitCode.CONFIG, "{hint}"),
+        Code.LOST: _passing(ExitCode.UNREACHABLE, "nothing to do: the tunnel reconnects by itself"),
+        Code.KEEPALIVE_TIMEOUT: _passing(
             ExitCode.UNREACHABLE, "nothing to do: the tunnel reconnects as soon as the network lets it"
         ),
-        Code.NOT_LISTENING: _transient(
+        Code.NOT_LISTENING: _passing(
             ExitCode.NOT_LISTENING,
             "start the gateway on {target}: openclaw gateway run; if it listens there on another port than {to}, "
             "say so: -r PORT",
         ),
-        Code.NOT_A_GATEWAY: _transient(
+        Code.NOT_A_GATEWAY: _passing(
             ExitCode.NOT_A_GATEWAY,
             "something else answers on {to} of {target}: give the gateway's own port (there: openclaw config get "
             "gateway.port) with -r PORT",
         ),
-        Code.GATEWAY_STARTING: _transient(
+        Code.GATEWAY_STARTING: _passing(
             ExitCode.NOT_LISTENING, "nothing to do: the gateway on {target} is starting, the tunnel waits for it"
         ),
-        Code.GATEWAY_UNREACHABLE: _transient(
+        Code.GATEWAY_UNREACHABLE: _passing(
             ExitCode.NOT_LISTENING, "the gateway on {target} does not answer: look at its log there: openclaw logs"
         ),
-        Code.TUNNEL_DOWN: _transient(
+        Code.TUNNEL_DOWN: _passing(
             ExitCode.UNREACHABLE, "on the computer of that tunnel, see what it needs: openclaw-tunnel status"
         ),
-        Code.GATEWAY_HOST: _transient(
+        Code.GATEWAY_HOST: _passing(
             ExitCode.UNREACHABLE,
             "check the host in the gateway's URL, and that this computer is online (VPN, firewall)",
         ),
         # As with an SSH host key: nothing is sent to a server that is not the one expected.
-        Code.GATEWAY_IDENTITY: _transient(
+        Code.GATEWAY_IDENTITY: _passing(
             ExitCode.HOST_KEY,
             "compare with the gateway's own certificate (on its host: openssl x509 -noout -fingerprint -sha256 -in "
             "CERTIFICATE); if it was renewed, set gateway.remote.tlsFingerprint to the new one",
         ),
-        Code.PROTOCOL_MISMATCH: _transient(
+        Code.PROTOCOL_MISMATCH: _passing(
             ExitCode.NOT_A_GATEWAY,
             "update OpenClaw on {target} or openclaw-tunnel here, whichever is older: openclaw update, "
             "pip install -U openclaw-tunnel",
         ),
         # What the gateway refuses does not end a tunnel: its clients bring credentials of their own.
-        Code.AUTH_FAILED: _transient(
+        Code.AUTH_FAILED: _passing(
             ExitCode.GATEWAY_REFUSED,
             "set the {credential} that the gateway on {target} has in gateway.auth.{credential}: "
             "openclaw config set gateway.remote.{credential} VALUE, or --{credential}-file FILE",
         ),
-        Code.AUTH_MISSING: _transient(
+        Code.AUTH_MISSING: _passing(
             ExitCode.GATEWAY_REFUSED,
             "give the {credential} that the gateway on {target} has in gateway.auth.{credential}: "
             "openclaw config set gateway.remote.{credential} VALUE, or --{credential}-file FILE",
         ),
-        Code.RATE_LIMITED: _transient(
+        Code.RATE_LIMITED: _passing(
             ExitCode.GATEWAY_REFUSED,
             "wait {wait}, and find out which client keeps sending the gateway on {target} a wrong token or password",
         ),
-        Code.DEVICE_REFUSED: _transient(
+        Code.DEVICE_REFUSED: _passing(
             ExitCode.GATEWAY_REFUSED,
             "check that the clocks of both computers agree to the minute, and on {target}: openclaw devices list",
         ),
-        Code.PAIRING_REQUIRED: _transient(
+        Code.PAIRING_REQUIRED: _passing(
             ExitCode.GATEWAY_REFUSED, "on the gateway's host run: openclaw devices approve {request}"
         ),
-        Code.LIMITED_SCOPE: _transient(
+        Code.LIMITED_SCOPE: _passing(
             ExitCode.GATEWAY_REFUSED,
             "ask the gateway's owner for {scope}: on {target}, openclaw devices list shows who may do what",
         ),
-        Code.CALL_REFUSED: _transient(
+        Code.CALL_REFUSED: _passing(
             ExitCode.NO, "check the method's name and --params against the documentation of OpenClaw {version}"
         ),
-        Code.BUG: _permanent(
-            ExitCode.BUG, "this is a bug of openclaw-tunnel: the log has the details (openclaw-tunnel logs)"
+        Code.BUG: _passing(
+            ExitCode.BUG,
+            "this is a bug of openclaw-tunnel, which tries again; the log has the details: openclaw-tunnel logs",
         ),
     }
 )
@@ -251,16 +277,29 @@ class Failure:
         code: which row of ``KINDS`` it is.
         message: what happened, to what; one line, without secret.
         facts: values for the ``{fields}`` of the code's hint.
+        said: what the other side said (a banner, its words when it hung up, a proxy's standard error): lines without
+            control characters, 2 KB at most; empty for nothing.
     """
 
     code: Code
     message: str
     facts: Mapping[str, str] = field(default_factory=dict, hash=False)
+    said: str = ""
+
+    @property
+    def cause(self) -> Cause:
+        """What has to change before another try can succeed."""
+        return KINDS[self.code].cause
+
+    @property
+    def plan(self) -> Plan:
+        """When a tunnel that this failure stopped tries again although nobody asks."""
+        return PLANS[self.cause]
 
     @property
     def permanent(self) -> bool:
-        """True where trying again cannot help before a person has changed something."""
-        return KINDS[self.code].permanent
+        """True where a dial that ends with it ends in FAILED."""
+        return self.cause is not Cause.PASSING
 
     @property
     def exit_code(self) -> ExitCode:
@@ -275,7 +314,7 @@ class Failure:
 
     def with_facts(self, **facts: str) -> "Failure":
         """The same failure, with facts added where it does not have them yet."""
-        return Failure(self.code, self.message, {**facts, **self.facts})
+        return replace(self, facts={**facts, **self.facts})
 
     def to_json(self, at: str | None = None) -> dict[str, Any]:
         """The ``failure`` object of ``status --json``; ``at`` is an RFC 3339 time."""
@@ -286,4 +325,5 @@ class Failure:
             "permanent": self.permanent,
             "exit_code": int(self.exit_code),
             "at": at,
+            "said": self.said or None,
         }

@@ -3,6 +3,7 @@
 ``ssh/connection.py`` implements it with asyncssh; tests pass their own. Nothing above ``ssh/`` sees more.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -119,19 +120,47 @@ class DialFailed(Exception):
         self.failure = failure
 
 
+Asks = Callable[[str], None]
+"""Takes what a person is asked to do for the dial under way, in one line (and its URL, where there is one); empty: it
+has been done, or is not waited for any more."""
+
+
+def nobody_asked(what: str) -> None:
+    """For a dial that nobody looks at."""
+
+
 class Connector(Protocol):
     """Dials one tunnel's SSH server, each time with the settings of the moment."""
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Absolute paths whose change may let the next dial end differently: ssh config, known_hosts, keys.
+        """Absolute paths whose content the last dial depended on: ssh_config with what it includes, known_hosts, keys.
 
-        Known after the first dial; before it, what can be told from the spec alone.
+        Known after the first dial; before it, what follows from the spec alone.
         """
 
-    async def connect(self) -> Link:
-        """Dial once, within the policy's connect deadline; cancelling gives the dial up.
+    @property
+    def agent(self) -> str:
+        """The socket of the SSH agent that the last dial asked; empty for none."""
+
+    async def changed(self, *, agent: bool) -> bool:
+        """Whether something that the last dial depended on is no longer what it was when that dial began.
+
+        Args:
+            agent: look at the keys that the SSH agent holds too: it is asked for their list.
+        """
+
+    async def connect(self, *, asks: Asks = nobody_asked) -> Link:
+        """Dial once; cancelling gives the dial up.
+
+        It ends within the policy's connect deadline, or ssh_config's. The time in which a person is asked for something
+        does not count, but has a limit of its own, ``PERSON_SECONDS``.
 
         Raises:
             DialFailed: with the failure, already in our words.
         """
+
+
+PERSON_SECONDS = 120.0
+"""How long a dial waits for a person: to touch a key, to confirm in the agent, to log in with the browser. OpenSSH's
+server hangs up on a login after 120 s (LoginGraceTime)."""

@@ -129,7 +129,12 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class FailureStatus:
-    """The failure that the present state is about; see ``core.failures``. ``at`` is an RFC 3339 time."""
+    """The failure that the present state is about; see ``core.failures``. ``at`` is an RFC 3339 time.
+
+    Attributes:
+        permanent: the state is FAILED.
+        said: what the other side said, see ``core.failures.Failure.said``; None for nothing.
+    """
 
     code: str
     message: str
@@ -137,6 +142,7 @@ class FailureStatus:
     permanent: bool
     exit_code: int
     at: str | None = None
+    said: str | None = None
 
 
 class Was(StrEnum):

@@ -1,17 +1,43 @@
-"""Has a file changed? Asked by those who wait for a person to mend something."""
+"""Has a file changed? Asked by those who wait for a person to fix something."""
 
+import hashlib
 import os
+import stat
+from collections.abc import Iterable
 
-Fingerprint = tuple[int, int, int] | None
+_LARGEST = 1 << 22  # bytes; of a larger file the size and the times count instead
+
+Fingerprint = tuple[int, int, bytes | int] | None
 
 
 def fingerprint(path: str) -> Fingerprint:
-    """What tells one version of a file from the next: inode, size, time of change in ns; None if unreadable.
+    """What distinguishes one version of a file from the next: mode, owner, and a digest of the content.
 
-    The time is that of the inode (ctime): a corrected mode is a change, too.
+    By content, because programs rewrite files with what was in them: ssh its known_hosts, an editor without a change.
+    The mode counts, because a key that others can read is not used. None: it is not there, or cannot be read.
     """
     try:
-        found = os.stat(path)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
-    return (found.st_ino, found.st_size, found.st_ctime_ns)
+    try:
+        found = os.fstat(descriptor)
+        whole = stat.S_ISREG(found.st_mode) and found.st_size <= _LARGEST
+        content = _digest(descriptor) if whole else found.st_ctime_ns
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return found.st_mode, found.st_uid, content
+
+
+def fingerprints(paths: Iterable[str]) -> dict[str, Fingerprint]:
+    """Those of several files, by path."""
+    return {path: fingerprint(path) for path in paths}
+
+
+def _digest(descriptor: int) -> bytes:
+    digest = hashlib.sha256()
+    while block := os.read(descriptor, 1 << 16):
+        digest.update(block)
+    return digest.digest()

@@ -10,8 +10,9 @@ from typing import TypeVar
 from openclaw_tunnel.config.model import TunnelSpec
 from openclaw_tunnel.config.sshconfig import resolve_ssh
 from openclaw_tunnel.config.sshtarget import SshTarget
-from openclaw_tunnel.core.link import DialFailed
+from openclaw_tunnel.core.link import Asks, DialFailed, nobody_asked
 from openclaw_tunnel.core.policy import Policy
+from openclaw_tunnel.host.watch import Fingerprint, fingerprints
 from openclaw_tunnel.ssh.dial import Dial, Resolve, Way
 from openclaw_tunnel.ssh.failures import of_bug
 from openclaw_tunnel.ssh.link import SshLink
@@ -38,6 +39,16 @@ class SshConnector:
         self._env = env
         self._ask = resolve
         self._files: tuple[str, ...] = ()
+        self._seen: dict[str, Fingerprint] = {}
+
+    @property
+    def agent(self) -> str:
+        """See ``core.link.Connector.agent``."""
+        return ""
+
+    async def changed(self, *, agent: bool) -> bool:
+        """See ``core.link.Connector.changed``."""
+        return fingerprints(self._seen) != self._seen
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -52,8 +63,8 @@ class SshConnector:
         self._files += found.files
         return found
 
-    async def connect(self) -> SshLink:
-        """Dial once; cancelling gives it up and leaves nothing behind.
+    async def connect(self, *, asks: Asks = nobody_asked) -> SshLink:
+        """Dial once; cancelling gives it up and leaves nothing behind; see ``core.link.Connector.connect``.
 
         Raises:
             DialFailed: with the failure.
@@ -74,6 +85,8 @@ class SshConnector:
             raise
         except Exception as exc:
             raise DialFailed(of_bug(exc, Place(spec.target, spec.target, spec.ssh_config))) from exc
+        finally:
+            self._seen = fingerprints(self.files)
         return SshLink(logged_in, stack)
 
 

@@ -43,7 +43,9 @@ def test_every_hint_is_a_step(code: Code) -> None:
         (Code.KEEPALIVE_TIMEOUT, False, ExitCode.UNREACHABLE),
         (Code.NOT_LISTENING, False, ExitCode.NOT_LISTENING),
         (Code.NOT_A_GATEWAY, False, ExitCode.NOT_A_GATEWAY),
-        (Code.BUG, True, ExitCode.BUG),
+        (Code.NOT_CONFIRMED, True, ExitCode.LOGIN),
+        (Code.HELPER, False, ExitCode.CONFIG),
+        (Code.BUG, False, ExitCode.BUG),
     ],
 )
 def test_the_contract(code: Code, permanent: bool, exit_code: ExitCode) -> None:
@@ -68,6 +70,11 @@ def test_facts_are_added_but_not_replaced() -> None:
     assert failure.facts == {"target": "alias", "host": "h:22"}
 
 
+def test_what_the_other_side_said_stays_with_the_failure() -> None:
+    failure = Failure(Code.NOT_SSH, "m", said="Exceeded MaxStartups").with_facts(host="h:22")
+    assert failure.to_json()["said"] == "Exceeded MaxStartups"
+
+
 def test_as_json() -> None:
     failure = Failure(Code.HOST_KEY_CHANGED, "it changed", {"trust": "openclaw-tunnel trust --replace h"})
     assert failure.to_json("2026-11-22T06:00:00Z") == {
@@ -77,5 +84,6 @@ def test_as_json() -> None:
         "permanent": True,
         "exit_code": 22,
         "at": "2026-11-22T06:00:00Z",
+        "said": None,
     }
     assert failure.hint.endswith("openclaw-tunnel trust --replace h")

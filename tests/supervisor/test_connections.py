@@ -10,7 +10,7 @@ import pytest
 from openclaw_tunnel.config.model import Endpoint, Forward, TunnelSpec
 from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.failures import Code, Failure
-from openclaw_tunnel.core.link import LinkLost
+from openclaw_tunnel.core.link import Asks, LinkLost, nobody_asked
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.core.status import RECENT, SshStatus
 from openclaw_tunnel.supervisor.connections import Connections
@@ -193,7 +193,7 @@ async def test_a_connection_that_cannot_be_closed_is_no_obstacle(caplog: pytest.
             raise OSError("of no use")
 
     class Connector(ScriptedConnector):
-        async def connect(self) -> DirectLink:
+        async def connect(self, *, asks: Asks = nobody_asked) -> DirectLink:
             return Broken()
 
     async with connections(Connector()) as (made, events):

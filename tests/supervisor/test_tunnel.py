@@ -15,6 +15,7 @@ import pytest
 from openclaw_tunnel.config.model import Endpoint, Forward, Probe, TunnelSpec
 from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.core.link import Asks, nobody_asked
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import Role, Verdict, Was
@@ -304,8 +305,8 @@ def test_what_up_means_is_a_choice(probe: Probe, up: bool) -> None:
 @async_test
 async def test_forbidden_forwarding_fails() -> None:
     class Forbidding(ScriptedConnector):
-        async def connect(self) -> DirectLink:
-            link = await super().connect()
+        async def connect(self, *, asks: Asks = nobody_asked) -> DirectLink:
+            link = await super().connect(asks=asks)
             assert isinstance(link, DirectLink)
             link.refuse = FORBIDDEN
             return link
@@ -373,8 +374,8 @@ async def test_stop_gives_a_dial_up() -> None:
 @async_test
 async def test_a_server_that_answers_no_pings_is_up_without_a_round_trip_time() -> None:
     class Silent(ScriptedConnector):
-        async def connect(self) -> DirectLink:
-            link = await super().connect()
+        async def connect(self, *, asks: Asks = nobody_asked) -> DirectLink:
+            link = await super().connect(asks=asks)
             assert isinstance(link, DirectLink)
             link.silent = True
             return link
@@ -410,13 +411,13 @@ async def test_a_gateway_that_hangs_does_not_cost_the_connection() -> None:
 
 
 @async_test
-async def test_a_broken_connector_is_a_bug_and_says_so() -> None:
+async def test_a_broken_connector_is_a_bug_that_says_so_and_is_tried_again() -> None:
     class Broken(ScriptedConnector):
-        async def connect(self) -> DirectLink:
+        async def connect(self, *, asks: Asks = nobody_asked) -> DirectLink:
             raise ZeroDivisionError("oops")
 
     async with tunnel(Broken()) as (supervisor, _):
-        await reaches(supervisor, State.FAILED)
+        await reaches(supervisor, State.BACKOFF)
         assert supervisor.failure is not None
         assert supervisor.failure.exit_code == 70
 
@@ -444,7 +445,7 @@ class BrokenLink(DirectLink):
 
 
 class BrokenConnector(ScriptedConnector):
-    async def connect(self) -> DirectLink:
+    async def connect(self, *, asks: Asks = nobody_asked) -> DirectLink:
         return BrokenLink()
 
 

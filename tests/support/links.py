@@ -4,7 +4,8 @@ import asyncio
 from typing import Any, cast
 
 from openclaw_tunnel.core.failures import Code, Failure
-from openclaw_tunnel.core.link import ChannelFailed, DialFailed, Link, LinkLost, ServerInfo
+from openclaw_tunnel.core.link import Asks, ChannelFailed, DialFailed, Link, LinkLost, ServerInfo, nobody_asked
+from openclaw_tunnel.host.watch import Fingerprint, fingerprints
 from support.aio import settle
 
 LOST = Failure(Code.LOST, "the connection was lost")
@@ -150,6 +151,9 @@ class ScriptedConnector:
         links: the links that were made.
         gate: while cleared, dials hang.
         files: paths whose change matters.
+        agent: the socket of the agent that is asked; empty for none.
+        agent_keys: what it holds.
+        asks: what the dial that runs was given to show what a person is asked.
     """
 
     def __init__(self, *script: Failure | None) -> None:
@@ -159,9 +163,19 @@ class ScriptedConnector:
         self.gate = asyncio.Event()
         self.gate.set()
         self.files: tuple[str, ...] = ()
+        self.agent = ""
+        self.agent_keys: tuple[bytes, ...] = ()
+        self.asks: Asks = nobody_asked
+        self._seen: tuple[dict[str, Fingerprint], tuple[bytes, ...]] = ({}, ())
 
-    async def connect(self) -> Link:
+    async def changed(self, *, agent: bool) -> bool:
+        files, keys = self._seen
+        return fingerprints(self.files) != files or (agent and self.agent_keys != keys)
+
+    async def connect(self, *, asks: Asks = nobody_asked) -> Link:
         self.dials += 1
+        self.asks = asks
+        self._seen = fingerprints(self.files), self.agent_keys
         await self.gate.wait()
         outcome = self._script.pop(0) if self._script else None
         if outcome is not None:
