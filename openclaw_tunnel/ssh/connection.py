@@ -10,7 +10,7 @@ from typing import TypeVar
 from openclaw_tunnel.config.model import TunnelSpec
 from openclaw_tunnel.config.sshconfig import resolve_ssh
 from openclaw_tunnel.config.sshtarget import SshTarget
-from openclaw_tunnel.core.link import Asks, DialFailed, nobody_asked
+from openclaw_tunnel.core.link import DIAL_SECONDS, Asks, DialFailed, nobody_asked
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.host.watch import Fingerprint, fingerprints
 from openclaw_tunnel.ssh.dial import Dial, Resolve, Way
@@ -131,7 +131,7 @@ async def under_deadline(
         async with deadline:
             target, place = await dial.resolve(typed, identity=identity)
             if target.connect_timeout:
-                seconds = target.connect_timeout
+                seconds = min(target.connect_timeout, DIAL_SECONDS)
                 deadline.reschedule(started + seconds)
             return await then(dial, target, place, await dial.open_way(target, place)), stack
     except BaseException as exc:

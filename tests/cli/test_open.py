@@ -255,7 +255,14 @@ def test_no_tunnel_runs(world: World) -> None:
 
 def test_the_tunnel_is_down(world: World) -> None:
     failure = FailureStatus("refused", "gateway.example:22 refused the connection", "is sshd running?", False, 20)
-    world.daemon.tunnels = [replace(world.up, state=State.BACKOFF, failure=failure)]
+    down = replace(world.up, state=State.BACKOFF, failure=failure)
+    world.daemon.tunnels = [down]
+
+    def watch(params: dict[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+        emit({"snapshot": down.to_json()})  # another try was no better
+        return {}
+
+    world.daemon.methods["watch"] = watch
     answer = world()
     assert answer.exit_code == 20
     assert answer.stderr == "error: gateway.example:22 refused the connection\n\nhint: is sshd running?\n"

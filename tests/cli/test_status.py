@@ -85,7 +85,14 @@ CONTRACT: dict[str, Any] = {
                 "detail": None,
                 "expected_in_s": None,
             },
-            "retry": {"attempt": 0, "next_in_s": None, "flapping": False},
+            "retry": {
+                "attempt": 0,
+                "next_in_s": None,
+                "flapping": False,
+                "on": [],
+                "files": [],
+                "agent": None,
+            },
             "counters": {"connects": 0, "losses": 0, "held_clients": 0},
             "failure": {
                 "code": "key_locked",
@@ -94,9 +101,11 @@ CONTRACT: dict[str, Any] = {
                 "permanent": True,
                 "exit_code": 21,
                 "at": "2026-11-22T06:00:01Z",
+                "said": None,
             },
             "down_since": None,
             "last_failure": None,
+            "asks": None,
         }
     ],
 }
@@ -138,7 +147,8 @@ def test_in_a_pipe_it_is_plain_text(cli: Cli, serve: Serve) -> None:
         "  local     http://127.0.0.1:18789 -> 127.0.0.1:18789",
         "  error     the key is locked",
         "  hint      ssh-add",
-        "  then      it tries again once its key, known_hosts or settings change, and on: openclaw-tunnel restart dev",
+        "  then      it tries again only on request, because each try asks a person",
+        "  now       openclaw-tunnel restart dev",
     ]
     assert second.startswith("dev  failed for ")
     assert "\x1b" not in answer.stdout

@@ -65,10 +65,33 @@ def test_a_try_that_follows_a_failure_is_about_that_failure() -> None:
 
 def test_a_person_must_act() -> None:
     found = told(State.FAILED, UNKNOWN_KEY, retry=RetryStatus(attempt=1))
-    assert (found.code, found.permanent, found.title) == ("host_key_unknown", True, "The tunnel needs you")
+    assert (found.code, found.permanent, found.title) == ("host_key_unknown", True, "Action required")
     assert found.commands == ["openclaw-tunnel trust gw", "openclaw-tunnel restart default"]
+    assert found.outlook.endswith(
+        "The tunnel tries again only on request, because each try asks a person, or at once with: "
+        "openclaw-tunnel restart default"
+    )
     assert found.retry_in_s is None
     assert found.retry_after == 30
+
+
+def test_when_a_stopped_tunnel_tries_again_is_shown() -> None:
+    found = told(State.FAILED, UNKNOWN_KEY, retry=RetryStatus(1, 47.2, on=("wake", "network")))
+    assert "tries again in 48s, when the computer wakes up, when the network changes, or at once" in found.outlook
+    assert (found.retry_in_s, found.retry_after) == (47.2, 48)
+
+
+def test_what_the_other_side_said_is_shown() -> None:
+    said = replace(REFUSED, said="Exceeded MaxStartups\ntry later")
+    found = told(State.BACKOFF, said)
+    assert found.message.endswith("; it said: Exceeded MaxStartups | try later")
+
+
+def test_a_person_who_is_asked_is_shown_what_for() -> None:
+    found = told(State.CONNECTING, REFUSED, asks="open https://login.example/abc")
+    assert found.title == "The tunnel waits for you"
+    assert found.message.endswith("waits for you: open https://login.example/abc")
+    assert found.hint == "open https://login.example/abc"
 
 
 def test_nothing_listens_where_the_gateway_should() -> None:

@@ -52,7 +52,7 @@ async def test_a_dial_ends_in_a_connection_or_a_failure() -> None:
     async with connections(connector) as (made, events):
         made.open(1)
         made.open(2)
-        await settle(lambda: events == [ev.ConnectFailed(1, REFUSED), ev.Connected(2)])
+        await settle(lambda: events == [ev.ConnectFailed(1, REFUSED.with_facts(name="dev")), ev.Connected(2)])
         assert made.link(1) is None
         assert made.link(2) is connector.links[0]
         assert made.rtt_ms(2) is None
@@ -199,4 +199,4 @@ async def test_a_connection_that_cannot_be_closed_is_no_obstacle(caplog: pytest.
     async with connections(Connector()) as (made, events):
         made.open(1)
         await settle(lambda: events == [ev.Connected(1)])
-    assert "could not be closed in order" in caplog.text
+    assert "internal error while closing a connection" in caplog.text
