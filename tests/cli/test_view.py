@@ -262,8 +262,8 @@ def test_narrow_terminals_get_wrapped_rows() -> None:
     assert view.plain(view.rows(failed, NOW), 60).splitlines()[-5:] == [
         "  hint      compare the fingerprint with the host's own,",
         "            then remember the key: openclaw-tunnel trust gw",
-        "  then      it tries again in 4s, when the computer wakes up,",
-        "            when the network changes",
+        "  then      it tries again in 4s, when the computer wakes",
+        "            up, when the network changes",
         "  now       openclaw-tunnel restart default",
     ]
     for tunnel, _ in WORDS.values():
