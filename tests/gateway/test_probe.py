@@ -17,6 +17,7 @@ from openclaw_tunnel.gateway.probe import probe
 from openclaw_tunnel.gateway.route import LinkRoute
 from support.aio import async_test
 from support.links import DirectLink
+from support.ports import free_port
 
 Say = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 LIVE = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 27\r\n\r\n{"ok":true,"status":"live"}'
@@ -115,8 +116,7 @@ def test_probe(say: Say, kind: Probe, verdict: Verdict, code: Code | None) -> No
 
 @async_test
 async def test_nothing_listens() -> None:
-    async with server(silent) as to:
-        pass
+    to = Endpoint("127.0.0.1", free_port())
     for kind in (Probe.GATEWAY, Probe.TCP):
         result = await probe(DirectLink(), kind, to, timeout=1)
         assert result.gateway.verdict is Verdict.NOT_LISTENING
@@ -136,8 +136,9 @@ async def test_a_gateway_that_stops_between_two_questions() -> None:
         await reader.read()
         writer.close()
 
-    stop.append(await asyncio.start_server(once, "127.0.0.1", 0))
-    result = await probe(link, Probe.GATEWAY, Endpoint("127.0.0.1", stop[0].sockets[0].getsockname()[1]), timeout=5)
+    to = Endpoint("127.0.0.1", free_port())
+    stop.append(await asyncio.start_server(once, to.host, to.port))
+    result = await probe(link, Probe.GATEWAY, to, timeout=5)
     assert result.gateway.verdict is Verdict.HEALTHY
     assert result.gateway.version is None
 

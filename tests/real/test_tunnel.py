@@ -344,8 +344,8 @@ def test_bad_config(cli: Cli) -> None:
 
 def test_port_in_use(cli: Cli, sshd: Sshd, gateway: Gateway) -> None:
     cli.use_ssh_config(sshd.ssh_config("gw"))
-    with socket.create_server(("127.0.0.1", 0)) as holder:
-        port = holder.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
         error, _ = refusal(cli("up", "-d", "gw", "-p", str(port), "-r", str(gateway.port)), 23)
         assert str(port) in error
         assert f"pid {os.getpid()}" in error

@@ -130,7 +130,7 @@ async def test_widgets_are_expected_of_a_gateway_that_says_it_shows_them() -> No
     async def token() -> Credentials:
         return Credentials(token="secret")
 
-    async with scripted(script) as to:
+    async with scripted(script, port=free_port()) as to:
         forward = Forward(Endpoint("127.0.0.1", free_port()), to)
         spec = TunnelSpec("dev", "alias", (forward,), policy=QUICK, sandbox=True)
         supervisor = Supervisor(spec, ScriptedConnector(), credentials=token)

@@ -1,4 +1,4 @@
-"""An SSH server inside the test, on port 0 of 127.0.0.1, that misbehaves when it is told to."""
+"""An SSH server inside the test, on 127.0.0.1, that misbehaves when it is told to."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -6,6 +6,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import asyncssh
+
+from support.ports import free_port
 
 
 class SshTestServer:
@@ -33,7 +35,7 @@ class SshTestServer:
         self.channels = 0
         self.opened = 0
         self.connections: set[asyncssh.SSHServerConnection] = set()
-        self.port = 0
+        self.port = free_port()
         self._acceptor: asyncssh.SSHAcceptor | None = None
 
     async def __aenter__(self) -> Self:
@@ -46,11 +48,10 @@ class SshTestServer:
         await self.stop()
 
     async def start(self, **options: Any) -> None:
-        """Listen, on the same port as before if there was one."""
+        """Listen, always on the same port."""
         self._acceptor = await asyncssh.create_server(
             lambda: _Owner(self), "127.0.0.1", self.port, server_host_keys=self.host_keys, **options
         )
-        self.port = self._acceptor.get_port()
 
     async def stop(self) -> None:
         """Stop listening and cut every connection."""
