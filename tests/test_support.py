@@ -18,7 +18,6 @@ from support.waiting import wait_until
 def test_a_command_runs_in_a_home_of_its_own(cli: Cli) -> None:
     answer = cli("status", "--json")
     assert (answer.exit_code, json.loads(answer.stdout)) == (3, {**answer.json(), "daemon": None, "tunnels": []})
-    assert 0 < answer.seconds < 30
 
 
 def test_the_account_stays_outside(cli: Cli) -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -113,9 +112,7 @@ async def test_a_program_that_takes_too_long_ends_with_all_it_started(tmp_path: 
         f"import subprocess; c = subprocess.Popen(['sleep', '600']); open('{note}', 'w').write(str(c.pid))\n"
         "print('x', flush=True); time.sleep(600)",
     )
-    began = time.monotonic()
     assert await why(command, timeoutMs=1500) == "took longer than 1.5 s"
-    assert time.monotonic() - began < 10
     await settle(lambda: int(note.read_text()) not in running_pids(), "the end of the child")
 
 

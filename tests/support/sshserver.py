@@ -19,6 +19,7 @@ class SshTestServer:
         refuse_channels: an SSH code and text with which every channel is refused.
         hold_channels: channels do not open until this is set; None opens them at once.
         hold_login: logins do not go on until this is set.
+        logins: how many were begun.
         channels: how many direct-tcpip channels are open now.
         opened: how many were ever asked for.
         connections: the live ones.
@@ -31,6 +32,7 @@ class SshTestServer:
         self.refuse_channels: tuple[int, str] | None = None
         self.hold_channels: asyncio.Event | None = None
         self.hold_login: asyncio.Event | None = None
+        self.logins = 0
         self.passwords = False
         self.channels = 0
         self.opened = 0
@@ -94,6 +96,7 @@ class _Owner(asyncssh.SSHServer):
             self._server.connections.discard(self._connection)
 
     async def begin_auth(self, username: str) -> bool:
+        self._server.logins += 1
         if self._server.hold_login:
             await self._server.hold_login.wait()
         return True
