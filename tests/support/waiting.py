@@ -40,7 +40,7 @@ def wait_until(predicate: Callable[[], object], deadline: float = 10.0, what: st
 def accepts(port: int, host: str = "127.0.0.1") -> bool:
     """Whether something accepts a TCP connection there right now."""
     try:
-        socket.create_connection((host, port), timeout=1).close()
+        socket.create_connection((host, port), timeout=20).close()
     except ConnectionResetError:
         pass  # accepted, and reset before connect() had returned
     except OSError:
