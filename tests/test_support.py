@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -30,7 +32,7 @@ def test_the_account_stays_outside(cli: Cli) -> None:
 
 
 def test_a_process_that_is_left_over_is_killed_and_fails_the_test() -> None:
-    user = Cli()
+    user = Cli(grace=0.1)
     left = subprocess.Popen([program("sleep"), "60"], env=environment(user.home))
     try:
         with pytest.raises(AssertionError, match=r"sleep 60"), user:
@@ -112,3 +114,45 @@ def test_the_kernel_gives_none_of_them_to_a_connection() -> None:
         assert all(not first <= port <= last for block in blocks(kernels) for port in (block, block + 599))
     assert blocks("1024 65535") == blocks("64000 65535")
     assert free_port() != free_port()
+
+
+LEAKS = """
+import socket
+
+class Cycle:
+    def __init__(self):
+        self.itself, self.left = self, socket.create_server(("127.0.0.1", 0))
+
+def test_leaves_a_socket():
+    Cycle()
+
+def test_leaves_one_and_fails():
+    left = Cycle()
+    assert not left
+
+def test_innocent():
+    import gc
+    gc.collect()
+"""
+
+
+def test_what_a_test_leaves_open_is_blamed_on_that_test(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(Path(__file__).with_name("conftest.py").read_text())
+    (tmp_path / "test_leaks.py").write_text(LEAKS)
+    options = ["-c", os.devnull, "--rootdir", str(tmp_path), "-p", "no:cacheprovider", "-W", "error", "-rA"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, tmp_path / "test_leaks.py"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENCLAW_TUNNEL_TEST_INSTALLED": ""},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    told = [line.split(" - ")[0] for line in done.stdout.splitlines() if re.match("(PASSED|FAILED|ERROR) ", line)]
+    assert sorted(line.replace("test_leaks.py::test_", "") for line in told) == [
+        "ERROR leaves_a_socket",
+        "ERROR leaves_one_and_fails",
+        "FAILED leaves_one_and_fails",
+        "PASSED innocent",
+        "PASSED leaves_a_socket",
+    ], done.stdout
