@@ -8,7 +8,7 @@ from typing import Any
 
 from support.waiting import PATIENCE
 
-DEADLINE = 60.0
+DEADLINE = 120.0
 
 _TURNS = 20
 """After which both ends of a connection within this process have seen what the other one sent."""

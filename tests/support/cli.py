@@ -59,7 +59,7 @@ def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str,
 
 
 def run_cli(
-    args: Sequence[str | Path], home: Path, env: Mapping[str, str] | None = None, timeout: float = 60.0, stdin: str = ""
+    args: Sequence[str | Path], home: Path, env: Mapping[str, str] | None = None, timeout: float = 120.0, stdin: str = ""
 ) -> Answer:
     """Run ``openclaw-tunnel`` once and wait for it.
 
@@ -110,7 +110,7 @@ class Cli:
         return self.home / "t"
 
     def __call__(
-        self, *args: str | Path, timeout: float = 60.0, stdin: str = "", env: Mapping[str, str] | None = None
+        self, *args: str | Path, timeout: float = 120.0, stdin: str = "", env: Mapping[str, str] | None = None
     ) -> Answer:
         """Run one command; as :func:`run_cli`."""
         return run_cli(args, self.home, {**self.env, **(env or {})}, timeout, stdin)
