@@ -59,7 +59,11 @@ def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str,
 
 
 def run_cli(
-    args: Sequence[str | Path], home: Path, env: Mapping[str, str] | None = None, timeout: float = 120.0, stdin: str = ""
+    args: Sequence[str | Path],
+    home: Path,
+    env: Mapping[str, str] | None = None,
+    timeout: float = 120.0,
+    stdin: str = "",
 ) -> Answer:
     """Run ``openclaw-tunnel`` once and wait for it.
 
