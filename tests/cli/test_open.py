@@ -354,7 +354,7 @@ def test_another_user_is_faster(world: World) -> None:
     world.seen.touch()
     world.seen.chmod(0o666)
     world.use_browser(uid=65534)
-    answer = world("--token-file", world.token_file(), "--timeout", "3")
+    answer = world("--token-file", world.token_file(), "--timeout", "6")
     assert answer.exit_code == 1
     assert "warning: the user nobody tried to fetch the link that was made for your browser" in answer.stderr
     _, status, location, _ = json.loads(world.seen.read_text())

@@ -15,8 +15,9 @@ from openclaw_tunnel.gateway.answer import MAX_ANSWER
 from openclaw_tunnel.gateway.http import get
 from openclaw_tunnel.gateway.probe import probe
 from openclaw_tunnel.gateway.route import LinkRoute
-from support.aio import async_test
+from support.aio import async_test, pass_time
 from support.links import DirectLink
+from support.ports import free_port
 
 Say = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 LIVE = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 27\r\n\r\n{"ok":true,"status":"live"}'
@@ -77,8 +78,10 @@ async def test_silence_is_no_answer() -> None:
 
 @async_test
 async def test_half_an_answer_is_what_it_is() -> None:
-    async with server(drip) as to:
-        answer = await get(LinkRoute(DirectLink(), to), "/healthz", timeout=0.05)
+    async with server(drip) as to, asyncio.TaskGroup() as group:
+        link = DirectLink()
+        group.create_task(pass_time(30, lambda: link.channels))
+        answer = await get(LinkRoute(link, to), "/healthz", timeout=30)
         assert answer is not None
         assert (answer.status, answer.body) == (200, b"{")
 
@@ -105,7 +108,7 @@ def test_probe(say: Say, kind: Probe, verdict: Verdict, code: Code | None) -> No
     @async_test
     async def run() -> None:
         async with server(say) as to:
-            result = await probe(DirectLink(), kind, to, timeout=0.2)
+            result = await probe(DirectLink(), kind, to, timeout=0.2 if say is silent else 30)
             assert result.gateway.verdict is verdict
             assert (result.failure.code if result.failure else None) is code
             assert result.gateway.detail == (result.failure.message if result.failure else None)
@@ -115,8 +118,7 @@ def test_probe(say: Say, kind: Probe, verdict: Verdict, code: Code | None) -> No
 
 @async_test
 async def test_nothing_listens() -> None:
-    async with server(silent) as to:
-        pass
+    to = Endpoint("127.0.0.1", free_port())
     for kind in (Probe.GATEWAY, Probe.TCP):
         result = await probe(DirectLink(), kind, to, timeout=1)
         assert result.gateway.verdict is Verdict.NOT_LISTENING
@@ -136,8 +138,9 @@ async def test_a_gateway_that_stops_between_two_questions() -> None:
         await reader.read()
         writer.close()
 
-    stop.append(await asyncio.start_server(once, "127.0.0.1", 0))
-    result = await probe(link, Probe.GATEWAY, Endpoint("127.0.0.1", stop[0].sockets[0].getsockname()[1]), timeout=5)
+    to = Endpoint("127.0.0.1", free_port())
+    stop.append(await asyncio.start_server(once, to.host, to.port))
+    result = await probe(link, Probe.GATEWAY, to, timeout=30)
     assert result.gateway.verdict is Verdict.HEALTHY
     assert result.gateway.version is None
 

@@ -11,7 +11,7 @@ import pytest
 from openclaw_tunnel.core.failures import Code
 from openclaw_tunnel.core.link import DialFailed
 from openclaw_tunnel.ssh.agent import agent_path, ask_agent, close_agent
-from support.aio import async_test
+from support.aio import async_test, pass_time
 from support.sshserver import SshTestServer
 from support.sshtargets import make_connector, target_for
 
@@ -21,14 +21,15 @@ def string(data: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def fake_agent(path: Path, answers: list[bytes]) -> AsyncIterator[str]:
-    """An agent that gives ``answers`` to the first requests and then falls silent."""
+async def fake_agent(path: Path, answers: list[bytes], asked: list[int] | None = None) -> AsyncIterator[str]:
+    """An agent that gives ``answers`` to the first requests and then falls silent; ``asked`` gets their kinds."""
     remaining = list(answers)
+    kinds = [] if asked is None else asked
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while size := await reader.read(4):
-                await reader.readexactly(int.from_bytes(size, "big"))
+                kinds.append((await reader.readexactly(int.from_bytes(size, "big")))[0])
                 if remaining:
                     writer.write(string(remaining.pop(0)))
         except (ConnectionError, asyncio.IncompleteReadError):
@@ -48,6 +49,7 @@ def identities(*keys: asyncssh.SSHKey) -> bytes:
 
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
+SIGN = 13
 
 
 @async_test
@@ -79,7 +81,7 @@ async def test_no_agent_is_no_problem() -> None:
 @async_test
 async def test_an_agent_that_is_no_help(tmp_path: Path, answers: list[bytes], problem: str) -> None:
     async with fake_agent(tmp_path / "a", answers) as path:
-        answer = await ask_agent(path, timeout=0.1)
+        answer = await ask_agent(path, timeout=30 if answers else 0.1)
         assert answer.keys == []
         assert answer.client is None
         assert problem in answer.problem
@@ -97,10 +99,13 @@ def test_which_agent_is_asked() -> None:
 @async_test
 async def test_a_signature_that_never_comes(tmp_path: Path) -> None:
     """As with a security key that waits for a touch."""
-    async with SshTestServer([KEY]) as server, fake_agent(tmp_path / "a", [identities(KEY)]) as path:
-        target = target_for(server, tmp_path, identity_agent=path, identities_only=False, connect_timeout=0.7)
-        with pytest.raises(DialFailed) as caught:
-            await make_connector(target).connect()
+    asked: list[int] = []
+    async with SshTestServer([KEY]) as server, fake_agent(tmp_path / "a", [identities(KEY)], asked) as path:
+        target = target_for(server, tmp_path, identity_agent=path, identities_only=False, connect_timeout=20)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(pass_time(20, lambda: SIGN in asked))
+            with pytest.raises(DialFailed) as caught:
+                await make_connector(target).connect()
     failure = caught.value.failure
     assert failure.code is Code.AGENT_UNREACHABLE
     assert failure.message.startswith("the SSH agent did not sign with a comment of the agent (ED25519 SHA256:")

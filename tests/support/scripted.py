@@ -140,11 +140,11 @@ def _response(number: str, answer: Json) -> Json:
 
 
 @asynccontextmanager
-async def scripted(script: Script, **options: Any) -> AsyncIterator[Endpoint]:
+async def scripted(script: Script, port: int = 0, **options: Any) -> AsyncIterator[Endpoint]:
     """The gateway of ``script``, on loopback; ``options`` are those of ``websockets.serve``."""
     server: Server
     options = {"compression": None, "ping_interval": None, "close_timeout": 1, **options}
-    async with serve(script.serve, "127.0.0.1", 0, process_request=script.request, **options) as server:
+    async with serve(script.serve, "127.0.0.1", port, process_request=script.request, **options) as server:
         yield Endpoint("127.0.0.1", next(iter(server.sockets)).getsockname()[1])
 
 

@@ -1,4 +1,4 @@
-"""An SSH server inside the test, on port 0 of 127.0.0.1, that misbehaves when it is told to."""
+"""An SSH server inside the test, on 127.0.0.1, that misbehaves when it is told to."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -6,6 +6,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import asyncssh
+
+from support.ports import free_port
 
 
 class SshTestServer:
@@ -17,6 +19,7 @@ class SshTestServer:
         refuse_channels: an SSH code and text with which every channel is refused.
         hold_channels: channels do not open until this is set; None opens them at once.
         hold_login: logins do not go on until this is set.
+        logins: how many were begun.
         channels: how many direct-tcpip channels are open now.
         opened: how many were ever asked for.
         connections: the live ones.
@@ -29,11 +32,12 @@ class SshTestServer:
         self.refuse_channels: tuple[int, str] | None = None
         self.hold_channels: asyncio.Event | None = None
         self.hold_login: asyncio.Event | None = None
+        self.logins = 0
         self.passwords = False
         self.channels = 0
         self.opened = 0
         self.connections: set[asyncssh.SSHServerConnection] = set()
-        self.port = 0
+        self.port = free_port()
         self._acceptor: asyncssh.SSHAcceptor | None = None
 
     async def __aenter__(self) -> Self:
@@ -46,11 +50,10 @@ class SshTestServer:
         await self.stop()
 
     async def start(self, **options: Any) -> None:
-        """Listen, on the same port as before if there was one."""
+        """Listen, always on the same port."""
         self._acceptor = await asyncssh.create_server(
             lambda: _Owner(self), "127.0.0.1", self.port, server_host_keys=self.host_keys, **options
         )
-        self.port = self._acceptor.get_port()
 
     async def stop(self) -> None:
         """Stop listening and cut every connection."""
@@ -93,6 +96,7 @@ class _Owner(asyncssh.SSHServer):
             self._server.connections.discard(self._connection)
 
     async def begin_auth(self, username: str) -> bool:
+        self._server.logins += 1
         if self._server.hold_login:
             await self._server.hold_login.wait()
         return True
