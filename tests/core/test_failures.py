@@ -43,6 +43,7 @@ def test_every_hint_is_a_step(code: Code) -> None:
         (Code.KEEPALIVE_TIMEOUT, False, ExitCode.UNREACHABLE),
         (Code.NOT_LISTENING, False, ExitCode.NOT_LISTENING),
         (Code.NOT_A_GATEWAY, False, ExitCode.NOT_A_GATEWAY),
+        (Code.LOOP, False, ExitCode.NOT_A_GATEWAY),
         (Code.BUG, True, ExitCode.BUG),
     ],
 )
