@@ -14,6 +14,7 @@ import pytest
 from openclaw_tunnel.cli.asking import _UnwaitedThreads
 from openclaw_tunnel.config.model import Endpoint
 from support.cli import Answer, Cli
+from support.oddanswers import HEALTHY, NOT_A_GATEWAY, UNREACHABLE, Pieces, odd_gateway
 from support.scripted import Script, error, page, raw, scripted
 from support.threaded import in_thread
 from support.waiting import free_port, wait_until
@@ -49,6 +50,30 @@ def failure(answer: Answer, code: int) -> dict[str, Any]:
     assert found["failure"]["exit_code"] == code
     told: dict[str, Any] = found["failure"]
     return told
+
+
+@pytest.mark.parametrize(
+    ("says", "code"),
+    [
+        (NOT_A_GATEWAY["chunk of 60 digits"], 32),
+        (UNREACHABLE["half a body"], 30),
+        (HEALTHY["uptime of 400 digits"], 32),  # live, but its WebSocket is none
+    ],
+)
+def test_odd_answers_are_answers(cli: Cli, says: Pieces, code: int) -> None:
+    """None of them is a bug of this program, as exit code 70 would say."""
+    with in_thread(odd_gateway) as (gateway, to):
+        gateway.says = says
+        assert failure(with_token(cli, "probe", "--url", f"ws://{to}", "--json"), code)["hint"]
+        for arguments in (["health"], ["call", "status"]):
+            assert with_token(cli, *arguments, "--url", f"ws://{to}").exit_code in (30, 32)
+
+
+def test_a_name_that_no_resolver_takes(cli: Cli) -> None:
+    cli.env["OPENCLAW_ALLOW_INSECURE_PRIVATE_WS"] = "1"
+    for host in ("a..b", "x" * 64 + ".example"):
+        found = failure(with_token(cli, "probe", "--url", f"ws://{host}:1", "--json"), 20)
+        assert found["message"] == f"no address is known for {host}"
 
 
 def test_a_url(cli: Cli) -> None:

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from openclaw_tunnel.cli.doctor.asked import Asked, DaemonView, Plan
 from openclaw_tunnel.cli.doctor.clock import clock_check
@@ -54,10 +56,12 @@ from support.aio import async_test
 from support.cli import Cli, environment
 from support.faketool import Tool
 from support.links import DirectLink
+from support.oddanswers import HEALTHY, NOT_A_GATEWAY, UNREACHABLE, odd_gateway
 from support.scripted import Script, error, json_answer, page, scripted
 from support.sshtargets import make_target
 from support.waiting import free_port
 
+_DATE_NUMBERS = st.sampled_from(["0", "1", "22", "99", "9999", "99999", "-1", "", "x", "9" * 30])
 NOW = datetime(2026, 11, 22, 6, 0, 0, tzinfo=UTC)
 WELL = [ok(part, "well") for part in Part]
 SECRET = "tok-7a61"
@@ -174,6 +178,10 @@ def test_the_summary(more: list[Check], words: str) -> None:
         ("Sun, 22 Nov 2026 06:00:00 -0000", Outcome.OK, "agree"),
         ("", Outcome.SKIPPED, "the gateway does not tell the time"),
         ("yesterday", Outcome.SKIPPED, "the gateway does not tell the time"),
+        ("Sun, 22 Nov 99999999999999999999 06:00:00 GMT", Outcome.SKIPPED, "the gateway does not tell the time"),
+        ("Sun, 22 Nov 2026 06:00:00 +99999999999999999999", Outcome.SKIPPED, "the gateway does not tell the time"),
+        ("Sun, 22 Nov 2026 06:00:00 GMT" + " " * 1000, Outcome.SKIPPED, "the gateway does not tell the time"),
+        ("Mon, 01 Jan 0001 00:00:00 +2359", Outcome.FAULT, "ahead of that of gw"),
     ],
 )
 def test_two_clocks(there: str, outcome: Outcome, words: str) -> None:
@@ -183,6 +191,21 @@ def test_two_clocks(there: str, outcome: Outcome, words: str) -> None:
     if outcome in (Outcome.WARNING, Outcome.FAULT):
         assert check.hint.endswith("sudo timedatectl set-ntp true")
         assert "sntp" in clock_check(NOW, there, "gw", platform="darwin").hint
+
+
+@given(
+    st.text(max_size=40)
+    | st.builds(
+        lambda *parts: "{}, {} {} {} {}:{}:{} {}".format(*parts),
+        *(st.sampled_from(["Sun", "", "Xyz"]), _DATE_NUMBERS, st.sampled_from(["Nov", "Jan", "13", ""]), _DATE_NUMBERS),
+        *(_DATE_NUMBERS, _DATE_NUMBERS, _DATE_NUMBERS),
+        st.sampled_from(["GMT", "+2359", "-9999", "+99999999999", "EST", "", "-0000"]),
+    )
+)
+def test_any_date_is_compared_or_not(there: str) -> None:
+    check = clock_check(NOW, there, "gw", platform="linux")
+    assert check.outcome in Outcome
+    assert check.message.isprintable()
 
 
 # Keys and the way
@@ -434,6 +457,25 @@ async def test_the_far_end(tmp_path: Path) -> None:
             assert outcomes((await remote_checks(link, plan, asked(cli)))[0]) == [("fault", "forwarding_forbidden")]
             link.lose()
             assert outcomes((await remote_checks(link, plan, asked(cli)))[0]) == [("fault", "lost")]
+
+
+@async_test
+async def test_odd_answers_are_findings() -> None:
+    """Each has its line; none is a bug of this program."""
+    with Cli() as cli:
+        write(cli, {"remote": {"sshTarget": "me@h", "token": SECRET}})
+        link = DirectLink()
+        for name, says in {**NOT_A_GATEWAY, **UNREACHABLE, **HEALTHY}.items():
+            async with odd_gateway() as (gateway, to):
+                gateway.says = says
+                plan, _ = await plan_of(asked(cli, remote_port=to.port), DaemonView())
+                assert plan
+                checks, _ = await remote_checks(link, plan, asked(cli))
+            assert checks[0].outcome is Outcome.OK, name
+            assert [check.code for check in checks if check.outcome is Outcome.FAULT] in (
+                ["not_a_gateway"],
+                ["gateway_unreachable"],
+            ), name
 
 
 @async_test

@@ -14,12 +14,16 @@ from typing import Any
 
 import pytest
 
+from openclaw_tunnel.cli.controlui import get
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import FailureStatus, ForwardStatus, GatewayStatus, Snapshot, Verdict
+from openclaw_tunnel.gateway.controlui import CONFIG_PATH, told_base_path
 from support.cli import Answer, Cli, command, environment
 from support.fakedaemon import FakeDaemon, serving
 from support.localsite import LocalSite, QuietHandler
+from support.oddanswers import NOT_A_GATEWAY, UNREACHABLE, Pieces, odd_gateway
 from support.process import Child, root_required
+from support.threaded import in_thread
 
 TOKEN = "t0ken+s3cret"
 PASSWORD = "passw0rd-s3cret"
@@ -228,6 +232,14 @@ def test_it_is_not_served(world: World) -> None:
     assert answer.exit_code == 1
     assert answer.stderr.startswith("error: the gateway on gw does not serve its Control UI: it answers HTTP 500\n")
     assert world.went_to() is None
+
+
+@pytest.mark.parametrize("says", [*NOT_A_GATEWAY.values(), UNREACHABLE["half a body"]])
+def test_an_odd_answer_is_no_page(says: Pieces) -> None:
+    """What comes after the end of an answer, or has none, is not waited for."""
+    with in_thread(odd_gateway) as (gateway, to):
+        gateway.says = says
+        assert told_base_path(get(f"http://{to}", CONFIG_PATH, TOKEN)) is None
 
 
 def test_a_token_that_no_header_can_hold(world: World) -> None:

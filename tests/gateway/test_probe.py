@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from openclaw_tunnel.config.model import Endpoint, Probe
+from openclaw_tunnel.config.model import Endpoint, Forward, Probe, TunnelSpec
 from openclaw_tunnel.core.failures import Code
 from openclaw_tunnel.core.link import LinkLost
 from openclaw_tunnel.core.status import Verdict
@@ -15,8 +15,10 @@ from openclaw_tunnel.gateway.answer import MAX_ANSWER
 from openclaw_tunnel.gateway.http import get
 from openclaw_tunnel.gateway.probe import probe
 from openclaw_tunnel.gateway.route import LinkRoute
+from openclaw_tunnel.gateway.watch import GatewayWatch
 from support.aio import async_test, pass_time
 from support.links import DirectLink
+from support.oddanswers import HEALTHY, NOT_A_GATEWAY, UNREACHABLE, Pieces, odd_gateway, well
 from support.ports import free_port
 
 Say = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
@@ -152,3 +154,34 @@ async def test_a_lost_link_says_nothing_about_the_gateway() -> None:
         link.lose()
         with pytest.raises(LinkLost):
             await probe(link, Probe.GATEWAY, to, timeout=1)
+
+
+ODD = [
+    *((name, says, Verdict.NOT_A_GATEWAY, False) for name, says in NOT_A_GATEWAY.items()),
+    *((name, says, Verdict.UNREACHABLE, False) for name, says in UNREACHABLE.items()),
+    *((f"{name}, and silence", says, Verdict.UNREACHABLE, True) for name, says in UNREACHABLE.items()),
+    *((name, says, Verdict.HEALTHY, False) for name, says in HEALTHY.items()),
+]
+
+
+@pytest.mark.parametrize(("says", "verdict", "stays"), [case[1:] for case in ODD], ids=[case[0] for case in ODD])
+def test_an_odd_answer_has_a_verdict_and_the_next_one_too(says: Pieces, verdict: Verdict, stays: bool) -> None:
+    """What a tunnel knows of its gateway before, during and after it; a gateway that goes away then is noticed."""
+
+    @async_test
+    async def run() -> None:
+        async with odd_gateway() as (gateway, to):
+            link = DirectLink()
+            watch = GatewayWatch(TunnelSpec("dev", "alias", (Forward(Endpoint("127.0.0.1", 1), to),)))
+            watch.connected()
+            seen = []
+            for what in (well, says, well):
+                gateway.says, gateway.stays = what, stays and what is says
+                failure = await watch.probe(link, timeout=0.1 if gateway.stays else 20)
+                assert (failure is None) == (watch.status().verdict is Verdict.HEALTHY)
+                seen.append(watch.status().verdict)
+            assert seen == [Verdict.HEALTHY, verdict, Verdict.HEALTHY]
+        assert (await watch.probe(link, timeout=20)) is not None
+        assert watch.status().verdict is Verdict.NOT_LISTENING
+
+    run()

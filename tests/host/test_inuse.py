@@ -48,6 +48,8 @@ def answering(*pieces: bytes) -> Iterator[int]:
         ((LIVE.replace(b"live", b"dead"),), False),
         ((LIVE.replace(b'{"ok', b'["ok'),), False),
         ((b"HTTP/1.1 200 OK\r\n\r\n[1]",), False),
+        ((b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 4000,), False),
+        ((b'HTTP/1.1 200 OK\r\n\r\n{"ok":' + b"9" * 4000,), False),
         ((b"SSH-2.0-OpenSSH_9.2\r\n",), False),
         ((b"x" * 100_000,), False),
         ((), False),

@@ -192,6 +192,7 @@ COMMANDS = {
     Code.LOST: [],
     Code.NOT_LISTENING: ["openclaw gateway run"],
     Code.NOT_A_GATEWAY: ["openclaw config get gateway.port"],
+    Code.LOOP: ["openclaw config get gateway.port"],
     Code.GATEWAY_UNREACHABLE: ["openclaw logs"],
     Code.PROTOCOL_MISMATCH: ["openclaw update", "pip install -U openclaw-tunnel"],
     Code.AUTH_FAILED: ["openclaw config set gateway.remote.token VALUE"],

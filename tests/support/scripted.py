@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -131,7 +131,9 @@ class Script:
         if request.headers.get("Upgrade", "").lower() == "websocket":
             self.headers.append(dict(request.headers.raw_items()))
             return self.upgrade
-        return self.http.get(request.path, page())
+        answer = self.http.get(request.path, page())
+        # a copy: the server adds a header to what it sends, and an answer is sent many times
+        return replace(answer, headers=Headers(answer.headers.raw_items()))
 
 
 def _response(number: str, answer: Json) -> Json:
