@@ -14,7 +14,7 @@ from openclaw_tunnel.config.sshconfig import SshTarget
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import DialFailed
 from openclaw_tunnel.core.policy import Policy
-from openclaw_tunnel.errors import TunnelError
+from openclaw_tunnel.errors import HelperError, NameNotFound, TunnelError
 from openclaw_tunnel.ssh.asking import Asker, Interview
 from openclaw_tunnel.ssh.auth import KeyRing
 from openclaw_tunnel.ssh.failures import of_dial, of_os_error
@@ -28,6 +28,7 @@ from openclaw_tunnel.ssh.tcp import connect_any, look_up
 
 TOO_MANY = "too many authentication failures"
 """What OpenSSH's server says, in lower case, when it hangs up on a client with many keys."""
+_ASKING_SSH = "reading ssh_config"
 _SILENT = (
     "something accepts connections on {host}, and then nothing follows: is that the port of the SSH server, is that "
     "computer overloaded, or does a VPN on the way lose large packets (MTU)"
@@ -107,11 +108,15 @@ class Dial:
         """What ssh_config says of a destination.
 
         Raises:
-            DialFailed: CONFIG.
+            DialFailed: CONFIG; HELPER or DNS where it may work the next time.
         """
-        self._at(Place(typed, typed, self._ssh_config), "reading ssh_config")
+        self._at(Place(typed, typed, self._ssh_config), _ASKING_SSH)
         try:
             target = await self._resolve(typed, ssh_config=self._ssh_config, identity=identity, env=self._env)
+        except NameNotFound as exc:
+            raise DialFailed(self._place.failure(Code.DNS, exc.message)) from exc
+        except HelperError as exc:
+            raise DialFailed(self._place.failure(Code.HELPER, exc.message, command=exc.command)) from exc
         except TunnelError as exc:
             raise DialFailed(self._place.failure(Code.CONFIG, exc.message, hint=exc.hint)) from exc
         place = Place(typed, show_address(target.hostname, target.port), self._ssh_config)
@@ -219,6 +224,9 @@ class Dial:
             return self.ring.explain_silent_agent(place)
         if self._login and self._login.host_key and stage == "exchanging keys":
             stage = "logging in"
+        if stage == _ASKING_SSH:
+            command = f"ssh -G {as_ssh_words(place.typed, place.ssh_config)}"
+            return place.failure(Code.HELPER, f"{command} did not answer within {seconds:g} s", command=command)
         if stage == "looking up its address":
             return place.failure(Code.DNS, f"cannot find the address of {place.name}: no answer within {seconds:g} s")
         text = f"{place.host} did not answer within {seconds:g} s ({stage})"

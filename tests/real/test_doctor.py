@@ -286,7 +286,7 @@ def bad_directive(rig: Rig) -> None:
 
 
 def mend_directive(rig: Rig, hint: str) -> None:
-    assert hint.startswith("mend that line of the ssh configuration, try: ssh -G ")
+    assert hint.startswith("fix that line of the ssh configuration, try: ssh -G ")
     rig.edit(rig.ssh_config, "  Compresion yes\n", "")
 
 

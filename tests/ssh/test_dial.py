@@ -15,7 +15,7 @@ import pytest
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import DialFailed
 from openclaw_tunnel.core.policy import Policy
-from openclaw_tunnel.errors import ConfigError
+from openclaw_tunnel.errors import ConfigError, HelperError, NameNotFound, TunnelError
 from openclaw_tunnel.ssh.connection import SshConnector
 from openclaw_tunnel.ssh.dial import Dial
 from openclaw_tunnel.ssh.place import Place
@@ -198,6 +198,33 @@ async def test_a_mistake_in_ssh_config() -> None:
 
     failure = await failure_of(SshConnector(make_spec(), env={}, resolve=mistaken))
     assert (failure.code, failure.hint) == (Code.CONFIG, "mend line 3 of /c")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "hint"),
+    [
+        (HelperError("slow", command="ssh -G gw"), Code.HELPER, "ssh -G gw"),
+        (NameNotFound("no name", command="ssh -G gw"), Code.DNS, "ssh -G gw shows the name"),
+    ],
+)
+@async_test
+async def test_an_ssh_that_does_not_answer_this_time(error: TunnelError, code: Code, hint: str) -> None:
+    async def away(target: str, **_: Any) -> Any:
+        raise error
+
+    failure = await failure_of(SshConnector(make_spec(), env={}, resolve=away))
+    assert (failure.code, failure.message, failure.permanent) == (code, error.message, False)
+    assert failure.hint.endswith(hint)
+
+
+@async_test
+async def test_an_ssh_that_the_deadline_cuts_short() -> None:
+    async def slow(target: str, **_: Any) -> Any:
+        await asyncio.Event().wait()
+
+    failure = await failure_of(SshConnector(make_spec(policy=Policy(connect_timeout=0.1)), env={}, resolve=slow))
+    assert (failure.code, failure.permanent) == (Code.HELPER, False)
+    assert failure.message == "ssh -G gw did not answer within 0.1 s"
 
 
 @async_test
