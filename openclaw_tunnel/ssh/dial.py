@@ -189,7 +189,8 @@ class Dial:
                 **options,
             )
         except Exception as exc:
-            raise DialFailed(host_keys.failure or await _explain(exc, ring, place, way)) from exc
+            asked = ring if login.is_encrypted else None
+            raise DialFailed(host_keys.failure or await _explain(exc, asked, place, way)) from exc
         self._stack.push_async_callback(close_connection, connection)
         await ring.close()
         return LoggedIn(connection, login, place, target, ring, self._socket)
@@ -214,7 +215,7 @@ class Dial:
                 target.hostname, target.port, config=None, options=options, **own, **way.options
             )
         except Exception as exc:
-            raise DialFailed(await _explain(exc, KeyRing(target, self._env), place, way)) from exc
+            raise DialFailed(await _explain(exc, None, place, way)) from exc
         return key.public_data if key else b""
 
     def out_of_time(self, seconds: float) -> Failure:
@@ -257,10 +258,11 @@ class Dial:
         self._place, self._stage = place, stage
 
 
-async def _explain(exc: Exception, ring: KeyRing, place: Place, way: Way) -> Failure:
-    if isinstance(exc, asyncssh.PermissionDenied):
+async def _explain(exc: Exception, ring: KeyRing | None, place: Place, way: Way) -> Failure:
+    """The failure; ``ring`` is None where no login has begun: until then, anybody on the way can say that it failed."""
+    if ring and isinstance(exc, asyncssh.PermissionDenied):
         return ring.explain(place)
-    if isinstance(exc, asyncssh.DisconnectError) and TOO_MANY in exc.reason.lower():
+    if ring and isinstance(exc, asyncssh.DisconnectError) and TOO_MANY in exc.reason.lower():
         return ring.explain(place, said=exc.reason)
     failure = of_dial(exc, place)
     if way.process and failure.code is Code.NOT_SSH:

@@ -47,11 +47,11 @@ def _keys(content: bytes) -> set[bytes]:
 def _krl_names(content: bytes, presented: bytes, also: tuple[bytes, ...]) -> bool:
     try:
         revoked = krl.parse(content, _canonical)
+        certified = _certified(presented)
     except krl.Malformed as exc:
         raise RevokedListUnusable(f"not a usable key revocation list: {exc}") from None
     if any(revoked.names_key(blob) for blob in (presented, *also)):
         return True
-    certified = _certified(presented)
     return certified is not None and revoked.names_certificate(certified)
 
 
