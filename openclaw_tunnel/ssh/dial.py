@@ -2,9 +2,10 @@
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import asyncssh
@@ -17,6 +18,7 @@ from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.errors import HelperError, NameNotFound, TunnelError
 from openclaw_tunnel.ssh.asking import Asker, Interview
 from openclaw_tunnel.ssh.auth import KeyRing
+from openclaw_tunnel.ssh.deadline import Deadline
 from openclaw_tunnel.ssh.failures import of_dial, of_os_error
 from openclaw_tunnel.ssh.hostkeys import HostKeys
 from openclaw_tunnel.ssh.knownhosts import is_certificate
@@ -73,7 +75,7 @@ class Dial:
     Everything it opens is registered with the exit stack it is given; the caller closes that, also after a failure.
 
     Args:
-        pausing: holds the deadline while a person is asked.
+        deadline: what is left of its time; it stands still while a person is asked.
 
     Attributes:
         ring: the keys of the last login that was tried.
@@ -88,7 +90,7 @@ class Dial:
         resolve: Resolve,
         policy: Policy,
         stack: AsyncExitStack,
-        pausing: Callable[[], AbstractContextManager[None]] = nullcontext,
+        deadline: Deadline,
     ) -> None:
         self._ssh_config = ssh_config
         self._env = env
@@ -97,7 +99,7 @@ class Dial:
         self._stack = stack
         self._place = Place("", "")
         self._stage = ""
-        self._pausing = pausing
+        self._deadline = deadline
         self.ring: KeyRing | None = None
         self.interview: Interview | None = None
         self._login: Login | None = None
@@ -168,8 +170,10 @@ class Dial:
             DialFailed: it is the wrong host, it will not have us, or it is no SSH server.
         """
         host_keys = HostKeys(target, place)
-        ring = self.ring = KeyRing(target, self._env, only=only)
-        interview = self.interview = Interview(target, place, ask, self._pausing) if ask else None
+        seconds, deadline = self._policy.connect_timeout, self._deadline
+        ring = self.ring = KeyRing(target, self._env, only=only, deadline=deadline, agent_seconds=seconds)
+        pausing = partial(deadline.held, renew=True)
+        interview = self.interview = Interview(target, place, ask, pausing) if ask else None
         login = self._login = Login(host_keys, ring, interview)
         self._stack.push_async_callback(ring.close)
         options = {
@@ -218,10 +222,10 @@ class Dial:
             raise DialFailed(await _explain(exc, None, place, way)) from exc
         return key.public_data if key else b""
 
-    def out_of_time(self, seconds: float) -> Failure:
+    def out_of_time(self) -> Failure:
         """The failure of this attempt when its deadline has passed."""
-        place, stage = self._place, self._stage
-        if self.ring and self.ring.waits_for_agent:
+        place, stage, seconds = self._place, self._stage, self._deadline.seconds
+        if self.ring and self.ring.waits_for_person:
             return self.ring.explain_silent_agent(place)
         if self._login and self._login.host_key and stage == "exchanging keys":
             stage = "logging in"
@@ -260,6 +264,8 @@ class Dial:
 
 async def _explain(exc: Exception, ring: KeyRing | None, place: Place, way: Way) -> Failure:
     """The failure; ``ring`` is None where no login has begun: until then, anybody on the way can say that it failed."""
+    if ring and ring.waits_for_person:
+        return ring.explain_silent_agent(place)
     if ring and isinstance(exc, asyncssh.PermissionDenied):
         return ring.explain(place)
     if ring and isinstance(exc, asyncssh.DisconnectError) and TOO_MANY in exc.reason.lower():

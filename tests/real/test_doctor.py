@@ -305,7 +305,7 @@ TABLE = [
         "keys",
         "agent_unreachable",
         ("the SSH agent at ", "cannot be asked"),
-        by(r"rm -f \S+; ssh-agent -a \S+; SSH_AUTH_SOCK=\S+ ssh-add [^,]+"),
+        by(r'eval "\$\(ssh-agent -s\)"; ssh-add [^;]+'),
     ),
     Broken(
         "key in no agent",

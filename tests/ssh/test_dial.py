@@ -17,6 +17,7 @@ from openclaw_tunnel.core.link import DialFailed
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.errors import ConfigError, HelperError, NameNotFound, TunnelError
 from openclaw_tunnel.ssh.connection import SshConnector
+from openclaw_tunnel.ssh.deadline import no_deadline
 from openclaw_tunnel.ssh.dial import Dial
 from openclaw_tunnel.ssh.place import Place
 from openclaw_tunnel.ssh.proxy import ProxyProcess
@@ -84,12 +85,14 @@ async def test_a_name_server_that_did_not_hear_is_asked_again() -> None:
 async def test_a_deadline_during_the_look_up_is_not_blamed_on_the_server() -> None:
     target = make_target(hostname="gw.invalid")
     async with AsyncExitStack() as stack:
-        dial = Dial(ssh_config="", env={}, resolve=Resolver(gw=target), policy=Policy(), stack=stack)
+        resolve, deadline = Resolver(gw=target), no_deadline()
+        deadline.limit(10.0)
+        dial = Dial(ssh_config="", env={}, resolve=resolve, policy=Policy(), stack=stack, deadline=deadline)
         place = Place("gw", "gw.invalid:22")
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):
                 await dial.open_way(target, place)
-    failure = dial.out_of_time(10.0)
+    failure = dial.out_of_time()
     assert failure.code is Code.DNS
     assert failure.message == "cannot find the address of gw.invalid: no answer within 10 s"
 
