@@ -61,6 +61,24 @@ class ConfigError(TunnelError):
     exit_code = ExitCode.CONFIG
 
 
+class HelperError(TunnelError):
+    """A program that was asked (``ssh -G``) did not answer this time, and no file is to blame: it may the next time.
+
+    Args:
+        command: what to type to see it happen; empty where that is not known.
+    """
+
+    exit_code = ExitCode.CONFIG
+
+    def __init__(self, message: str, *, hint: str = "", command: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.command = command
+
+
+class NameNotFound(HelperError):
+    """What was asked needed the address of a host name, and the resolver did not have it."""
+
+
 class CredentialError(TunnelError):
     """No usable credential, or a reference to one that cannot be resolved."""
 

@@ -64,6 +64,7 @@ async def resolve(options: UpOptions, *, env: Mapping[str, str], paths: Paths) -
         NoDestination: nobody says where to.
         UsageError: an option cannot be meant so.
         ConfigError: a settings file or a key file cannot be used, or ssh does not resolve the target.
+        HelperError: ssh cannot be asked at the moment.
     """
     file, openclaw = await asyncio.to_thread(lambda: (load_tunnels(paths.tunnels_file), load_openclaw(env)))
     choice = choose_tunnel(options, file, openclaw, env)

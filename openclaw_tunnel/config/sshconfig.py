@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-import shlex
 import shutil
 import signal
 import stat
@@ -12,12 +11,14 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import IO
 
 from openclaw_tunnel.config.destination import Destination, as_ssh_words, parse_destination
+from openclaw_tunnel.config.sshcomplaint import complaint
 from openclaw_tunnel.config.sshoutput import Printed, Surroundings, build_target, parse_printed
 from openclaw_tunnel.config.sshtarget import SshTarget
 from openclaw_tunnel.config.sshtokens import Account, expand_home
-from openclaw_tunnel.errors import ConfigError
+from openclaw_tunnel.errors import ConfigError, HelperError
 
 __all__ = ["SSH_CONFIG_VARIABLE", "SshTarget", "resolve_ssh"]
 
@@ -27,9 +28,6 @@ SSH_CONFIG_VARIABLE = "OPENCLAW_TUNNEL_SSH_CONFIG"
 _SYSTEM_CONFIG = "/etc/ssh/ssh_config"
 _NO_FILE = "none"  # what -F takes for "read no file at all"
 _READ = re.compile(r"debug1: Reading configuration data (.+?)\r?")
-_PLACE = re.compile(r"(?P<file>.+?):? line (?P<line>\d+): (?P<what>.*?)\.?\r?")
-_OPEN = re.compile(r"Bad owner or permissions on (.+?)\r?")
-_TALK = re.compile(r"debug\d: |OpenSSH_|Pseudo-terminal|Warning: |.*: terminating, \d+ bad ")
 
 
 async def resolve_ssh(
@@ -48,42 +46,52 @@ async def resolve_ssh(
 
     Raises:
         UsageError: ``target`` is no destination.
-        ConfigError: no ssh, no such file, a mistake in a file (named with its line and directive), or no answer in
-            time.
+        ConfigError: no such file, or a mistake in a file (named with its line and directive).
+        HelperError: what may pass: no ssh, one that cannot be started, was killed, did not answer in time or failed
+            for want of something; NameNotFound where CanonicalizeHostname needs a name that the resolver does not have.
     """
     asked = parse_destination(target)
     config = ssh_config or expand_home(env.get(SSH_CONFIG_VARIABLE, ""), SSH_CONFIG_VARIABLE)
-    ssh = find_ssh(env, sys.platform)
+    command = f"ssh -G {as_ssh_words(target, config)}"
+    ssh = find_ssh(env, sys.platform, command)
     _check_readable(config, "ssh configuration file", "give another file with -F, or leave -F out")
     _check_readable(identity, "identity file", "give the private key file with -i FILE")
     try:
         async with asyncio.timeout(timeout):
-            answer = await _run(build_argv(ssh, asked, ssh_config=config, identity=identity), env)
-            plain = await _run([ssh, "-G", "-F", _NO_FILE, "--", asked.host], env)
+            answer = await _run(build_argv(ssh, asked, ssh_config=config, identity=identity), env, command)
+            plain = await _run([ssh, "-G", "-F", _NO_FILE, "--", asked.host], env, command)
     except TimeoutError:
-        raise ConfigError(
+        raise HelperError(
             f"ssh -G {asked.host} did not answer within {timeout:g} s",
-            hint=f"a Match exec of the ssh configuration may hang: try: {_retry(config, target)}",
+            hint=f"a Match exec of the ssh configuration may hang: try: {command}",
+            command=command,
         ) from None
-    if answer.code != 0:
-        raise _complaint(answer.stderr, _retry(config, target))
+    printed = parse_printed(answer.stdout)
+    if answer.code != 0 or "hostname" not in printed:
+        raise complaint(answer.code, answer.stderr, command)
+    if plain.code < 0:
+        raise complaint(plain.code, plain.stderr, command)
     defaults: Printed = parse_printed(plain.stdout) if plain.code == 0 else {}
     around = Surroundings(Account.of_process(), env, _folder())
     files = config_files(answer.stderr, config, around)
-    return build_target(target, asked, parse_printed(answer.stdout), defaults, around, files)
+    return build_target(target, asked, printed, defaults, around, files)
 
 
-def find_ssh(env: Mapping[str, str], platform: str) -> str:
+def find_ssh(env: Mapping[str, str], platform: str, command: str = "") -> str:
     """The ssh to ask: the first on PATH; on macOS the system's, which alone knows UseKeychain.
 
+    Args:
+        command: for the error, what was to be run.
+
     Raises:
-        ConfigError: there is none.
+        HelperError: there is none; while a package is being replaced, that passes.
     """
     if platform == "darwin" and os.access("/usr/bin/ssh", os.X_OK):
         return "/usr/bin/ssh"
     found = shutil.which("ssh", path=env.get("PATH", os.defpath))
     if not found:
-        raise ConfigError("there is no ssh on PATH", hint="install the OpenSSH client (package openssh-client)")
+        hint = "install the OpenSSH client (package openssh-client)"
+        raise HelperError("there is no ssh on PATH", hint=hint, command=command)
     return os.path.abspath(found)
 
 
@@ -115,10 +123,6 @@ def _check_readable(path: str, what: str, hint: str) -> None:
         raise ConfigError(f"{what} {path} cannot be read: {reason}", hint=hint) from None
 
 
-def _retry(ssh_config: str, target: str) -> str:
-    return f"ssh -G {as_ssh_words(target, ssh_config)}"
-
-
 def _folder() -> str:
     try:
         return os.getcwd()
@@ -133,56 +137,33 @@ class _Answer:
     stderr: str
 
 
-async def _run(argv: list[str], env: Mapping[str, str]) -> _Answer:
+async def _run(argv: list[str], env: Mapping[str, str], command: str) -> _Answer:
     """Run to the end; whatever ends this call early kills the program and its children.
 
     The output goes to files: a pipe would be held open by a child that outlives ssh.
+
+    Raises:
+        HelperError: it cannot be started.
     """
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *argv, stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=err, env=dict(env), start_new_session=True
-            )
-        except OSError as error:
-            raise ConfigError(
-                f"{argv[0]} cannot be started: {error.strerror}", hint="check the OpenSSH client with: ssh -V"
-            ) from None
-        try:
-            code = await process.wait()
-        except BaseException:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-            raise
-        out.seek(0)
-        err.seek(0)
-        return _Answer(code, os.fsdecode(out.read()), err.read().decode("utf-8", "replace"))
-
-
-def _complaint(stderr: str, retry: str) -> ConfigError:
-    """ssh's own words, with the directive where they do not name it."""
-    lines = [line.strip() for line in stderr.split("\n") if line.strip() and not _TALK.match(line)]
-    placed = next((m for line in lines if (m := _PLACE.fullmatch(line))), None)
-    if not placed:
-        said = "; ".join(lines) or "it gave no reason"
-        open_to_others = next((m[1] for line in lines if (m := _OPEN.fullmatch(line))), "")
-        hint = f"let nobody else write to it: chmod 600 {shlex.quote(open_to_others)}" if open_to_others else ""
-        return ConfigError(f"ssh cannot use its configuration: {said}", hint=hint or f"try: {retry}")
-    directive = _directive(placed["file"], int(placed["line"]))
-    what = placed["what"]
-    if directive and directive.lower() not in what.lower():
-        what += f" ({directive})"
-    return ConfigError(
-        f"{placed['file']} line {placed['line']}: {what}", hint=f"mend that line of the ssh configuration, try: {retry}"
-    )
-
-
-def _directive(path: str, number: int) -> str:
-    """The keyword of a line; never its value, which may be private."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            line = next((text for n, text in enumerate(file, 1) if n == number), "")
-    except OSError:
-        return ""
-    match = re.match(r"\s*([A-Za-z0-9]+)", line)
-    return match[1] if match else ""
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            code = await _wait_for(argv, env, out, err)
+            out.seek(0)
+            err.seek(0)
+            return _Answer(code, os.fsdecode(out.read()), err.read().decode("utf-8", "replace"))
+    except OSError as error:  # the program, a process, a descriptor or room for the output cannot be had
+        hint = "check the OpenSSH client with: ssh -V"
+        raise HelperError(f"{argv[0]} cannot be started: {error.strerror}", hint=hint, command=command) from None
+
+
+async def _wait_for(argv: list[str], env: Mapping[str, str], out: IO[bytes], err: IO[bytes]) -> int:
+    process = await asyncio.create_subprocess_exec(
+        *argv, stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=err, env=dict(env), start_new_session=True
+    )
+    try:
+        return await process.wait()
+    except BaseException:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+        raise

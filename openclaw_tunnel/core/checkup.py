@@ -73,6 +73,7 @@ _STAGE_OF = {
     Code.KEY_LOCKED: Part.LOGIN,
     Code.KEY_EXPOSED: Part.LOGIN,
     Code.AGENT_UNREACHABLE: Part.LOGIN,
+    Code.NOT_CONFIRMED: Part.LOGIN,
 }
 
 

@@ -6,16 +6,28 @@ from dataclasses import dataclass, field
 
 import asyncssh
 
-AGENT_SECONDS = 3.0
+AGENT_SECONDS = 10.0
+"""What an agent has to list its keys: it may have to be unlocked, or to wake up a card reader."""
+
+_ANSWERS = ("Unable to sign", "Unknown SSH agent response")
+"""How asyncssh's sentences begin where the agent has answered, and not with a signature."""
 
 
 class AgentClient(asyncssh.SSHAgentClient):
-    """asyncssh's agent client, which also notes what became of the signatures it was asked for."""
+    """asyncssh's agent client, which also notes what became of the signatures it was asked for.
+
+    Attributes:
+        signing: it owes a signature, or did so when the login was given up.
+        refusals: how many signatures it has refused.
+        broken: why the last signature did not come where that was no refusal; empty where all went well.
+    """
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
+        self.path = path
         self.signing = False
-        self.refused = ""
+        self.refusals = 0
+        self.broken = ""
 
     async def sign(self, key_blob: bytes, data: bytes, flags: int = 0) -> bytes:
         """Sign ``data``; asyncssh goes on to the next key on a ValueError."""
@@ -23,10 +35,21 @@ class AgentClient(asyncssh.SSHAgentClient):
         try:
             signature = await super().sign(key_blob, data, flags)
         except ValueError as exc:
-            self.signing, self.refused = False, str(exc)
+            self.signing = False
+            self._note(str(exc))
             raise
         self.signing = False
         return signature
+
+    def count_as_refusal(self) -> None:
+        """What looked broken was a person who did not confirm."""
+        self.refusals, self.broken = self.refusals + 1, ""
+
+    def _note(self, words: str) -> None:
+        if words.startswith(_ANSWERS):
+            self.refusals += 1
+        else:
+            self.broken = words or "it hung up"
 
 
 @dataclass(slots=True)

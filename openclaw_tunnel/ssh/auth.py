@@ -1,97 +1,37 @@
-"""Which keys are offered, in OpenSSH's order, and what to say when none of them opens the door."""
+"""The keys of one login, one after the other, and what to say when none of them opens the door."""
 
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import asyncssh
 
 from openclaw_tunnel.config.sshconfig import SshTarget
 from openclaw_tunnel.core.failures import Code, Failure
-from openclaw_tunnel.ssh.agent import AgentAnswer, agent_path, ask_agent, close_agent
+from openclaw_tunnel.ssh.agent import AGENT_SECONDS, AgentAnswer, agent_path, ask_agent, close_agent
+from openclaw_tunnel.ssh.deadline import Deadline, Request, no_deadline
 from openclaw_tunnel.ssh.keyfiles import (
     KeyFile,
     KeyState,
-    certified_key,
     import_certificate,
     load_private_key,
     read_certificate_file,
     read_key_file,
 )
-from openclaw_tunnel.ssh.knownhosts import describe_key, is_certificate, key_type, rsa_bits
+from openclaw_tunnel.ssh.knownhosts import describe_key, key_type, rsa_bits
+from openclaw_tunnel.ssh.offers import Offer, order_offers, plain_key
 from openclaw_tunnel.ssh.place import Place, clean
 
 _BEGIN = 'eval "$(ssh-agent -s)"'
+_MOST_UNSIGNED = 3  # signatures in one dial that an agent does not give: it may ask a person for each of them
 # As with ssh, a key file that the agent does not hold comes after all of the agent's keys, -i or not.
 _TOO_MANY = (
     "the server hears only some keys: set IdentitiesOnly yes for this host in ssh_config, and the right IdentityFile; "
     "if the host has none of them, "
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """One key to try.
-
-    Attributes:
-        public: the plain public key in wire format.
-        certificate: the certificate to present with it; empty for none.
-        path: the key's file; empty for a key that only the agent has.
-        from_agent: the agent signs, not the file.
-    """
-
-    public: bytes
-    certificate: bytes = b""
-    path: str = ""
-    from_agent: bool = False
-
-
-def order_offers(
-    files: Sequence[KeyFile],
-    certificates: Sequence[KeyFile],
-    agent: Sequence[bytes],
-    *,
-    identities_only: bool,
-) -> tuple[Offer, ...]:
-    """All keys that can be tried, in the order of OpenSSH's ``pubkey_prepare``.
-
-    Certificates of CertificateFile come first, then the agent's keys that an IdentityFile names, the agent's other
-    keys (unless IdentitiesOnly), and at last the keys that only files hold. A certificate that lies beside its key
-    (``FILE-cert.pub``) follows it, and only counts where there is no CertificateFile.
-
-    Args:
-        files: the identity files that exist.
-        certificates: the certificate files that exist.
-        agent: what the agent holds, keys and certificates, in wire format.
-    """
-    ready = {f.public: f.path for f in files if f.state is KeyState.READY}
-    named: list[Offer] = []
-    for file in files:
-        named.append(Offer(file.public, path=file.path))
-        if file.certificate and not certificates:
-            named.append(Offer(file.public, file.certificate, file.path))
-    first = [Offer(c.public, c.certificate, ready.get(c.public, c.path)) for c in certificates]
-    listed, others = [], []
-    for blob in agent:
-        certificate = blob if is_certificate(key_type(blob)) else b""
-        match = next((o for o in named if (o.certificate or o.public) == blob), None)
-        if match:
-            listed.append(match)
-        elif not identities_only:
-            others.append(Offer(_plain(blob), certificate))
-    rest = [o for o in named if o not in listed]
-    ordered = dict.fromkeys([*first, *listed, *others, *rest])
-    signers = ((o, o.public in agent or o.certificate in agent) for o in ordered)
-    return tuple(
-        Offer(o.public, o.certificate, o.path, from_agent)
-        for o, from_agent in signers
-        if from_agent or o.public in ready
-    )
-
-
-def _plain(blob: bytes) -> bytes:
-    return certified_key(blob) if is_certificate(key_type(blob)) else blob
 
 
 @dataclass(slots=True)
@@ -102,6 +42,8 @@ class KeyRing:
         offered: what the server has been shown so far, as sentences show it.
         methods: other ways to log in that the server would take.
         only: the one public key that may be offered; empty: no such limit.
+        deadline: stands still while the agent is asked.
+        agent_seconds: what the agent has to list its keys.
         current: what was handed out last.
         taken: the key, as sentences show it, that the server took and asked a signature of; empty for none.
     """
@@ -111,12 +53,16 @@ class KeyRing:
     offered: list[str] = field(default_factory=list)
     methods: list[str] = field(default_factory=list)
     only: bytes = b""
+    deadline: Deadline = field(default_factory=no_deadline)
+    agent_seconds: float = AGENT_SECONDS
     current: Offer | None = None
     taken: str = ""
     _files: list[KeyFile] = field(default_factory=list)
     _agent: AgentAnswer = field(default_factory=AgentAnswer)
     _waiting: list[Offer] | None = None
     _problems: list[str] = field(default_factory=list)
+    _request: Request | None = None
+    _unsigned: list[str] = field(default_factory=list)
 
     async def next_key(self) -> asyncssh.SSHKeyPair | None:
         """The next key to offer; None after the last one."""
@@ -124,6 +70,8 @@ class KeyRing:
             self._waiting = list(await self.prepare())
         while self._waiting:
             offer = self._waiting.pop(0)
+            if offer.from_agent and len(self._unsigned) >= _MOST_UNSIGNED:
+                continue
             try:
                 pair = self._pair(offer)
             except (OSError, ValueError) as exc:
@@ -131,7 +79,7 @@ class KeyRing:
                 continue
             self.offered.append(_describe(offer, pair))
             self.current = offer
-            _when_signing(pair, self._note_taken)
+            _when_signing(pair, partial(self._signing, offer))
             return pair
         return None
 
@@ -140,17 +88,39 @@ class KeyRing:
         if name not in self.methods:
             self.methods.append(name)
 
-    def _note_taken(self) -> None:
-        self.taken = self.offered[-1]
+    @contextmanager
+    def _signing(self, offer: Offer) -> Iterator[None]:
+        """The server has taken a key and waits for a signature; an agent may ask a person before it gives one."""
+        key = self.taken = self.offered[-1]
+        client = self._agent.client
+        if not offer.from_agent or client is None:
+            yield
+            return
+        request = self._request = self.deadline.ask(self._wish(offer), after=self.deadline.patience.notice)
+        try:
+            yield
+        except ValueError:
+            self._unsigned.append(key)
+            if client.broken and self.deadline.has_waited(request):
+                client.count_as_refusal()
+            raise
+        finally:
+            self.deadline.answered(request)
+
+    def _wish(self, offer: Offer) -> str:
+        """What a person is asked to do so that the agent signs."""
+        touch = "touch the security key, or " if key_type(offer.public).startswith("sk-") else ""
+        return f"{touch}confirm the use of {self.taken} in the SSH agent ({clean(self._agent_socket)})"
 
     async def close(self) -> None:
         """Leave the agent; idempotent."""
         await close_agent(self._agent.client)
 
     @property
-    def waits_for_agent(self) -> bool:
-        """True while the agent owes a signature: it may be waiting for a touch or a confirmation."""
-        return self._agent.client is not None and self._agent.client.signing
+    def waits_for_person(self) -> bool:
+        """The agent owes a signature for so long that it must be waiting for a touch or a confirmation."""
+        owes = self._agent.client is not None and self._agent.client.signing
+        return owes and self._request is not None and self.deadline.has_waited(self._request)
 
     def explain(self, place: Place, *, said: str = "") -> Failure:
         """The failure of a login that was denied.
@@ -162,7 +132,7 @@ class KeyRing:
         text = f"{place.host} refused the login of {self.target.user} ({tried})"
         notes = [clean(said)] if said else []
         notes += self._problems + [f"{f.path} {f.problem}" for f in self._files if f.problem]
-        if self.taken and not self._agent_problem():
+        if self.taken and not self._unsigned:
             notes.append(f"the server took {self.taken}, and wants more than a key")
         if self.methods:
             notes.append(f"the server also takes: {', '.join(self.methods)}")
@@ -195,9 +165,13 @@ class KeyRing:
 
     def _cause(self, text: str, notes: list[str], place: Place, *, first: str = "") -> Failure:
         """The failure, by what the keys and the agent lack; ``first`` is the step before a key is installed."""
+        if self._agent.client and self._agent.client.refusals:
+            why = f"the SSH agent at {self._agent_socket} refused to sign with {', '.join(self._unsigned)}"
+            say_yes = "unlock the SSH agent, and confirm when it asks; "
+            return place.failure(Code.NOT_CONFIRMED, _sentence(f"{text}: {why}", notes), first=say_yes)
         if problem := self._agent_problem():
-            step = {} if self._agent.client else {"step": self._agent_step()}
-            return place.failure(Code.AGENT_UNREACHABLE, _sentence(f"{text}: {problem}", notes), **step)
+            text = _sentence(f"{text}: {problem}", notes)
+            return place.failure(Code.AGENT_UNREACHABLE, text, step=self._agent_step())
         if locked := self._locked():
             return self._explain_locked(locked, text, notes, place)
         if exposed := [f.path for f in self._files if f.state is KeyState.EXPOSED]:
@@ -211,11 +185,12 @@ class KeyRing:
         return agent_path(self.target.identity_agent, self.env)
 
     def _agent_step(self) -> str:
-        """How to have an agent again on the socket where none answers."""
+        """How to have an agent again where the one on the socket does not answer."""
         socket = shlex.quote(self._agent_socket)
-        load = f"SSH_AUTH_SOCK={socket} ssh-add {self._loadable()}".rstrip()
-        own = f"rm -f {socket}; ssh-agent -a {socket}; {load}"
-        return f"start the program again that has this socket; for OpenSSH's agent: {own}"
+        if self.target.identity_agent is not None:
+            return f"start the program again that owns this socket (SSH_AUTH_SOCK={socket} ssh-add -l must answer)"
+        new = f"{_BEGIN}; ssh-add {self._loadable()}".rstrip()
+        return f"start the program again that owns this socket; for OpenSSH's agent: {new}; openclaw-tunnel restart"
 
     def _loadable(self) -> str:
         """The private key that belongs to a file of which it is not known whether it can be used without the agent."""
@@ -223,10 +198,10 @@ class KeyRing:
         return shlex.quote(path) if (path := next(wanted, "")) else ""
 
     def explain_silent_agent(self, place: Place) -> Failure:
-        """The failure of a login that ran out of time while the agent owed a signature."""
-        key = self.offered[-1] if self.offered else "a key"
-        text = f"the SSH agent did not sign with {key}: it may wait for a touch or a confirmation"
-        return place.failure(Code.AGENT_UNREACHABLE, text)
+        """The failure of a login that ended while the agent waited for a person."""
+        text = f"the SSH agent at {self._agent_socket} did not sign with {self.taken}: it waits for a touch or a yes"
+        first = "touch the key, or confirm in the SSH agent, when it asks; "
+        return place.failure(Code.NOT_CONFIRMED, text, first=first)
 
     def _explain_locked(self, locked: list[KeyFile], text: str, notes: list[str], place: Place) -> Failure:
         reasons = {
@@ -241,13 +216,13 @@ class KeyRing:
 
     def _locked(self) -> list[KeyFile]:
         """Keys that were passed over because nobody can give a passphrase or a touch."""
-        held = {_plain(pair.public_data) for pair in self._agent.keys}
+        held = {plain_key(pair.public_data) for pair in self._agent.keys}
         shut = (KeyState.LOCKED, KeyState.TOUCH)
         return [f for f in self._files if f.state in shut and f.public not in held]
 
     def _agent_problem(self) -> str:
-        if self._agent.client and self._agent.client.refused:
-            return f"the SSH agent would not sign: {self._agent.client.refused}"
+        if self._agent.client and self._agent.client.broken:
+            return f"the SSH agent at {self._agent_socket} hung up instead of signing: {self._agent.client.broken}"
         return self._agent.problem
 
     @property
@@ -272,7 +247,8 @@ class KeyRing:
         target = self.target
         self._files = [f for path in target.identity_files if (f := self._look_at(path))]
         certificates = [c for path in target.certificate_files if (c := read_certificate_file(path))]
-        self._agent = await ask_agent(agent_path(target.identity_agent, self.env))
+        with self.deadline.held():
+            self._agent = await ask_agent(self._agent_socket, timeout=self.agent_seconds)
         blobs = [pair.public_data for pair in self._agent.keys]
         offers = order_offers(self._files, certificates, blobs, identities_only=target.identities_only)
         return tuple(o for o in offers if not self.only or (o.public == self.only and not o.certificate))
@@ -307,16 +283,24 @@ class KeyRing:
         return pair
 
 
-def _when_signing(pair: asyncssh.SSHKeyPair, call: Callable[[], None]) -> None:
-    """Have ``call`` called when a signature is wanted: asyncssh does not tell of a key that is taken and not enough."""
-    name = "sign_async" if hasattr(pair, "sign_async") else "sign"
-    sign = getattr(pair, name)
+def _when_signing(pair: asyncssh.SSHKeyPair, around: Callable[[], AbstractContextManager[None]]) -> None:
+    """Have signatures made within ``around()``: asyncssh does not say that a key was taken, nor what it waits for."""
+    if hasattr(pair, "sign_async"):
+        sign_later = pair.sign_async
 
-    def noted(data: bytes) -> Any:
-        call()
-        return sign(data)
+        async def sign_async(data: bytes) -> Any:
+            with around():
+                return await sign_later(data)
 
-    setattr(pair, name, noted)
+        pair.sign_async = sign_async
+        return
+    sign = pair.sign
+
+    def sign_within(data: bytes) -> Any:
+        with around():
+            return sign(data)
+
+    pair.sign = sign_within  # type: ignore[method-assign]
 
 
 def _describe(offer: Offer, pair: asyncssh.SSHKeyPair) -> str:

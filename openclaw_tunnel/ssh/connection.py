@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, suppress
 from typing import TypeVar
 
 from openclaw_tunnel.config.model import TunnelSpec
@@ -13,6 +13,7 @@ from openclaw_tunnel.config.sshtarget import SshTarget
 from openclaw_tunnel.core.link import DIAL_SECONDS, Asks, DialFailed, nobody_asked
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.host.watch import Fingerprint, fingerprints
+from openclaw_tunnel.ssh.deadline import Deadline, Patience
 from openclaw_tunnel.ssh.dial import Dial, Resolve, Way
 from openclaw_tunnel.ssh.failures import of_bug
 from openclaw_tunnel.ssh.link import SshLink
@@ -32,12 +33,21 @@ class SshConnector:
         spec: the tunnel.
         env: the environment: SSH_AUTH_SOCK, PATH, and what ProxyCommand gets.
         resolve: asks ``ssh -G``.
+        patience: how long persons are waited for.
     """
 
-    def __init__(self, spec: TunnelSpec, *, env: Mapping[str, str], resolve: Resolve = resolve_ssh) -> None:
+    def __init__(
+        self,
+        spec: TunnelSpec,
+        *,
+        env: Mapping[str, str],
+        resolve: Resolve = resolve_ssh,
+        patience: Patience | None = None,
+    ) -> None:
         self._spec = spec
         self._env = env
         self._ask = resolve
+        self._patience = patience
         self._files: tuple[str, ...] = ()
         self._seen: dict[str, Fingerprint] = {}
 
@@ -80,6 +90,8 @@ class SshConnector:
                 env=self._env,
                 resolve=self._resolve,
                 policy=spec.policy,
+                patience=self._patience,
+                asks=asks,
             )
         except DialFailed:
             raise
@@ -99,15 +111,20 @@ async def under_deadline(
     env: Mapping[str, str],
     resolve: Resolve,
     policy: Policy,
+    patience: Patience | None = None,
+    asks: Asks = nobody_asked,
 ) -> tuple[T, AsyncExitStack]:
     """Find the way to an SSH server and do something there, all under one deadline.
 
     It is ConnectTimeout where ssh_config sets it, else the policy's, and covers everything: ssh -G, name lookup, jump
-    hosts, key exchange, agent and login. It stands still while a person is asked, and begins anew with each answer.
+    hosts, key exchange and login. It stands still while the agent lists its keys, which has a limit of its own, and
+    while a person is asked, for which ``patience`` has another.
 
     Args:
         typed: the destination.
         then: what to do once the server is reached: ``Dial.log_in`` or ``Dial.fetch_host_key``.
+        patience: how long persons are waited for.
+        asks: takes what a person is asked to do meanwhile.
 
     Returns:
         What ``then`` returned, and what closes everything that was opened.
@@ -115,37 +132,30 @@ async def under_deadline(
     Raises:
         DialFailed: with the failure; nothing is left open.
     """
-    started = asyncio.get_running_loop().time()
-    seconds = policy.connect_timeout
-    deadline = asyncio.timeout_at(started + seconds)
+    timer = asyncio.timeout(policy.connect_timeout)
+    deadline = _deadline(policy.connect_timeout, timer, patience, asks)
     stack = AsyncExitStack()
-    dial = Dial(
-        ssh_config=ssh_config,
-        env=env,
-        resolve=resolve,
-        policy=policy,
-        stack=stack,
-        pausing=lambda: _paused(deadline, seconds),
-    )
+    dial = Dial(ssh_config=ssh_config, env=env, resolve=resolve, policy=policy, stack=stack, deadline=deadline)
     try:
-        async with deadline:
+        async with timer:
             target, place = await dial.resolve(typed, identity=identity)
             if target.connect_timeout:
-                seconds = min(target.connect_timeout, DIAL_SECONDS)
-                deadline.reschedule(started + seconds)
+                deadline.limit(min(target.connect_timeout, DIAL_SECONDS))
             return await then(dial, target, place, await dial.open_way(target, place)), stack
     except BaseException as exc:
-        too_late = dial.out_of_time(seconds) if deadline.expired() and isinstance(exc, TimeoutError) else None
+        too_late = dial.out_of_time() if timer.expired() and isinstance(exc, TimeoutError) else None
         await stack.aclose()
         if too_late:
             raise DialFailed(too_late) from exc
         raise
+    finally:
+        deadline.close()
 
 
-@contextmanager
-def _paused(deadline: asyncio.Timeout, seconds: float) -> Iterator[None]:
-    with suppress(RuntimeError):  # the time is up, and whoever asks will be cancelled in a moment
-        deadline.reschedule(None)
-    yield
-    with suppress(RuntimeError):
-        deadline.reschedule(asyncio.get_running_loop().time() + seconds)
+def _deadline(seconds: float, timer: asyncio.Timeout, patience: Patience | None, asks: Asks) -> Deadline:
+    def expire_at(when: float | None) -> None:
+        with suppress(RuntimeError):  # the time is up, and whoever would have more of it is cancelled in a moment
+            timer.reschedule(when)
+
+    clock = asyncio.get_running_loop()
+    return Deadline(seconds, patience=patience, asks=asks, clock=clock, expire_at=expire_at)

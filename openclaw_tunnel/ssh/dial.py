@@ -2,9 +2,10 @@
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import asyncssh
@@ -14,9 +15,10 @@ from openclaw_tunnel.config.sshconfig import SshTarget
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import DialFailed
 from openclaw_tunnel.core.policy import Policy
-from openclaw_tunnel.errors import TunnelError
+from openclaw_tunnel.errors import HelperError, NameNotFound, TunnelError
 from openclaw_tunnel.ssh.asking import Asker, Interview
 from openclaw_tunnel.ssh.auth import KeyRing
+from openclaw_tunnel.ssh.deadline import Deadline
 from openclaw_tunnel.ssh.failures import of_dial, of_os_error
 from openclaw_tunnel.ssh.hostkeys import HostKeys
 from openclaw_tunnel.ssh.knownhosts import is_certificate
@@ -28,6 +30,7 @@ from openclaw_tunnel.ssh.tcp import connect_any, look_up
 
 TOO_MANY = "too many authentication failures"
 """What OpenSSH's server says, in lower case, when it hangs up on a client with many keys."""
+_ASKING_SSH = "reading ssh_config"
 _SILENT = (
     "something accepts connections on {host}, and then nothing follows: is that the port of the SSH server, is that "
     "computer overloaded, or does a VPN on the way lose large packets (MTU)"
@@ -72,7 +75,7 @@ class Dial:
     Everything it opens is registered with the exit stack it is given; the caller closes that, also after a failure.
 
     Args:
-        pausing: holds the deadline while a person is asked.
+        deadline: what is left of its time; it stands still while a person is asked.
 
     Attributes:
         ring: the keys of the last login that was tried.
@@ -87,7 +90,7 @@ class Dial:
         resolve: Resolve,
         policy: Policy,
         stack: AsyncExitStack,
-        pausing: Callable[[], AbstractContextManager[None]] = nullcontext,
+        deadline: Deadline,
     ) -> None:
         self._ssh_config = ssh_config
         self._env = env
@@ -96,7 +99,7 @@ class Dial:
         self._stack = stack
         self._place = Place("", "")
         self._stage = ""
-        self._pausing = pausing
+        self._deadline = deadline
         self.ring: KeyRing | None = None
         self.interview: Interview | None = None
         self._login: Login | None = None
@@ -107,11 +110,15 @@ class Dial:
         """What ssh_config says of a destination.
 
         Raises:
-            DialFailed: CONFIG.
+            DialFailed: CONFIG; HELPER or DNS where it may work the next time.
         """
-        self._at(Place(typed, typed, self._ssh_config), "reading ssh_config")
+        self._at(Place(typed, typed, self._ssh_config), _ASKING_SSH)
         try:
             target = await self._resolve(typed, ssh_config=self._ssh_config, identity=identity, env=self._env)
+        except NameNotFound as exc:
+            raise DialFailed(self._place.failure(Code.DNS, exc.message)) from exc
+        except HelperError as exc:
+            raise DialFailed(self._place.failure(Code.HELPER, exc.message, command=exc.command)) from exc
         except TunnelError as exc:
             raise DialFailed(self._place.failure(Code.CONFIG, exc.message, hint=exc.hint)) from exc
         place = Place(typed, show_address(target.hostname, target.port), self._ssh_config)
@@ -163,8 +170,10 @@ class Dial:
             DialFailed: it is the wrong host, it will not have us, or it is no SSH server.
         """
         host_keys = HostKeys(target, place)
-        ring = self.ring = KeyRing(target, self._env, only=only)
-        interview = self.interview = Interview(target, place, ask, self._pausing) if ask else None
+        seconds, deadline = self._policy.connect_timeout, self._deadline
+        ring = self.ring = KeyRing(target, self._env, only=only, deadline=deadline, agent_seconds=seconds)
+        pausing = partial(deadline.held, renew=True)
+        interview = self.interview = Interview(target, place, ask, pausing) if ask else None
         login = self._login = Login(host_keys, ring, interview)
         self._stack.push_async_callback(ring.close)
         options = {
@@ -184,7 +193,8 @@ class Dial:
                 **options,
             )
         except Exception as exc:
-            raise DialFailed(host_keys.failure or await _explain(exc, ring, place, way)) from exc
+            asked = ring if login.is_encrypted else None
+            raise DialFailed(host_keys.failure or await _explain(exc, asked, place, way)) from exc
         self._stack.push_async_callback(close_connection, connection)
         await ring.close()
         return LoggedIn(connection, login, place, target, ring, self._socket)
@@ -209,16 +219,19 @@ class Dial:
                 target.hostname, target.port, config=None, options=options, **own, **way.options
             )
         except Exception as exc:
-            raise DialFailed(await _explain(exc, KeyRing(target, self._env), place, way)) from exc
+            raise DialFailed(await _explain(exc, None, place, way)) from exc
         return key.public_data if key else b""
 
-    def out_of_time(self, seconds: float) -> Failure:
+    def out_of_time(self) -> Failure:
         """The failure of this attempt when its deadline has passed."""
-        place, stage = self._place, self._stage
-        if self.ring and self.ring.waits_for_agent:
+        place, stage, seconds = self._place, self._stage, self._deadline.seconds
+        if self.ring and self.ring.waits_for_person:
             return self.ring.explain_silent_agent(place)
         if self._login and self._login.host_key and stage == "exchanging keys":
             stage = "logging in"
+        if stage == _ASKING_SSH:
+            command = f"ssh -G {as_ssh_words(place.typed, place.ssh_config)}"
+            return place.failure(Code.HELPER, f"{command} did not answer within {seconds:g} s", command=command)
         if stage == "looking up its address":
             return place.failure(Code.DNS, f"cannot find the address of {place.name}: no answer within {seconds:g} s")
         text = f"{place.host} did not answer within {seconds:g} s ({stage})"
@@ -249,10 +262,13 @@ class Dial:
         self._place, self._stage = place, stage
 
 
-async def _explain(exc: Exception, ring: KeyRing, place: Place, way: Way) -> Failure:
-    if isinstance(exc, asyncssh.PermissionDenied):
+async def _explain(exc: Exception, ring: KeyRing | None, place: Place, way: Way) -> Failure:
+    """The failure; ``ring`` is None where no login has begun: until then, anybody on the way can say that it failed."""
+    if ring and ring.waits_for_person:
+        return ring.explain_silent_agent(place)
+    if ring and isinstance(exc, asyncssh.PermissionDenied):
         return ring.explain(place)
-    if isinstance(exc, asyncssh.DisconnectError) and TOO_MANY in exc.reason.lower():
+    if ring and isinstance(exc, asyncssh.DisconnectError) and TOO_MANY in exc.reason.lower():
         return ring.explain(place, said=exc.reason)
     failure = of_dial(exc, place)
     if way.process and failure.code is Code.NOT_SSH:

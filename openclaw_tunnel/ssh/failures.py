@@ -2,15 +2,20 @@
 
 import errno
 import logging
+import os
 import socket
 import sys
+import traceback
 
 import asyncssh
 
+import openclaw_tunnel
 from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.host.tracebacks import Tracebacks
 from openclaw_tunnel.ssh.place import Place, clean
 
 log = logging.getLogger(__name__)
+_TRACEBACKS = Tracebacks(log)
 
 _NO_ROUTE = {
     # A blackhole route answers EINVAL, an unreachable one EHOSTUNREACH, a prohibit one EACCES, a local reject EPERM.
@@ -36,6 +41,11 @@ _MOST_TELLING = (Code.REFUSED, Code.NOT_SSH, Code.TIMEOUT, Code.NO_ROUTE)
 
 # RFC 4254 section 5.1
 _PROHIBITED, _CONNECT_FAILED = 1, 2
+_ASYNCSSH = os.path.join(os.path.dirname(asyncssh.__file__), "")
+_OURS = os.path.join(os.path.dirname(openclaw_tunnel.__file__), "")
+_TAKES_BYTES = {"_recv_data", "_reap_task"}
+"""Where asyncssh catches what goes wrong with the bytes that arrived: at once, or in a task that it made for them."""
+
 _NOT_A_REFUSAL = ("known", "resol", "route", "unreachable", "timed out", "timeout", "name")
 
 
@@ -70,6 +80,9 @@ def of_dial(exc: BaseException, place: Place) -> Failure:
 
     Refusals of keys, ours and theirs, are not told here: ``hostkeys`` and ``auth`` know more of them.
     """
+    if is_foreign(exc):
+        log.debug("%s sent what asyncssh cannot read", place.host, exc_info=exc)
+        return place.failure(Code.NOT_SSH, f"{place.host} sent something that is not valid SSH")
     match exc:
         case OSError():
             return of_os_error(exc, place)
@@ -89,9 +102,22 @@ def of_dial(exc: BaseException, place: Place) -> Failure:
     return of_bug(exc, place)
 
 
-def of_bug(exc: BaseException, place: Place) -> Failure:
+def is_foreign(exc: BaseException) -> bool:
+    """Whether an error that asyncssh has no name for was made by the bytes of the other side, and not by code of ours.
+
+    asyncssh names most of what can be wrong with a packet; what it does not look at comes out as the error of whatever
+    trips over it: of a codec, of arithmetic, of cryptography.
+    """
+    if isinstance(exc, asyncssh.Error | OSError):
+        return False
+    frames = [(frame.filename, frame.name) for frame in traceback.extract_tb(exc.__traceback__)]
+    taken = any(file.startswith(_ASYNCSSH) and name in _TAKES_BYTES for file, name in frames)
+    return taken and not frames[-1][0].startswith(_OURS)
+
+
+def of_bug(exc: BaseException, place: Place, tracebacks: Tracebacks = _TRACEBACKS) -> Failure:
     """Something nobody thought of; the traceback goes into the log."""
-    log.error("unexpected error while connecting to %s", place.host, exc_info=exc)
+    tracebacks.log("connecting", exc)
     return place.failure(Code.BUG, f"unexpected error while connecting to {place.host}: {type(exc).__name__}")
 
 
@@ -131,7 +157,7 @@ def _is_forbidden(exc: asyncssh.ChannelOpenError) -> bool:
     return exc.code == _PROHIBITED or "prohibited" in exc.reason.lower()
 
 
-def of_loss(exc: BaseException | None, place: Place) -> Failure:
+def of_loss(exc: BaseException | None, place: Place, tracebacks: Tracebacks = _TRACEBACKS) -> Failure:
     """Why a connection that was up is gone; always transient.
 
     Args:
@@ -147,6 +173,8 @@ def of_loss(exc: BaseException | None, place: Place) -> Failure:
         return place.failure(Code.LOST, f"the connection to {place.host} ended: {clean(exc.reason)}")
     if isinstance(exc, OSError):
         return place.failure(Code.LOST, f"the connection to {place.host} was cut: {clean(exc.strerror or str(exc))}")
-    # The far end can provoke this with what it sends, so it must not stop the tunnel for good; the log has it all.
-    log.error("unexpected error on the connection to %s", place.host, exc_info=exc)
+    if is_foreign(exc):
+        log.debug("%s sent what asyncssh cannot read", place.host, exc_info=exc)
+        return place.failure(Code.LOST, f"{place.host} sent something that is not valid SSH")
+    tracebacks.log("connected", exc)
     return place.failure(Code.LOST, f"the connection to {place.host} broke: {type(exc).__name__}")

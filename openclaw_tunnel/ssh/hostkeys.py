@@ -88,9 +88,15 @@ class HostKeys:
             presented: the host key or host certificate of the key exchange, in wire format.
 
         Raises:
-            asyncssh.HostKeyNotVerifiable: it is unknown, changed or revoked; ``failure`` says which.
+            asyncssh.HostKeyNotVerifiable: it is no key, unknown, changed or revoked; ``failure`` says which.
         """
-        certificate, key = _decode(presented)
+        try:
+            certificate, key = _decode(presented)
+        except Exception as exc:  # whatever asyncssh or cryptography trips over in it
+            self.failure = self._place.failure(
+                Code.NOT_SSH, f"the host key that {self._place.host} sent cannot be read"
+            )
+            raise asyncssh.HostKeyNotVerifiable(self.failure.message) from exc
         if presented != self._accepted:
             self.failure = self._refusal(presented, certificate, key)
             if self.failure:
@@ -124,9 +130,9 @@ class HostKeys:
             return b"", ""
         authority = certificate.signing_key.public_data
         host = self._target.host_key_alias or self._target.hostname.lower()
-        signature = presented[presented.rindex(authority) + len(authority) + 4 :]
         allowed = self._target.ca_signature_algorithms
         try:
+            signature = presented[presented.rindex(authority) + len(authority) + 4 :]
             certificate.validate(_HOST_CERTIFICATE, host)
         except ValueError as exc:
             return authority, str(exc)
@@ -184,13 +190,10 @@ def _decode(presented: bytes) -> "tuple[asyncssh.SSHCertificate | None, asyncssh
     """Split what a server presents; its own signature within a certificate is checked on the way.
 
     Raises:
-        asyncssh.HostKeyNotVerifiable: it is neither a key nor a certificate.
+        Exception: it is neither a key nor a certificate.
     """
     text = knownhosts.key_line(presented)
-    try:
-        if knownhosts.is_certificate(key_type(presented)):
-            certificate = asyncssh.import_certificate(text)
-            return certificate, certificate.key
-        return None, asyncssh.import_public_key(text)
-    except ValueError as exc:
-        raise asyncssh.HostKeyNotVerifiable("the server's host key cannot be read") from exc
+    if knownhosts.is_certificate(key_type(presented)):
+        certificate = asyncssh.import_certificate(text)
+        return certificate, certificate.key
+    return None, asyncssh.import_public_key(text)

@@ -14,9 +14,10 @@ from openclaw_tunnel.config.sshtarget import SshTarget
 from openclaw_tunnel.core.failures import Code
 from openclaw_tunnel.errors import ConfigError
 from openclaw_tunnel.host.files import write_new
-from openclaw_tunnel.ssh.auth import KeyRing, Offer
+from openclaw_tunnel.ssh.auth import KeyRing
 from openclaw_tunnel.ssh.keyfiles import KeyFile, KeyState
 from openclaw_tunnel.ssh.knownhosts import describe_key, key_line, key_type
+from openclaw_tunnel.ssh.offers import Offer
 from openclaw_tunnel.ssh.place import Place, clean
 from openclaw_tunnel.ssh.trust import as_error
 

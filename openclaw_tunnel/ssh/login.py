@@ -30,12 +30,18 @@ class Login(asyncssh.SSHClient):
         self._ring = ring
         self._interview = interview
         self.host_key = b""
+        self._connection: asyncssh.SSHClientConnection | None = None
         self.ended: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
 
     @property
     def offered(self) -> tuple[str, ...]:
         """The keys that were shown to the server, as sentences show them; the last one is what let us in."""
         return tuple(self._ring.offered)
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether keys have been exchanged: what the other side says before is not known to come from the server."""
+        return self._connection is not None and self._connection.get_extra_info("recv_cipher") is not None
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         """Take over the check of the host key.
@@ -44,6 +50,7 @@ class Login(asyncssh.SSHClient):
         certificates and for the step back from certificate to key that OpenSSH makes. Should asyncssh ever stop to
         call this method, its own check applies, and that one has been given no trusted key at all.
         """
+        self._connection = conn
         conn.validate_server_host_key = self._check_host_key  # type: ignore[method-assign]
 
     def connection_lost(self, exc: Exception | None) -> None:

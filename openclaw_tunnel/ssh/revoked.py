@@ -1,12 +1,10 @@
-"""RevokedHostKeys: a list of keys, or a key revocation list (KRL) that ssh-keygen reads."""
+"""RevokedHostKeys: a list of keys, or a key revocation list (KRL)."""
 
-import subprocess
-import tempfile
+import asyncssh
+from asyncssh.public_key import SSHOpenSSHCertificate
 
-from openclaw_tunnel.ssh.knownhosts import key_line, parse_key
-
-_KRL_MAGIC = b"SSHKRL\n\0"
-_KEYGEN_SECONDS = 5.0
+from openclaw_tunnel.ssh import krl
+from openclaw_tunnel.ssh.knownhosts import is_certificate, key_line, key_type, parse_key
 
 
 class RevokedListUnusable(Exception):
@@ -28,8 +26,8 @@ def is_revoked(path: str, presented: bytes, also: tuple[bytes, ...] = ()) -> boo
             content = file.read()
     except OSError as exc:
         raise RevokedListUnusable(exc.strerror or str(exc)) from exc
-    if content.startswith(_KRL_MAGIC):
-        return any(_krl_names(path, blob) for blob in (presented, *also))
+    if content.startswith(krl.MAGIC):
+        return _krl_names(content, presented, also)
     return not _keys(content).isdisjoint({presented, *also})
 
 
@@ -46,16 +44,31 @@ def _keys(content: bytes) -> set[bytes]:
     return keys
 
 
-def _krl_names(path: str, blob: bytes) -> bool:
-    with tempfile.NamedTemporaryFile("w", prefix="openclaw-tunnel-", suffix=".pub") as file:
-        file.write(key_line(blob) + "\n")
-        file.flush()
-        command = ["ssh-keygen", "-Q", "-f", path, file.name]
-        try:
-            done = subprocess.run(command, capture_output=True, timeout=_KEYGEN_SECONDS, check=False)
-        except (OSError, subprocess.TimeoutExpired) as exc:
-            raise RevokedListUnusable(f"ssh-keygen -Q: {exc}") from exc
-    # 0: not on the list; 1: on it; anything else: the list, or the question, could not be read.
-    if done.returncode not in (0, 1) or (done.returncode == 1 and b"REVOKED" not in done.stdout):
-        raise RevokedListUnusable("ssh-keygen -Q cannot read it as a key revocation list")
-    return done.returncode == 1
+def _krl_names(content: bytes, presented: bytes, also: tuple[bytes, ...]) -> bool:
+    try:
+        revoked = krl.parse(content, _canonical)
+        certified = _certified(presented)
+    except krl.Malformed as exc:
+        raise RevokedListUnusable(f"not a usable key revocation list: {exc}") from None
+    if any(revoked.names_key(blob) for blob in (presented, *also)):
+        return True
+    return certified is not None and revoked.names_certificate(certified)
+
+
+def _canonical(blob: bytes) -> bytes:
+    return asyncssh.import_public_key(key_line(blob)).public_data
+
+
+def _certified(presented: bytes) -> krl.Certified | None:
+    """What a certificate says of itself (PROTOCOL.certkeys); None for a plain key."""
+    if not is_certificate(key_type(presented)):
+        return None
+    certificate = asyncssh.import_certificate(key_line(presented))
+    if not isinstance(certificate, SSHOpenSSHCertificate):
+        return None
+    of_key = len(list(krl.Reader(certificate.key.public_data).strings())) - 1  # without the type's name
+    reader = krl.Reader(presented)
+    for _ in range(2 + of_key):  # the type's name and a random number come before the key's own parts
+        reader.string()
+    serial, _kind, key_id = reader.number(8), reader.number(4), reader.string()
+    return krl.Certified(certificate.signing_key.public_data, serial, key_id)

@@ -11,9 +11,10 @@ import pytest
 
 from openclaw_tunnel.config.destination import Destination, parse_destination
 from openclaw_tunnel.config.model import Endpoint, Forward
+from openclaw_tunnel.config.sshcomplaint import complaint
 from openclaw_tunnel.config.sshconfig import SshTarget, build_argv, find_ssh, resolve_ssh
 from openclaw_tunnel.config.sshtokens import Account
-from openclaw_tunnel.errors import ConfigError, UsageError
+from openclaw_tunnel.errors import ConfigError, ExitCode, HelperError, NameNotFound, UsageError
 from support.aio import async_test, pass_time
 
 ENV = {"PATH": os.environ["PATH"]}
@@ -36,6 +37,11 @@ class Config:
 
     def error(self, target: str, text: str, **more: Any) -> ConfigError:
         with pytest.raises(ConfigError) as caught:
+            self(target, text, **more)
+        return caught.value
+
+    def passing(self, target: str, text: str, **more: Any) -> HelperError:
+        with pytest.raises(HelperError) as caught:
             self(target, text, **more)
         return caught.value
 
@@ -210,7 +216,7 @@ MISTAKES = {
 def test_a_mistake_is_named_with_file_line_and_directive(config: Config, text: str, words: str) -> None:
     error = config.error("gw", text)
     assert error.message == f"{config.file} {words}"
-    assert error.hint == f"mend that line of the ssh configuration, try: ssh -G -F {config.file} gw"
+    assert error.hint == f"fix that line of the ssh configuration, try: ssh -G -F {config.file} gw"
     assert error.exit_code == 10
 
 
@@ -232,8 +238,81 @@ def test_words_of_ssh_without_a_line(config: Config) -> None:
 
 def test_an_ssh_that_fails_without_a_word(config: Config) -> None:
     script(config.folder / "ssh", "exit 255")
-    error = config.error("gw", "", env={"PATH": str(config.folder)})
-    assert error.message == "ssh cannot use its configuration: it gave no reason"
+    error = config.passing("gw", "", env={"PATH": str(config.folder)})
+    command = f"ssh -G -F {config.file} gw"
+    assert (error.message, error.command) == (f"{command} failed: it gave no reason (exit code 255)", command)
+
+
+def test_an_ssh_that_prints_nothing(config: Config) -> None:
+    """Whose output would be taken for settings: no revoked keys, no proxy."""
+    script(config.folder / "ssh", "exit 0")
+    assert "no reason (exit code 0)" in config.passing("gw", "", env={"PATH": str(config.folder)}).message
+
+
+@pytest.mark.parametrize("arguments", ["*", "*none*"], ids=["of both questions", "of the second"])
+def test_an_ssh_that_is_killed(config: Config, arguments: str) -> None:
+    script(config.folder / "ssh", f'case "$*" in {arguments}) kill -9 $$;; esac; echo hostname gw')
+    error = config.passing("gw", "", env={"PATH": str(config.folder)})
+    assert error.message == f"ssh -G -F {config.file} gw was ended by SIGKILL"
+
+
+PASSING = [
+    "ssh: error while loading shared libraries: libcrypto.so.3: cannot open shared object file",
+    "OpenSSL version mismatch. Built against 300000b0, you have 30000130",
+    "fork: Resource temporarily unavailable",
+    "/home/me/.ssh/config: Too many open files",
+    "No user exists for uid 1000",
+    "command 'x' exited abnormally\n/c line 1: match exec 'x' error",
+]
+
+
+@pytest.mark.parametrize("said", PASSING)
+def test_what_passes_is_not_blamed_on_a_file(said: str) -> None:
+    error = complaint(255, f"OpenSSH_9.2p1\n{said}\n", "ssh -G gw")
+    assert isinstance(error, HelperError)
+    assert error.message == f"ssh -G gw failed: {said.replace(chr(10), '; ')}"
+    assert (error.exit_code, error.command) == (ExitCode.CONFIG, "ssh -G gw")
+
+
+def test_another_program_in_its_place_that_fails_is_no_fault_of_a_file() -> None:
+    error = complaint(127, "/c line 3: ssh: not found", "ssh -G gw")
+    assert isinstance(error, HelperError)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        (
+            "debug1: ssh: Could not resolve hostname web.corp.example.: No address associated with hostname\n"
+            'ssh: Could not resolve host "web"',
+            "cannot find the address of web: No address associated with hostname",
+        ),
+        (
+            "ssh: Could not resolve hostname web: Temporary failure in name resolution",
+            "cannot find the address of web: Temporary failure in name resolution",
+        ),
+        (
+            'ssh: Could not resolve host "web"',
+            "cannot find the address of web: CanonicalizeHostname finds it in no domain",
+        ),
+    ],
+)
+def test_a_name_that_is_not_found(said: str, message: str) -> None:
+    error = complaint(255, said, "ssh -G web")
+    assert isinstance(error, NameNotFound)
+    assert error.message == message
+
+
+def test_a_canonical_name_that_the_resolver_does_not_have(config: Config) -> None:
+    text = "CanonicalizeHostname yes\nCanonicalizeFallbackLocal no\nCanonicalDomains nowhere.invalid\n"
+    error = config.passing("web", text)
+    assert isinstance(error, NameNotFound)
+    assert error.message.startswith("cannot find the address of web: ")
+
+
+def test_a_match_exec_that_is_killed(config: Config) -> None:
+    error = config.passing("gw", 'Match exec "kill -9 $$"\n  Port 3\n')
+    assert error.message.endswith("line 1: match exec 'kill -9 $$' error")
 
 
 def test_a_named_line_that_cannot_be_read(config: Config) -> None:
@@ -243,7 +322,7 @@ def test_a_named_line_that_cannot_be_read(config: Config) -> None:
 
 
 def test_no_ssh(config: Config) -> None:
-    error = config.error("gw", "", env={"PATH": str(config.folder)})
+    error = config.passing("gw", "", env={"PATH": str(config.folder)})
     assert error.message == "there is no ssh on PATH"
     assert error.hint == "install the OpenSSH client (package openssh-client)"
 
@@ -252,7 +331,7 @@ def test_an_ssh_that_cannot_be_started(config: Config) -> None:
     broken = config.folder / "ssh"
     broken.write_text("#!/no/such/interpreter\n")
     broken.chmod(0o755)
-    error = config.error("gw", "", env={"PATH": str(config.folder)})
+    error = config.passing("gw", "", env={"PATH": str(config.folder)})
     assert error.message == f"{broken} cannot be started: No such file or directory"
     assert error.hint == "check the OpenSSH client with: ssh -V"
 
@@ -335,10 +414,11 @@ async def test_a_match_exec_that_hangs_is_ended_with_all_its_children(config: Co
 
     async with asyncio.TaskGroup() as group:
         group.create_task(hang())
-        with pytest.raises(ConfigError) as caught:
+        with pytest.raises(HelperError) as caught:
             await resolve_ssh("gw", ssh_config=str(config.file), env=ENV, timeout=30)
     assert caught.value.message == "ssh -G gw did not answer within 30 s"
     assert caught.value.hint == (f"a Match exec of the ssh configuration may hang: try: ssh -G -F {config.file} gw")
+    assert caught.value.exit_code == ExitCode.CONFIG
     await hanging.is_gone()
 
 

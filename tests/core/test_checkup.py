@@ -142,6 +142,7 @@ def test_fixes_are_named_once() -> None:
         (Code.NEGOTIATION, {}, Part.SERVER),
         (Code.HOST_KEY_CHANGED, {}, Part.HOST_KEY),
         (Code.AUTH_DENIED, {}, Part.LOGIN),
+        (Code.NOT_CONFIRMED, {}, Part.LOGIN),
         (Code.BUG, {}, Part.SERVER),
     ],
 )

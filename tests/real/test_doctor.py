@@ -286,7 +286,7 @@ def bad_directive(rig: Rig) -> None:
 
 
 def mend_directive(rig: Rig, hint: str) -> None:
-    assert hint.startswith("mend that line of the ssh configuration, try: ssh -G ")
+    assert hint.startswith("fix that line of the ssh configuration, try: ssh -G ")
     rig.edit(rig.ssh_config, "  Compresion yes\n", "")
 
 
@@ -305,7 +305,7 @@ TABLE = [
         "keys",
         "agent_unreachable",
         ("the SSH agent at ", "cannot be asked"),
-        by(r"rm -f \S+; ssh-agent -a \S+; SSH_AUTH_SOCK=\S+ ssh-add [^,]+"),
+        by(r'eval "\$\(ssh-agent -s\)"; ssh-add [^;]+'),
     ),
     Broken(
         "key in no agent",

@@ -6,8 +6,9 @@ import asyncssh
 import pytest
 
 from openclaw_tunnel.core.failures import Code
-from openclaw_tunnel.ssh.auth import KeyRing, Offer, order_offers
+from openclaw_tunnel.ssh.auth import KeyRing
 from openclaw_tunnel.ssh.keyfiles import KeyFile, KeyState, read_certificate_file, read_key_file
+from openclaw_tunnel.ssh.offers import Offer, order_offers
 from openclaw_tunnel.ssh.place import Place
 from support.agent import SshAgent
 from support.aio import async_test
@@ -193,7 +194,7 @@ async def test_what_a_login_lacks_is_known_before_it(tmp_path: Path) -> None:
         (locked, {}, Code.KEY_LOCKED, f"{begin} {locked}"),
         (open_to_all, {}, Code.KEY_EXPOSED, f"chmod 600 {open_to_all}"),
         (half, {}, Code.AGENT_UNREACHABLE, f"{begin} {half.with_suffix('')}"),
-        (locked, dead, Code.AGENT_UNREACHABLE, f"SSH_AUTH_SOCK={dead['SSH_AUTH_SOCK']} ssh-add {locked}"),
+        (locked, dead, Code.AGENT_UNREACHABLE, f"{begin} {locked}; openclaw-tunnel restart"),
     ]
     for path, env, code, step in rows:
         ring = KeyRing(make_target(identity_files=(str(path),), identity_agent=None), env)

@@ -15,8 +15,9 @@ import pytest
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import DialFailed
 from openclaw_tunnel.core.policy import Policy
-from openclaw_tunnel.errors import ConfigError
+from openclaw_tunnel.errors import ConfigError, HelperError, NameNotFound, TunnelError
 from openclaw_tunnel.ssh.connection import SshConnector
+from openclaw_tunnel.ssh.deadline import no_deadline
 from openclaw_tunnel.ssh.dial import Dial
 from openclaw_tunnel.ssh.place import Place
 from openclaw_tunnel.ssh.proxy import ProxyProcess
@@ -84,12 +85,14 @@ async def test_a_name_server_that_did_not_hear_is_asked_again() -> None:
 async def test_a_deadline_during_the_look_up_is_not_blamed_on_the_server() -> None:
     target = make_target(hostname="gw.invalid")
     async with AsyncExitStack() as stack:
-        dial = Dial(ssh_config="", env={}, resolve=Resolver(gw=target), policy=Policy(), stack=stack)
+        resolve, deadline = Resolver(gw=target), no_deadline()
+        deadline.limit(10.0)
+        dial = Dial(ssh_config="", env={}, resolve=resolve, policy=Policy(), stack=stack, deadline=deadline)
         place = Place("gw", "gw.invalid:22")
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):
                 await dial.open_way(target, place)
-    failure = dial.out_of_time(10.0)
+    failure = dial.out_of_time()
     assert failure.code is Code.DNS
     assert failure.message == "cannot find the address of gw.invalid: no answer within 10 s"
 
@@ -207,6 +210,33 @@ async def test_a_mistake_in_ssh_config() -> None:
 
     failure = await failure_of(SshConnector(make_spec(), env={}, resolve=mistaken))
     assert (failure.code, failure.hint) == (Code.CONFIG, "mend line 3 of /c")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "hint"),
+    [
+        (HelperError("slow", command="ssh -G gw"), Code.HELPER, "ssh -G gw"),
+        (NameNotFound("no name", command="ssh -G gw"), Code.DNS, "ssh -G gw shows the name"),
+    ],
+)
+@async_test
+async def test_an_ssh_that_does_not_answer_this_time(error: TunnelError, code: Code, hint: str) -> None:
+    async def away(target: str, **_: Any) -> Any:
+        raise error
+
+    failure = await failure_of(SshConnector(make_spec(), env={}, resolve=away))
+    assert (failure.code, failure.message, failure.permanent) == (code, error.message, False)
+    assert failure.hint.endswith(hint)
+
+
+@async_test
+async def test_an_ssh_that_the_deadline_cuts_short() -> None:
+    async def slow(target: str, **_: Any) -> Any:
+        await asyncio.Event().wait()
+
+    failure = await failure_of(SshConnector(make_spec(policy=Policy(connect_timeout=0.1)), env={}, resolve=slow))
+    assert (failure.code, failure.permanent) == (Code.HELPER, False)
+    assert failure.message == "ssh -G gw did not answer within 0.1 s"
 
 
 @async_test

@@ -10,6 +10,7 @@ import asyncssh
 import pytest
 
 from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.host.tracebacks import Tracebacks
 from openclaw_tunnel.ssh import failures
 from openclaw_tunnel.ssh.place import Place, clean, show_address
 
@@ -83,13 +84,17 @@ def test_why_a_dial_failed(exc: Exception, code: Code, message: str) -> None:
 
 
 def test_what_nobody_thought_of_is_a_bug_with_its_traceback_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    failure = failures.of_dial(ZeroDivisionError("secret"), GW)
+    seen = Tracebacks(logging.getLogger("seen"))
+    failure = failures.of_bug(ZeroDivisionError("secret"), GW, seen)
     assert (failure.code, failure.message) == (
         Code.BUG,
         "unexpected error while connecting to gateway.example:22: ZeroDivisionError",
     )
     assert caplog.records[0].exc_info is not None
     assert caplog.records[0].levelno == logging.ERROR
+    failures.of_bug(ZeroDivisionError("secret"), GW, seen)
+    assert len(caplog.records) == 1, "one a minute"
+    assert failures.of_dial(KeyError("secret"), GW).code is Code.BUG
 
 
 @pytest.mark.parametrize(

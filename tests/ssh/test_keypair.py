@@ -11,10 +11,10 @@ import asyncssh
 import pytest
 
 from openclaw_tunnel.errors import ConfigError, ExitCode, TunnelError
-from openclaw_tunnel.ssh.auth import Offer
 from openclaw_tunnel.ssh.keyfiles import KeyState, read_key_file
 from openclaw_tunnel.ssh.keypair import ChosenKey, KeyToMake, best_offer, choose_key, comment_of_account, make_key
 from openclaw_tunnel.ssh.knownhosts import key_line
+from openclaw_tunnel.ssh.offers import Offer
 from openclaw_tunnel.ssh.place import Place
 from support.aio import async_test
 from support.process import program

@@ -66,7 +66,7 @@ async def test_what_there_is_to_log_in_with(tmp_path: Path) -> None:
     assert (keys.agent, keys.agent_is_session) == (dead["SSH_AUTH_SOCK"], True)
     (trouble,) = keys.troubles
     assert trouble.code is Code.AGENT_UNREACHABLE
-    assert f"rm -f {dead['SSH_AUTH_SOCK']}; ssh-agent -a {dead['SSH_AUTH_SOCK']};" in trouble.hint
+    assert 'for OpenSSH\'s agent: eval "$(ssh-agent -s)"; ssh-add; openclaw-tunnel restart' in trouble.hint
 
 
 @async_test

@@ -8,6 +8,7 @@ from openclaw_tunnel.config.model import Endpoint, Forward, TunnelSpec
 from openclaw_tunnel.config.sshconfig import SshTarget
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.ssh.connection import SshConnector
+from openclaw_tunnel.ssh.deadline import Patience
 from support.sshserver import SshTestServer
 
 _PLAIN = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")
@@ -57,6 +58,8 @@ def target_for(server: SshTestServer, folder: Path, **fields: Any) -> SshTarget:
     return make_target(port=server.port, **{"user_known_hosts_files": (str(known_hosts),), **fields})
 
 
-def make_connector(target: SshTarget, *, env: Mapping[str, str] | None = None, **fields: Any) -> SshConnector:
+def make_connector(
+    target: SshTarget, *, env: Mapping[str, str] | None = None, patience: Patience | None = None, **fields: Any
+) -> SshConnector:
     """A connector whose ``gw`` is ``target``."""
-    return SshConnector(make_spec(**fields), env=env or {}, resolve=Resolver(gw=target))
+    return SshConnector(make_spec(**fields), env=env or {}, resolve=Resolver(gw=target), patience=patience)

@@ -19,7 +19,7 @@ from openclaw_tunnel.config.tunnels import load_tunnels
 from openclaw_tunnel.core.checkup import Check, Fix, Part, Remedy, fault, ok, warning
 from openclaw_tunnel.core.failures import Code
 from openclaw_tunnel.core.status import Snapshot
-from openclaw_tunnel.errors import ConfigError, UsageError
+from openclaw_tunnel.errors import ConfigError, HelperError, UsageError
 
 CONFIG = str(Code.CONFIG)
 _CONFIG_PATH = "OPENCLAW_CONFIG_PATH"
@@ -124,7 +124,7 @@ async def plan_of(
         if asked.options != UpOptions():
             raise
         return None, [fault(Part.SETTINGS, f"{file.path}: {error.message}", error.hint, code=CONFIG)]
-    except ConfigError as error:
+    except (ConfigError, HelperError) as error:
         part = Part.SETTINGS if _is_missing(choice.identity) else Part.SSH_CONFIG
         return None, [fault(part, error.message, error.hint, code=CONFIG)]
     plan = Plan(options, choice, resolved, settings, file)
