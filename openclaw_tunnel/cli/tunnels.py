@@ -9,6 +9,7 @@ from openclaw_tunnel.cli import progress
 from openclaw_tunnel.cli.view import change
 from openclaw_tunnel.config.paths import Paths
 from openclaw_tunnel.control.client import ControlClient, StreamTimeout
+from openclaw_tunnel.core.outlook import outlook
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import FailureStatus, Snapshot, Verdict
 from openclaw_tunnel.errors import ExitCode, RequestRefused, TunnelError, UsageError
@@ -133,15 +134,15 @@ def failure_of(tunnel: Snapshot) -> TunnelError:
 
 
 def goes_on(tunnel: Snapshot) -> str:
-    """What the tunnel does by itself after a command that wanted it up gave up."""
+    """What the tunnel does automatically after a command that wanted it up gave up."""
     if tunnel.state is State.FAILED:
         return (
-            f"{tunnel.name} tries again when one of its files changes (ssh config, known_hosts, key), and on: "
-            f"openclaw-tunnel restart {tunnel.name}; give it up: openclaw-tunnel down {tunnel.name}"
+            f"{tunnel.name} tries again {outlook(tunnel.retry)}; try now: openclaw-tunnel restart {tunnel.name}; "
+            f"close it: openclaw-tunnel down {tunnel.name}"
         )
     return (
-        f"{tunnel.name} goes on trying in the background; watch it: openclaw-tunnel status {tunnel.name}, "
-        f"stop it: openclaw-tunnel down {tunnel.name}"
+        f"{tunnel.name} keeps trying in the background; watch it: openclaw-tunnel status {tunnel.name}, "
+        f"close it: openclaw-tunnel down {tunnel.name}"
     )
 
 

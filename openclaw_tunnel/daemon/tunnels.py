@@ -317,8 +317,11 @@ class Daemon:
                 return
             await self._close([name])
             await self._start(spec, tunnel.options, tunnel.env)
-        except TunnelError as error:
-            logger.warning("%s: reload: %s", name, error.message)
+        except Exception as error:
+            if isinstance(error, TunnelError):
+                logger.warning("%s: reload: %s", name, error.message)
+            else:
+                logger.exception("%s: reload: internal error", name)
             if name not in self._tunnels:  # the new settings cannot be had: what ran before goes on
                 await self._start(tunnel.supervisor.spec, tunnel.options, tunnel.env)
 

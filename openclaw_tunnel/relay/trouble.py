@@ -83,7 +83,10 @@ class Trouble:
     def retry_after(self) -> int:
         """Whole seconds, at least one, after which asking again is worth while."""
         state = State(self.state) if self.state else State.BACKOFF
-        wait = _WAIT.get(state, _SHORT_WAIT) if self.retry_in_s is None else self.retry_in_s
+        usual = _WAIT.get(state, _SHORT_WAIT)
+        wait = usual if self.retry_in_s is None else self.retry_in_s
+        if state is State.FAILED:
+            wait = min(wait, usual)  # a person may fix it long before the next automatic try
         return max(1, math.ceil(wait))
 
     def to_json(self) -> dict[str, Any]:

@@ -126,8 +126,8 @@ def test_restart_ends_with_the_code_of_the_failure(cli: Cli) -> None:
     assert (answer.exit_code, answer.stdout) == (20, "")
     assert answer.stderr == (
         "error: gateway.example:22 refused the connection\n\nhint: is it running?\n"
-        "note: default goes on trying in the background; watch it: openclaw-tunnel status default, "
-        "stop it: openclaw-tunnel down default\n"
+        "note: default keeps trying in the background; watch it: openclaw-tunnel status default, "
+        "close it: openclaw-tunnel down default\n"
     )
 
 
