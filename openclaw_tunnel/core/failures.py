@@ -125,7 +125,8 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         Code.KEY_LOCKED: _stops(
             Cause.LOGIN,
             ExitCode.LOGIN,
-            "load the key into the SSH agent, then bring the tunnel up again: {agent}ssh-add {key}",
+            "load the key into the SSH agent, {then}: {agent}ssh-add {key}",
+            then="and the tunnel connects automatically",
             agent="",
         ),
         Code.KEY_EXPOSED: _stops(

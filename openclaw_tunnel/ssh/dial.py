@@ -79,6 +79,7 @@ class Dial:
 
     Attributes:
         ring: the keys of the last login that was tried.
+        rings: those of every login that was tried.
         interview: the questions of the last login that might ask any.
     """
 
@@ -101,6 +102,7 @@ class Dial:
         self._stage = ""
         self._deadline = deadline
         self.ring: KeyRing | None = None
+        self.rings: list[KeyRing] = []
         self.interview: Interview | None = None
         self._login: Login | None = None
         self._socket: socket.socket | None = None
@@ -172,6 +174,7 @@ class Dial:
         host_keys = HostKeys(target, place)
         seconds, deadline = self._policy.connect_timeout, self._deadline
         ring = self.ring = KeyRing(target, self._env, only=only, deadline=deadline, agent_seconds=seconds)
+        self.rings.append(ring)
         pausing = partial(deadline.held, renew=True)
         interview = self.interview = Interview(target, place, ask, pausing) if ask else None
         login = self._login = Login(host_keys, ring, interview)
