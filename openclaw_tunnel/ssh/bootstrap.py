@@ -20,9 +20,10 @@ from openclaw_tunnel.ssh.connection import under_deadline
 from openclaw_tunnel.ssh.dial import Dial, LoggedIn, Resolve, Way
 from openclaw_tunnel.ssh.knownhosts import describe_key
 from openclaw_tunnel.ssh.link import SshLink
-from openclaw_tunnel.ssh.place import Place, clean
+from openclaw_tunnel.ssh.place import Place
 from openclaw_tunnel.ssh.shell import Ran, run_script
 from openclaw_tunnel.ssh.trust import as_error
+from openclaw_tunnel.ssh.words import clean
 
 SCRIPT_SECONDS = 15.0
 _MOST_OUTPUT = 1 << 16

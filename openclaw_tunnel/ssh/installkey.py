@@ -15,9 +15,10 @@ from openclaw_tunnel.ssh.bootstrap import SCRIPT_SECONDS, HowIn, SetupConnection
 from openclaw_tunnel.ssh.connection import under_deadline
 from openclaw_tunnel.ssh.dial import Dial, LoggedIn, Resolve, Way
 from openclaw_tunnel.ssh.keypair import ChosenKey
-from openclaw_tunnel.ssh.place import Place, clean
+from openclaw_tunnel.ssh.place import Place
 from openclaw_tunnel.ssh.shell import Ran
 from openclaw_tunnel.ssh.trust import as_error
+from openclaw_tunnel.ssh.words import clean
 
 _REFUSALS = (Code.AUTH_DENIED, Code.KEY_LOCKED, Code.KEY_EXPOSED)
 
