@@ -13,12 +13,17 @@ from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import Asks, DialFailed, nobody_asked
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.errors import TunnelError
+from openclaw_tunnel.ssh.authorized import Findings
+from openclaw_tunnel.ssh.bootstrap import log_in
 from openclaw_tunnel.ssh.connection import SshConnector
 from openclaw_tunnel.ssh.deadline import Patience
+from openclaw_tunnel.ssh.installkey import Installed, prove_key
+from openclaw_tunnel.ssh.keypair import ChosenKey
 from openclaw_tunnel.ssh.trust import look_at
+from openclaw_tunnel.ssh.walk import walk
 from support.aio import async_test, settle
 from support.sshserver import SshTestServer
-from support.sshtargets import Resolver, make_connector, make_target, target_for
+from support.sshtargets import Resolver, make_connector, make_spec, make_target, target_for
 
 ENV = {"PATH": "/usr/bin:/bin"}
 SHORT = Policy(connect_timeout=0.5)
@@ -292,5 +297,27 @@ async def test_the_host_key_behind_a_proxy_command_that_wants_a_login(tmp_path: 
         target = target_for(server, tmp_path, proxy_command=asking_proxy(tmp_path, server))
         loop = asyncio.get_running_loop()
         loop.call_later(2 * SHORT.connect_timeout, (tmp_path / "done").touch)
-        found = await look_at("gw", ssh_config="", env=ENV, resolve=Resolver(gw=target), policy=SHORT)
+        asked: list[str] = []
+        gw = Resolver(gw=target)
+        found = await look_at("gw", ssh_config="", env=ENV, resolve=gw, policy=SHORT, asks=asked.append)
     assert found.failure is None
+    assert asked[-2:] == [LOG_IN, ""]
+
+
+@async_test
+async def test_doctor_and_setup_show_it_too(tmp_path: Path) -> None:
+    """Each on the way that a tunnel takes."""
+    key, path = new_key(tmp_path)
+    asked: list[str] = []
+    async with SshTestServer([key]) as server:
+        server.banner = TAILSCALE
+        gw = Resolver(gw=target_for(server, tmp_path, identity_files=(path,)))
+        walked = await walk(make_spec(), env=ENV, resolve=gw, asks=asked.append)
+        assert walked.link
+        await walked.link.close()
+        async with await log_in("gw", env=ENV, resolve=gw, asks=asked.append):
+            assert asked == [VISIT, ""] * 2
+        chosen = ChosenKey(path, key.public_data, "a comment", in_file=True, in_agent=False)
+        installed = Installed(added=True, file="~/.ssh/authorized_keys", findings=Findings())
+        await prove_key("gw", chosen, installed, env=ENV, resolve=gw, asks=asked.append)
+    assert asked == [VISIT, ""] * 3
