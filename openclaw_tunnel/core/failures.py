@@ -103,7 +103,8 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         ),
         Code.NOT_SSH: _passing(
             ExitCode.UNREACHABLE,
-            "what answers on {host} is no SSH server, or hangs up at once: check host and port; try: ssh -v {ssh}",
+            "{advice}; try: ssh -v {ssh}",
+            advice="what answers there is no SSH server, or hangs up at once: check host and port",
         ),
         Code.PROXY: _passing(
             ExitCode.UNREACHABLE,

@@ -24,7 +24,8 @@ from openclaw_tunnel.ssh.keyfiles import (
 )
 from openclaw_tunnel.ssh.knownhosts import describe_key, key_type, rsa_bits
 from openclaw_tunnel.ssh.offers import Offer, order_offers, plain_key
-from openclaw_tunnel.ssh.place import Place, clean
+from openclaw_tunnel.ssh.place import Place
+from openclaw_tunnel.ssh.words import clean
 
 _BEGIN = 'eval "$(ssh-agent -s)"'
 _MOST_UNSIGNED = 3  # signatures in one dial that an agent does not give: it may ask a person for each of them
