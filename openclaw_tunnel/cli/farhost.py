@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from openclaw_tunnel.cli.output import waits_for_you
 from openclaw_tunnel.config.fargateway import FarGateway, read_far_gateway
 from openclaw_tunnel.config.model import LOOPBACK, Endpoint, Probe
 from openclaw_tunnel.errors import TunnelError
@@ -68,7 +69,7 @@ class SshHost:
 
     async def look(self) -> Found:
         """See :class:`FarHost`."""
-        return await look_at(self._typed, ssh_config=self._ssh_config, env=self._env)
+        return await look_at(self._typed, ssh_config=self._ssh_config, env=self._env, asks=waits_for_you)
 
     def remember(self, found: Found) -> Path:
         """See :class:`FarHost`."""
@@ -77,7 +78,12 @@ class SshHost:
     async def log_in(self, ask: Asker | None) -> HowIn:
         """See :class:`FarHost`."""
         self._connection = await log_in(
-            self._typed, identity=self._identity, ssh_config=self._ssh_config, env=self._env, ask=ask
+            self._typed,
+            identity=self._identity,
+            ssh_config=self._ssh_config,
+            env=self._env,
+            ask=ask,
+            asks=waits_for_you,
         )
         return self._connection.how
 
@@ -93,7 +99,13 @@ class SshHost:
         """See :class:`FarHost`."""
         installed: Installed = await install_key(self._logged_in, key)
         await prove_key(
-            self._typed, key, installed, identity=self._identity, ssh_config=self._ssh_config, env=self._env
+            self._typed,
+            key,
+            installed,
+            identity=self._identity,
+            ssh_config=self._ssh_config,
+            env=self._env,
+            asks=waits_for_you,
         )
 
     async def gateway(self) -> FarGateway:

@@ -69,6 +69,12 @@ def warn(text: str) -> None:
     _talk(f"{before}{flowed(f'warning: {text}', sys.stderr)}{after}\n")
 
 
+def waits_for_you(what: str) -> None:
+    """What has to be done before it goes on, whole: the URL in it is there to be copied. Empty: it has been done."""
+    if what:
+        _talk(f"waiting for you: {clean(what)}\n")
+
+
 def print_error(error: TunnelError) -> None:
     """``error: ...`` and, after an empty line, ``hint: ...``; one of each, on stderr."""
     before, after = (_RED + _BOLD, _OFF) if colourful(sys.stderr) else ("", "")

@@ -37,7 +37,8 @@ def trust(target: str, ssh_config: str, port: int | None, fingerprint: str, repl
 
     check_fingerprint(fingerprint)
     with progress.working(f"asking {target} for its key"):
-        found = asyncio.run(look_at(with_port(target, port), ssh_config=ssh_config, env=os.environ))
+        typed = with_port(target, port)
+        found = asyncio.run(look_at(typed, ssh_config=ssh_config, env=os.environ, asks=output.waits_for_you))
     output.say(f"host  {found.place.host}")
     output.say(f"key   {found.shown}")
     if check_key(found, fingerprint, replace):

@@ -51,7 +51,7 @@ async def resolve_ssh(
             for want of something; NameNotFound where CanonicalizeHostname needs a name that the resolver does not have.
     """
     asked = parse_destination(target)
-    config = ssh_config or expand_home(env.get(SSH_CONFIG_VARIABLE, ""), SSH_CONFIG_VARIABLE)
+    config = _given(ssh_config, env)
     command = f"ssh -G {as_ssh_words(target, config)}"
     ssh = find_ssh(env, sys.platform, command)
     _check_readable(config, "ssh configuration file", "give another file with -F, or leave -F out")
@@ -99,6 +99,23 @@ def build_argv(ssh: str, asked: Destination, *, ssh_config: str = "", identity: 
     """The command line; ``-v`` makes ssh name each file it reads."""
     options = [("-F", ssh_config), ("-p", str(asked.port or "")), ("-l", asked.user), ("-i", identity)]
     return [ssh, "-G", "-v", *(word for flag, value in options if value for word in (flag, value)), "--", asked.host]
+
+
+def _given(ssh_config: str, env: Mapping[str, str]) -> str:
+    return ssh_config or expand_home(env.get(SSH_CONFIG_VARIABLE, ""), SSH_CONFIG_VARIABLE)
+
+
+def config_roots(ssh_config: str, env: Mapping[str, str], home: str) -> tuple[tuple[str, str], ...]:
+    """The files ssh begins with, each with the folder that relative paths of its Include lines start from.
+
+    Raises:
+        ConfigError: the file that stands in for them is in the home of a user that does not exist.
+    """
+    user = os.path.join(home, ".ssh")
+    given = _given(ssh_config, env)
+    if given:
+        return () if given == _NO_FILE else ((os.path.join(_folder(), given), user),)
+    return (os.path.join(user, "config"), user), (_SYSTEM_CONFIG, os.path.dirname(_SYSTEM_CONFIG))
 
 
 def config_files(stderr: str, ssh_config: str, around: Surroundings) -> tuple[str, ...]:

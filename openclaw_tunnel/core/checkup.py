@@ -120,6 +120,7 @@ class Check:
         hint: for a warning or a fault: the next step.
         code: of a failure, as in ``core.failures`` where it is one of those.
         fix: what ``--fix`` would do about it.
+        said: what the other side said, as in ``core.failures``.
     """
 
     part: Part
@@ -128,6 +129,7 @@ class Check:
     hint: str = ""
     code: str = ""
     fix: Fix | None = None
+    said: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """An element of ``checks``."""
@@ -138,6 +140,7 @@ class Check:
             "hint": self.hint or None,
             "code": self.code or None,
             "fix": self.fix is not None,
+            "said": self.said or None,
         }
 
 
@@ -163,7 +166,7 @@ def skipped(part: Part, why: str) -> Check:
 
 def of_failure(part: Part, failure: Failure, *, fix: Fix | None = None) -> Check:
     """A failure as a fault."""
-    return fault(part, failure.message, failure.hint, code=str(failure.code), fix=fix)
+    return replace(fault(part, failure.message, failure.hint, code=str(failure.code), fix=fix), said=failure.said)
 
 
 def stage_of(failure: Failure) -> Part:

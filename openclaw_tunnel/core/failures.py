@@ -104,7 +104,8 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         ),
         Code.NOT_SSH: _passing(
             ExitCode.UNREACHABLE,
-            "what answers on {host} is no SSH server, or hangs up at once: check host and port; try: ssh -v {ssh}",
+            "{advice}; try: ssh -v {ssh}",
+            advice="what answers there is no SSH server, or hangs up at once: check host and port",
         ),
         Code.PROXY: _passing(
             ExitCode.UNREACHABLE,
@@ -126,7 +127,8 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         Code.KEY_LOCKED: _stops(
             Cause.LOGIN,
             ExitCode.LOGIN,
-            "load the key into the SSH agent, then bring the tunnel up again: {agent}ssh-add {key}",
+            "load the key into the SSH agent, {then}: {agent}ssh-add {key}",
+            then="and the tunnel connects automatically",
             agent="",
         ),
         Code.KEY_EXPOSED: _stops(

@@ -60,11 +60,13 @@ class AgentAnswer:
         keys: its keys, in its order.
         problem: why it could not be asked, for the message; empty if all went well or there is no agent.
         client: to be closed after the login; None if there is no connection.
+        silent: there is an agent, and what it holds is not known.
     """
 
     keys: list[asyncssh.SSHKeyPair] = field(default_factory=list)
     problem: str = ""
     client: AgentClient | None = None
+    silent: bool = False
 
 
 def agent_path(identity_agent: str | None, env: Mapping[str, str]) -> str:
@@ -86,14 +88,14 @@ async def ask_agent(path: str, *, timeout: float = AGENT_SECONDS) -> AgentAnswer
         async with asyncio.timeout(timeout):
             return AgentAnswer(list(await client.get_keys()), client=client)
     except TimeoutError:
-        problem = f"the SSH agent at {path} did not answer within {timeout:g} s"
+        problem, silent = f"the SSH agent at {path} did not answer within {timeout:g} s", True
     except (OSError, ValueError) as exc:
-        problem = f"the SSH agent at {path} cannot be asked: {exc}"
+        problem, silent = f"the SSH agent at {path} cannot be asked: {exc}", not isinstance(exc, OSError)
     except BaseException:
         await close_agent(client)
         raise
     await close_agent(client)
-    return AgentAnswer(problem=problem)
+    return AgentAnswer(problem=problem, silent=silent)
 
 
 async def close_agent(client: AgentClient | None) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from openclaw_tunnel.config.sshtarget import SshTarget
-from openclaw_tunnel.ssh.place import Place, clean
+from openclaw_tunnel.ssh.place import Place
+from openclaw_tunnel.ssh.words import clean
 
 PASSWORD = "password"  # noqa: S105  the name of a method
 KEYBOARD = "keyboard-interactive"

@@ -12,6 +12,7 @@ import asyncssh
 from openclaw_tunnel.config.sshconfig import SshTarget
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.ssh.agent import AGENT_SECONDS, AgentAnswer, agent_path, ask_agent, close_agent
+from openclaw_tunnel.ssh.agentkeys import Keys
 from openclaw_tunnel.ssh.deadline import Deadline, Request, no_deadline
 from openclaw_tunnel.ssh.keyfiles import (
     KeyFile,
@@ -23,7 +24,8 @@ from openclaw_tunnel.ssh.keyfiles import (
 )
 from openclaw_tunnel.ssh.knownhosts import describe_key, key_type, rsa_bits
 from openclaw_tunnel.ssh.offers import Offer, order_offers, plain_key
-from openclaw_tunnel.ssh.place import Place, clean
+from openclaw_tunnel.ssh.place import Place
+from openclaw_tunnel.ssh.words import clean
 
 _BEGIN = 'eval "$(ssh-agent -s)"'
 _MOST_UNSIGNED = 3  # signatures in one dial that an agent does not give: it may ask a person for each of them
@@ -176,9 +178,23 @@ class KeyRing:
             return self._explain_locked(locked, text, notes, place)
         if exposed := [f.path for f in self._files if f.state is KeyState.EXPOSED]:
             return place.failure(Code.KEY_EXPOSED, _sentence(text, notes), key=shlex.join(exposed))
-        if not self._files and not self._agent.keys:
-            first = "make a key with ssh-keygen -t ed25519, then "
+        if not self._agent.keys:
+            first = self._before_installing() or first
         return place.failure(Code.AUTH_DENIED, _sentence(text, notes), first=first)
+
+    def _before_installing(self) -> str:
+        """The step before a key is installed, where the agent has none; empty where a file has one."""
+        unloaded = all(file.state is KeyState.PUBLIC for file in self._files)
+        make = "" if self._files else "make a key with ssh-keygen -t ed25519, then "
+        if not unloaded or not self._agent.client:
+            return make
+        load = f"load a key into the SSH agent: {self._agent_words()}ssh-add {self._loadable()}".rstrip()
+        return f"{load}; if you have none, {make}" if make else f"{load}; otherwise "
+
+    def _agent_words(self) -> str:
+        """What has to come before ``ssh-add`` so that it asks the same agent."""
+        socket = self.target.identity_agent
+        return f"SSH_AUTH_SOCK={shlex.quote(socket)} " if socket else ""
 
     @property
     def _agent_socket(self) -> str:
@@ -209,10 +225,11 @@ class KeyRing:
             KeyState.TOUCH: "is on a security key that must be touched, which only the SSH agent can ask for",
         }
         why = ", ".join(f"{f.path} {reasons[f.state]}" for f in locked)
-        socket = self.target.identity_agent
-        agent = f"SSH_AUTH_SOCK={shlex.quote(socket)} " if socket else "" if self._agent_socket else f"{_BEGIN}; "
+        agent = {"agent": self._agent_words()}
+        if not self._agent_socket:  # nobody looks at one that is only now started
+            agent = {"agent": f"{_BEGIN}; ", "then": "then bring the tunnel up again"}
         key = shlex.quote(locked[0].path)
-        return place.failure(Code.KEY_LOCKED, _sentence(f"{text}: {why}", notes), key=key, agent=agent)
+        return place.failure(Code.KEY_LOCKED, _sentence(f"{text}: {why}", notes), key=key, **agent)
 
     def _locked(self) -> list[KeyFile]:
         """Keys that were passed over because nobody can give a passphrase or a touch."""
@@ -229,6 +246,11 @@ class KeyRing:
     def asked(self) -> bool:
         """The server has taken an interest in keys."""
         return self._waiting is not None
+
+    @property
+    def agent_keys(self) -> Keys | None:
+        """What the agent held when it was asked; None where that is not known."""
+        return None if self._agent.silent else frozenset(pair.public_data for pair in self._agent.keys)
 
     @property
     def files(self) -> tuple[KeyFile, ...]:

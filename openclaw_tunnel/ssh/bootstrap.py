@@ -12,7 +12,7 @@ import asyncssh
 from openclaw_tunnel.config.sshconfig import resolve_ssh
 from openclaw_tunnel.config.sshtarget import SshTarget
 from openclaw_tunnel.core.failures import Code, Failure
-from openclaw_tunnel.core.link import DialFailed
+from openclaw_tunnel.core.link import Asks, DialFailed, nobody_asked
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.ssh.asking import Asker, Interview
@@ -20,9 +20,10 @@ from openclaw_tunnel.ssh.connection import under_deadline
 from openclaw_tunnel.ssh.dial import Dial, LoggedIn, Resolve, Way
 from openclaw_tunnel.ssh.knownhosts import describe_key
 from openclaw_tunnel.ssh.link import SshLink
-from openclaw_tunnel.ssh.place import Place, clean
+from openclaw_tunnel.ssh.place import Place
 from openclaw_tunnel.ssh.shell import Ran, run_script
 from openclaw_tunnel.ssh.trust import as_error
+from openclaw_tunnel.ssh.words import clean
 
 SCRIPT_SECONDS = 15.0
 _MOST_OUTPUT = 1 << 16
@@ -110,6 +111,7 @@ async def log_in(
     ask: Asker | None = None,
     resolve: Resolve = resolve_ssh,
     policy: Policy | None = None,
+    asks: Asks = nobody_asked,
 ) -> SetupConnection:
     """Log in with the keys and the agent; where these are refused, and ssh would ask a person, ask.
 
@@ -120,6 +122,7 @@ async def log_in(
         identity: the private key file to try first; empty: ssh_config decides.
         ssh_config: a file for ``ssh -F``; empty: the user's and the system's.
         ask: asks the person; None: keys and the agent only. The connect deadline stands still meanwhile.
+        asks: takes what the agent, the server or a ProxyCommand asks a person to do.
 
     Raises:
         TunnelError: with the exit code of the failure; what ``ask`` raised comes out as it was.
@@ -142,6 +145,7 @@ async def log_in(
             env=env,
             resolve=resolve,
             policy=policy or Policy(),
+            asks=asks,
         )
     except DialFailed as exc:
         if interview and interview.problem:

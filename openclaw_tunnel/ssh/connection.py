@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from typing import TypeVar
@@ -12,10 +11,11 @@ from openclaw_tunnel.config.sshconfig import resolve_ssh
 from openclaw_tunnel.config.sshtarget import SshTarget
 from openclaw_tunnel.core.link import DIAL_SECONDS, Asks, DialFailed, nobody_asked
 from openclaw_tunnel.core.policy import Policy
-from openclaw_tunnel.host.watch import Fingerprint, fingerprints
+from openclaw_tunnel.ssh.auth import KeyRing
 from openclaw_tunnel.ssh.deadline import Deadline, Patience
 from openclaw_tunnel.ssh.dial import Dial, Resolve, Way
 from openclaw_tunnel.ssh.failures import of_bug
+from openclaw_tunnel.ssh.inputs import DialInputs
 from openclaw_tunnel.ssh.link import SshLink
 from openclaw_tunnel.ssh.place import Place
 
@@ -48,29 +48,27 @@ class SshConnector:
         self._env = env
         self._ask = resolve
         self._patience = patience
-        self._files: tuple[str, ...] = ()
-        self._seen: dict[str, Fingerprint] = {}
+        self._inputs = DialInputs(spec, env)
 
     @property
     def agent(self) -> str:
         """See ``core.link.Connector.agent``."""
-        return ""
+        return self._inputs.agent
 
     async def changed(self, *, agent: bool) -> bool:
-        """See ``core.link.Connector.changed``."""
-        return fingerprints(self._seen) != self._seen
+        """See ``core.link.Connector.changed``; the agents of jump hosts are asked too."""
+        return await self._inputs.changed(agent=agent)
 
     @property
     def files(self) -> tuple[str, ...]:
         """See ``core.link.Connector.files``; those of jump hosts are among them."""
-        own = [f for f in (self._spec.ssh_config, self._spec.identity) if f]
-        return tuple(dict.fromkeys([*own, *self._files])) or (os.path.expanduser("~/.ssh/config"),)
+        return self._inputs.files
 
     async def _resolve(
         self, target: str, *, ssh_config: str = "", identity: str = "", env: Mapping[str, str], timeout: float = 5.0
     ) -> SshTarget:
         found = await self._ask(target, ssh_config=ssh_config, identity=identity, env=env, timeout=timeout)
-        self._files += found.files
+        await self._inputs.learn(target, found)
         return found
 
     async def connect(self, *, asks: Asks = nobody_asked) -> SshLink:
@@ -80,7 +78,8 @@ class SshConnector:
             DialFailed: with the failure.
         """
         spec = self._spec
-        self._files = ()
+        rings: list[KeyRing] = []
+        await self._inputs.begin()
         try:
             logged_in, stack = await under_deadline(
                 spec.target,
@@ -92,13 +91,17 @@ class SshConnector:
                 policy=spec.policy,
                 patience=self._patience,
                 asks=asks,
+                rings=rings,
             )
-        except DialFailed:
+        except (DialFailed, asyncio.CancelledError, KeyboardInterrupt, SystemExit):
             raise
-        except Exception as exc:
+        except BaseException as exc:  # a panic of cryptography is no Exception
             raise DialFailed(of_bug(exc, Place(spec.target, spec.target, spec.ssh_config))) from exc
         finally:
-            self._seen = fingerprints(self.files)
+            for ring in rings:
+                if ring.asked:
+                    self._inputs.saw_keys(ring.target, ring.agent_keys)
+        self._inputs.logged_in()
         return SshLink(logged_in, stack)
 
 
@@ -113,6 +116,7 @@ async def under_deadline(
     policy: Policy,
     patience: Patience | None = None,
     asks: Asks = nobody_asked,
+    rings: list[KeyRing] | None = None,
 ) -> tuple[T, AsyncExitStack]:
     """Find the way to an SSH server and do something there, all under one deadline.
 
@@ -125,6 +129,7 @@ async def under_deadline(
         then: what to do once the server is reached: ``Dial.log_in`` or ``Dial.fetch_host_key``.
         patience: how long persons are waited for.
         asks: takes what a person is asked to do meanwhile.
+        rings: gets the keys of every login that is tried, those of jump hosts included.
 
     Returns:
         What ``then`` returned, and what closes everything that was opened.
@@ -136,6 +141,7 @@ async def under_deadline(
     deadline = _deadline(policy.connect_timeout, timer, patience, asks)
     stack = AsyncExitStack()
     dial = Dial(ssh_config=ssh_config, env=env, resolve=resolve, policy=policy, stack=stack, deadline=deadline)
+    dial.rings = [] if rings is None else rings
     try:
         async with timer:
             target, place = await dial.resolve(typed, identity=identity)

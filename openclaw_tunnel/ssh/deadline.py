@@ -117,6 +117,11 @@ class Deadline:
                 self._show(request)
         return request
 
+    def reword(self, request: Request, text: str) -> None:
+        """What is asked for has become clearer."""
+        request.text = text
+        self._report()
+
     def answered(self, request: Request, *, renew: bool = False) -> None:
         """That person is not waited for any more; idempotent.
 

@@ -4,7 +4,7 @@ import asyncio
 import socket
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -20,9 +20,11 @@ from openclaw_tunnel.ssh.asking import Asker, Interview
 from openclaw_tunnel.ssh.auth import KeyRing
 from openclaw_tunnel.ssh.deadline import Deadline
 from openclaw_tunnel.ssh.failures import of_dial, of_os_error
+from openclaw_tunnel.ssh.heard import Heard
 from openclaw_tunnel.ssh.hostkeys import HostKeys
+from openclaw_tunnel.ssh.hungup import briefly
 from openclaw_tunnel.ssh.knownhosts import is_certificate
-from openclaw_tunnel.ssh.login import Login, no_trusted_keys
+from openclaw_tunnel.ssh.login import Listener, Login, no_trusted_keys
 from openclaw_tunnel.ssh.options import common_options, login_options
 from openclaw_tunnel.ssh.place import Place, show_address
 from openclaw_tunnel.ssh.proxy import ProxyProcess
@@ -35,6 +37,7 @@ _SILENT = (
     "something accepts connections on {host}, and then nothing follows: is that the port of the SSH server, is that "
     "computer overloaded, or does a VPN on the way lose large packets (MTU)"
 )
+_NO_SSH = "what answers on {host} is no SSH server, or none that is ready: it says '{words}'. Is that the right port"
 
 
 class Resolve(Protocol):
@@ -79,6 +82,7 @@ class Dial:
 
     Attributes:
         ring: the keys of the last login that was tried.
+        rings: those of every login that was tried.
         interview: the questions of the last login that might ask any.
     """
 
@@ -101,9 +105,11 @@ class Dial:
         self._stage = ""
         self._deadline = deadline
         self.ring: KeyRing | None = None
+        self.rings: list[KeyRing] = []
         self.interview: Interview | None = None
         self._login: Login | None = None
         self._socket: socket.socket | None = None
+        self._heard: Heard | None = None
         self._accepted_by: Place | None = None
 
     async def resolve(self, typed: str, *, identity: str = "") -> tuple[SshTarget, Place]:
@@ -172,9 +178,11 @@ class Dial:
         host_keys = HostKeys(target, place)
         seconds, deadline = self._policy.connect_timeout, self._deadline
         ring = self.ring = KeyRing(target, self._env, only=only, deadline=deadline, agent_seconds=seconds)
+        self.rings.append(ring)
         pausing = partial(deadline.held, renew=True)
         interview = self.interview = Interview(target, place, ask, pausing) if ask else None
-        login = self._login = Login(host_keys, ring, interview)
+        heard = self._heard = Heard(deadline, place, way.process)
+        login = self._login = Login(host_keys, ring, heard, interview)
         self._stack.push_async_callback(ring.close)
         options = {
             **common_options(target, place, host_keys.order(target.host_key_algorithms)),
@@ -194,7 +202,8 @@ class Dial:
             )
         except Exception as exc:
             asked = ring if login.is_encrypted else None
-            raise DialFailed(host_keys.failure or await _explain(exc, asked, place, way)) from exc
+            raise DialFailed(host_keys.failure or await _explain(exc, asked, place, heard)) from exc
+        heard.login_done()
         self._stack.push_async_callback(close_connection, connection)
         await ring.close()
         return LoggedIn(connection, login, place, target, ring, self._socket)
@@ -210,23 +219,30 @@ class Dial:
         ordered = HostKeys(target, place).order(target.host_key_algorithms)
         plain = [name for name in ordered if not is_certificate(name)]
         self._at(place, "exchanging keys")
+        heard = self._heard = Heard(self._deadline, place, way.process)
         try:
             common = common_options(target, place, plain)
-            options = asyncssh.SSHClientConnectionOptions(**common)
+            options = asyncssh.SSHClientConnectionOptions(client_factory=lambda: Listener(heard), **common)
             # Its own arguments win over the options, also where they are not given.
             own = {name: common[name] for name in ("server_host_key_algs", "kex_algs")}
             key = await asyncssh.get_server_host_key(
                 target.hostname, target.port, config=None, options=options, **own, **way.options
             )
         except Exception as exc:
-            raise DialFailed(await _explain(exc, None, place, way)) from exc
+            raise DialFailed(await _explain(exc, None, place, heard)) from exc
+        heard.login_done()
         return key.public_data if key else b""
 
     def out_of_time(self) -> Failure:
         """The failure of this attempt when its deadline has passed."""
-        place, stage, seconds = self._place, self._stage, self._deadline.seconds
         if self.ring and self.ring.waits_for_person:
-            return self.ring.explain_silent_agent(place)
+            failure = self.ring.explain_silent_agent(self._place)
+        else:
+            failure = (self._heard and self._heard.unanswered()) or self._too_slow(self._deadline.seconds)
+        return replace(failure, said=self._heard.said if self._heard else "")
+
+    def _too_slow(self, seconds: float) -> Failure:
+        place, stage = self._place, self._stage
         if self._login and self._login.host_key and stage == "exchanging keys":
             stage = "logging in"
         if stage == _ASKING_SSH:
@@ -236,7 +252,11 @@ class Dial:
             return place.failure(Code.DNS, f"cannot find the address of {place.name}: no answer within {seconds:g} s")
         text = f"{place.host} did not answer within {seconds:g} s ({stage})"
         if place == self._accepted_by and stage == "exchanging keys":
-            return place.failure(Code.TIMEOUT, text, stage=stage, question=_SILENT.format(host=place.host))
+            words = self._heard.opening.lines if self._heard else []
+            question = (
+                _NO_SSH.format(host=place.host, words=briefly(words)) if words else _SILENT.format(host=place.host)
+            )
+            return place.failure(Code.TIMEOUT, text, stage=stage, question=question)
         return place.failure(Code.TIMEOUT, text, stage=stage)
 
     async def _jump(self, hops: tuple[str, ...], seen: tuple[str, ...]) -> asyncssh.SSHClientConnection:
@@ -262,18 +282,30 @@ class Dial:
         self._place, self._stage = place, stage
 
 
-async def _explain(exc: Exception, ring: KeyRing | None, place: Place, way: Way) -> Failure:
-    """The failure; ``ring`` is None where no login has begun: until then, anybody on the way can say that it failed."""
+async def _explain(exc: Exception, ring: KeyRing | None, place: Place, heard: Heard) -> Failure:
+    """The failure of a login, with all that the other side said.
+
+    Args:
+        ring: None where no login has begun: until then, anybody on the way can say that it was refused.
+    """
+    if isinstance(exc, asyncssh.ConnectionLost | OSError):
+        await heard.to_the_end()
+    return replace(_why(exc, ring, place, heard), said=heard.said)
+
+
+def _why(exc: Exception, ring: KeyRing | None, place: Place, heard: Heard) -> Failure:
     if ring and ring.waits_for_person:
         return ring.explain_silent_agent(place)
+    if unanswered := heard.unanswered():
+        return unanswered
     if ring and isinstance(exc, asyncssh.PermissionDenied):
         return ring.explain(place)
     if ring and isinstance(exc, asyncssh.DisconnectError) and TOO_MANY in exc.reason.lower():
         return ring.explain(place, said=exc.reason)
-    failure = of_dial(exc, place)
-    if way.process and failure.code is Code.NOT_SSH:
-        words = await way.process.last_words()
-        return place.failure(Code.PROXY, f"ProxyCommand did not get through to {place.host}: {words or 'it ended'}")
+    failure = of_dial(exc, place, heard.opening)
+    if heard.process and failure.code is Code.NOT_SSH and not heard.opening.speaks_ssh:
+        words = next(reversed(heard.of_proxy), "") or briefly(heard.opening.lines) or "it ended"
+        return place.failure(Code.PROXY, f"ProxyCommand did not get through to {place.host}: {words}")
     return failure
 
 

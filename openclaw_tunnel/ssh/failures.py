@@ -6,13 +6,17 @@ import os
 import socket
 import sys
 import traceback
+from dataclasses import replace
 
 import asyncssh
 
 import openclaw_tunnel
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.host.tracebacks import Tracebacks
-from openclaw_tunnel.ssh.place import Place, clean
+from openclaw_tunnel.ssh.hungup import advice_on, hung_up, other_version
+from openclaw_tunnel.ssh.opening import Opening
+from openclaw_tunnel.ssh.place import Place
+from openclaw_tunnel.ssh.words import clean, clean_lines
 
 log = logging.getLogger(__name__)
 _TRACEBACKS = Tracebacks(log)
@@ -56,7 +60,7 @@ def of_os_error(exc: OSError, place: Place, *, platform: str = sys.platform) -> 
     if exc.errno == errno.ECONNREFUSED:
         return place.failure(Code.REFUSED, f"{place.host} refused the connection")
     if exc.errno in _HUNG_UP:
-        return place.failure(Code.NOT_SSH, f"{place.host} hung up before the login was done")
+        return hung_up(place)
     if exc.errno == errno.ETIMEDOUT:
         return place.failure(Code.TIMEOUT, f"{place.host} does not answer")
     reason = clean(exc.strerror or str(exc))
@@ -75,15 +79,21 @@ def most_telling(failures: list[Failure]) -> Failure:
     return min(failures, key=lambda f: _MOST_TELLING.index(f.code) if f.code in _MOST_TELLING else len(_MOST_TELLING))
 
 
-def of_dial(exc: BaseException, place: Place) -> Failure:
+def of_dial(exc: BaseException, place: Place, opening: Opening | None = None) -> Failure:
     """What ended a connection before the login was done.
 
     Refusals of keys, ours and theirs, are not told here: ``hostkeys`` and ``auth`` know more of them.
+
+    Args:
+        opening: what the server sent first; None: it did not come to that.
     """
     if is_foreign(exc):
         log.debug("%s sent what asyncssh cannot read", place.host, exc_info=exc)
         return place.failure(Code.NOT_SSH, f"{place.host} sent something that is not valid SSH")
+    opening = opening or Opening()
     match exc:
+        case OSError(errno=number) if number in _HUNG_UP:
+            return hung_up(place, opening.lines, speaks_ssh=opening.speaks_ssh)
         case OSError():
             return of_os_error(exc, place)
         case UnicodeError():
@@ -94,11 +104,13 @@ def of_dial(exc: BaseException, place: Place) -> Failure:
             kind = exc.reason.removeprefix("No matching ").partition(" algorithm")[0]
             return place.failure(Code.NEGOTIATION, f"{place.host} and this program share no {clean(kind)} algorithm")
         case asyncssh.ProtocolNotSupported():
-            return place.failure(Code.NOT_SSH, f"{place.host} speaks a version of SSH that is not supported")
+            return other_version(place, opening.version)
         case asyncssh.ConnectionLost():
-            return place.failure(Code.NOT_SSH, f"{place.host} hung up before the login was done")
+            return hung_up(place, opening.lines, speaks_ssh=opening.speaks_ssh)
         case asyncssh.DisconnectError():
-            return place.failure(Code.NOT_SSH, f"{place.host} ended the connection: {clean(exc.reason)}")
+            reason = _reason(exc)
+            text = f"{place.host} ended the connection: {clean(reason)}"
+            return place.failure(Code.NOT_SSH, text, **advice_on(reason, speaks_ssh=opening.speaks_ssh))
     return of_bug(exc, place)
 
 
@@ -157,6 +169,23 @@ def _is_forbidden(exc: asyncssh.ChannelOpenError) -> bool:
     return exc.code == _PROHIBITED or "prohibited" in exc.reason.lower()
 
 
+def last_words(exc: BaseException | None) -> str:
+    """The text of the other side's DISCONNECT, where that is what ended a connection; to be asked before it is raised.
+
+    The same classes stand for what asyncssh finds wrong. It raises those, while it makes one for a DISCONNECT and hands
+    it on; and the two that it hands on as well have no words of another machine.
+    """
+    local = (asyncssh.ConnectionLost, asyncssh.PermissionDenied)
+    if not isinstance(exc, asyncssh.DisconnectError) or isinstance(exc, local) or exc.__traceback__:
+        return ""
+    return _reason(exc)
+
+
+def _reason(exc: asyncssh.DisconnectError) -> str:
+    """The text without the number that asyncssh adds to some."""
+    return exc.reason.removesuffix(f" (error {exc.code})")
+
+
 def of_loss(exc: BaseException | None, place: Place, tracebacks: Tracebacks = _TRACEBACKS) -> Failure:
     """Why a connection that was up is gone; always transient.
 
@@ -170,7 +199,8 @@ def of_loss(exc: BaseException | None, place: Place, tracebacks: Tracebacks = _T
             return place.failure(Code.KEEPALIVE_TIMEOUT, f"{place.host} no longer answers")
         return place.failure(Code.LOST, f"the connection to {place.host} was cut")
     if isinstance(exc, asyncssh.DisconnectError):
-        return place.failure(Code.LOST, f"the connection to {place.host} ended: {clean(exc.reason)}")
+        failure = place.failure(Code.LOST, f"the connection to {place.host} ended: {clean(_reason(exc))}")
+        return replace(failure, said=clean_lines(last_words(exc)))
     if isinstance(exc, OSError):
         return place.failure(Code.LOST, f"the connection to {place.host} was cut: {clean(exc.strerror or str(exc))}")
     if is_foreign(exc):

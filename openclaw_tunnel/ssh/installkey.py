@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from openclaw_tunnel.config.sshconfig import resolve_ssh
 from openclaw_tunnel.config.sshtarget import SshTarget
 from openclaw_tunnel.core.failures import Code, Failure
-from openclaw_tunnel.core.link import DialFailed
+from openclaw_tunnel.core.link import Asks, DialFailed, nobody_asked
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.ssh.auth import KeyRing
@@ -15,9 +15,10 @@ from openclaw_tunnel.ssh.bootstrap import SCRIPT_SECONDS, HowIn, SetupConnection
 from openclaw_tunnel.ssh.connection import under_deadline
 from openclaw_tunnel.ssh.dial import Dial, LoggedIn, Resolve, Way
 from openclaw_tunnel.ssh.keypair import ChosenKey
-from openclaw_tunnel.ssh.place import Place, clean
+from openclaw_tunnel.ssh.place import Place
 from openclaw_tunnel.ssh.shell import Ran
 from openclaw_tunnel.ssh.trust import as_error
+from openclaw_tunnel.ssh.words import clean
 
 _REFUSALS = (Code.AUTH_DENIED, Code.KEY_LOCKED, Code.KEY_EXPOSED)
 
@@ -79,6 +80,7 @@ async def prove_key(
     env: Mapping[str, str],
     resolve: Resolve = resolve_ssh,
     policy: Policy | None = None,
+    asks: Asks = nobody_asked,
 ) -> HowIn:
     """Log in anew with that key alone, and leave again; arguments as of ``bootstrap.log_in``.
 
@@ -96,7 +98,14 @@ async def prove_key(
 
     try:
         logged_in, stack = await under_deadline(
-            typed, enter, identity=identity, ssh_config=ssh_config, env=env, resolve=resolve, policy=policy or Policy()
+            typed,
+            enter,
+            identity=identity,
+            ssh_config=ssh_config,
+            env=env,
+            resolve=resolve,
+            policy=policy or Policy(),
+            asks=asks,
         )
     except DialFailed as exc:
         raise _not_proved(exc.failure, key, installed, ring) from exc

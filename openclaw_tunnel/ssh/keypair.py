@@ -18,8 +18,9 @@ from openclaw_tunnel.ssh.auth import KeyRing
 from openclaw_tunnel.ssh.keyfiles import KeyFile, KeyState
 from openclaw_tunnel.ssh.knownhosts import describe_key, key_line, key_type
 from openclaw_tunnel.ssh.offers import Offer
-from openclaw_tunnel.ssh.place import Place, clean
+from openclaw_tunnel.ssh.place import Place
 from openclaw_tunnel.ssh.trust import as_error
+from openclaw_tunnel.ssh.words import clean
 
 _NEW_NAME = "id_ed25519"
 _PRIVATE, _PUBLIC, _FOLDER = 0o600, 0o644, 0o700

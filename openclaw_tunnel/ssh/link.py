@@ -13,8 +13,9 @@ from openclaw_tunnel.ssh.channel import Opening, SshChannel
 from openclaw_tunnel.ssh.dial import LoggedIn
 from openclaw_tunnel.ssh.failures import of_bug, of_channel, of_loss
 from openclaw_tunnel.ssh.ping import Pinger
-from openclaw_tunnel.ssh.place import clean, show_address
+from openclaw_tunnel.ssh.place import show_address
 from openclaw_tunnel.ssh.traffic import Traffic
+from openclaw_tunnel.ssh.words import clean
 
 
 class SshLink:

@@ -8,10 +8,32 @@ import asyncssh
 
 from openclaw_tunnel.ssh.asking import KEYBOARD, PASSWORD, Interview
 from openclaw_tunnel.ssh.auth import KeyRing
+from openclaw_tunnel.ssh.heard import Heard
 from openclaw_tunnel.ssh.hostkeys import HostKeys
 
 
-class Login(asyncssh.SSHClient):
+class Listener(asyncssh.SSHClient):
+    """One connection's owner in asyncssh's sense, that only hears what the server says.
+
+    Args:
+        heard: keeps it.
+    """
+
+    def __init__(self, heard: Heard) -> None:
+        self._heard = heard
+
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        self._heard.listen(conn)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._heard.ended(exc)
+
+    def auth_banner_received(self, msg: str, lang: str) -> None:
+        """Words for whoever logs in, in between."""
+        self._heard.banner(msg)
+
+
+class Login(Listener):
     """One connection's owner in asyncssh's sense, from the first byte to the last.
 
     Args:
@@ -24,7 +46,8 @@ class Login(asyncssh.SSHClient):
             is the login.
     """
 
-    def __init__(self, host_keys: HostKeys, ring: KeyRing, interview: Interview | None = None) -> None:
+    def __init__(self, host_keys: HostKeys, ring: KeyRing, heard: Heard, interview: Interview | None = None) -> None:
+        super().__init__(heard)
         self.method = "none"
         self._host_keys = host_keys
         self._ring = ring
@@ -51,9 +74,11 @@ class Login(asyncssh.SSHClient):
         call this method, its own check applies, and that one has been given no trusted key at all.
         """
         self._connection = conn
+        super().connection_made(conn)
         conn.validate_server_host_key = self._check_host_key  # type: ignore[method-assign]
 
     def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
         if not self.ended.done():
             self.ended.set_result(exc)
 

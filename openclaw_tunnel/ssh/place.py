@@ -7,8 +7,6 @@ from types import MappingProxyType
 from openclaw_tunnel.config.destination import as_ssh_words
 from openclaw_tunnel.core.failures import Code, Failure
 
-_LONGEST_FOREIGN_TEXT = 200
-
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -45,9 +43,3 @@ class Place:
 def show_address(host: str, port: int) -> str:
     """``host:port``, an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def clean(text: str) -> str:
-    """Words of the other side, made safe for a terminal and a log: one line, no control characters, not too long."""
-    words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return words if len(words) <= _LONGEST_FOREIGN_TEXT else words[: _LONGEST_FOREIGN_TEXT - 3] + "..."

@@ -4,12 +4,12 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import cast
 
-from openclaw_tunnel.ssh.place import clean
+from openclaw_tunnel.ssh.words import Transcript
 
-_LAST_WORDS = 2000  # bytes of standard error that are kept, for the message when the way fails
+_MOST_UNREAD = 4096
 _GRACE = 0.5  # seconds between asking the process to end and ending it
 
 
@@ -17,13 +17,19 @@ class ProxyProcess(asyncio.SubprocessProtocol):
     """A running ProxyCommand; ``socket`` is our end of it.
 
     The process leads a session of its own, so that ``close`` ends whatever it has started too.
+
+    Attributes:
+        words: what it has written to standard error.
+        listener: called whenever that has become more.
     """
 
     def __init__(self, sock: socket.socket) -> None:
         self.socket = sock
+        self._spare = sock.dup()  # asyncssh closes the other one when its first write fails, with all that is unread
         self._exited = asyncio.Event()
         self._stderr_closed = asyncio.Event()
-        self._words = b""
+        self.words = Transcript()
+        self.listener: Callable[[], None] = lambda: None
         self._transport: asyncio.SubprocessTransport | None = None
 
     @classmethod
@@ -56,7 +62,8 @@ class ProxyProcess(asyncio.SubprocessProtocol):
         self._transport = cast(asyncio.SubprocessTransport, transport)
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
-        self._words = (self._words + data)[-_LAST_WORDS:]
+        self.words.add(data)
+        self.listener()
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         self._stderr_closed.set()
@@ -64,19 +71,29 @@ class ProxyProcess(asyncio.SubprocessProtocol):
     def process_exited(self) -> None:
         self._exited.set()
 
-    async def last_words(self) -> str:
-        """The last line it wrote to standard error, cleaned; waits a moment for it where the process is ending."""
+    def unread(self) -> bytes:
+        """What it has sent, and a connection that has ended did not read."""
+        try:
+            return self._spare.recv(_MOST_UNREAD)
+        except OSError:
+            return b""
+
+    def keep_no_spare(self) -> None:
+        """``unread`` is not asked for any more; idempotent."""
+        self._spare.close()
+
+    async def fall_silent(self) -> None:
+        """Return when it has written its last word to standard error; waits only a moment, for one that is ending."""
         try:
             async with asyncio.timeout(_GRACE):
                 await self._stderr_closed.wait()
         except TimeoutError:
             pass
-        lines = [clean(line) for line in self._words.decode("utf-8", "replace").splitlines()]
-        return next((line for line in reversed(lines) if line), "")
 
     async def close(self) -> None:
         """End the process and all it has started; returns when it is gone. Idempotent."""
         self.socket.close()
+        self.keep_no_spare()
         transport, self._transport = self._transport, None
         if transport is None:
             return

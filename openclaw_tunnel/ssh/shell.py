@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import asyncssh
 
-from openclaw_tunnel.ssh.place import clean
+from openclaw_tunnel.ssh.words import clean
 
 COMMAND = "exec sh"
 """What the login shell over there is asked for: sh, csh and fish all understand it."""

@@ -12,7 +12,7 @@ from openclaw_tunnel.config.destination import parse_destination
 from openclaw_tunnel.config.sshconfig import resolve_ssh
 from openclaw_tunnel.config.sshtarget import SshTarget
 from openclaw_tunnel.core.failures import Failure
-from openclaw_tunnel.core.link import DialFailed
+from openclaw_tunnel.core.link import Asks, DialFailed, nobody_asked
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.errors import ConfigError, ExitCode, TunnelError, UsageError
 from openclaw_tunnel.host.files import write_atomic
@@ -67,11 +67,20 @@ def with_port(typed: str, port: int | None) -> str:
 
 
 async def look_at(
-    typed: str, *, ssh_config: str, env: Mapping[str, str], resolve: Resolve = resolve_ssh, policy: Policy | None = None
+    typed: str,
+    *,
+    ssh_config: str,
+    env: Mapping[str, str],
+    resolve: Resolve = resolve_ssh,
+    policy: Policy | None = None,
+    asks: Asks = nobody_asked,
 ) -> Found:
     """Fetch the key of the host a destination leads to, on the way a tunnel would take.
 
     Jump hosts are logged in to, so their keys must be known before.
+
+    Args:
+        asks: takes what a person is asked to do meanwhile.
 
     Raises:
         TunnelError: with the exit code of the failure.
@@ -82,7 +91,14 @@ async def look_at(
 
     try:
         (target, place, key), stack = await under_deadline(
-            typed, fetch, identity="", ssh_config=ssh_config, env=env, resolve=resolve, policy=policy or Policy()
+            typed,
+            fetch,
+            identity="",
+            ssh_config=ssh_config,
+            env=env,
+            resolve=resolve,
+            policy=policy or Policy(),
+            asks=asks,
         )
     except DialFailed as exc:
         raise as_error(exc.failure) from exc

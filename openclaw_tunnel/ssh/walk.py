@@ -7,7 +7,7 @@ from openclaw_tunnel.config.model import TunnelSpec
 from openclaw_tunnel.config.sshconfig import resolve_ssh
 from openclaw_tunnel.config.sshtarget import SshTarget
 from openclaw_tunnel.core.failures import Failure
-from openclaw_tunnel.core.link import DialFailed
+from openclaw_tunnel.core.link import Asks, DialFailed, nobody_asked
 from openclaw_tunnel.ssh.agent import agent_path
 from openclaw_tunnel.ssh.auth import KeyRing
 from openclaw_tunnel.ssh.connection import under_deadline
@@ -81,12 +81,15 @@ async def look_at_keys(target: SshTarget, *, ssh_config: str, env: Mapping[str, 
         await ring.close()
 
 
-async def walk(spec: TunnelSpec, *, env: Mapping[str, str], resolve: Resolve = resolve_ssh) -> Walk:
+async def walk(
+    spec: TunnelSpec, *, env: Mapping[str, str], resolve: Resolve = resolve_ssh, asks: Asks = nobody_asked
+) -> Walk:
     """Dial once, within the deadline of a tunnel.
 
     Args:
         env: SSH_AUTH_SOCK, PATH, and what ProxyCommand gets.
         resolve: asks ``ssh -G``.
+        asks: takes what a person is asked to do meanwhile.
     """
     found = Walk()
 
@@ -106,6 +109,7 @@ async def walk(spec: TunnelSpec, *, env: Mapping[str, str], resolve: Resolve = r
             env=env,
             resolve=resolve,
             policy=spec.policy,
+            asks=asks,
         )
     except DialFailed as failed:
         found.failure = failed.failure.with_facts(to=str(spec.main.to))

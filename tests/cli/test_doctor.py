@@ -135,6 +135,16 @@ def test_a_report_in_a_pipe_and_on_a_narrow_terminal() -> None:
     assert re.sub("\x1b\\[[0-9;]*m", "", coloured) == plain
 
 
+def test_what_the_other_side_said_stands_below_a_fault() -> None:
+    failure = Failure(Code.PROXY, "no way", {"ssh": "gw"}, said="Loading\nerror: 403")
+    (check,) = way_checks(Walk(failure=failure), make_target())[-1:]
+    rows = [line[1:3] for line in lines(arrange([*WELL, check]), None)]
+    at = rows.index(("FAULT", "no way"))
+    assert rows[at + 1 : at + 3] == [("said", "Loading"), ("said", "error: 403")]
+    assert rows[at + 3][0] == "hint"
+    assert check.to_json()["said"] == "Loading\nerror: 403"
+
+
 def test_commands_can_be_copied_from_a_narrow_terminal() -> None:
     command = f"openclaw-tunnel trust -F /{'a' * 70}/config gw"
     report = arrange([*WELL, fault(Part.HOST_KEY, "unknown", f"remember the key: {command}", code="c")])
@@ -785,7 +795,9 @@ def test_nothing_is_set_up(cli: Cli) -> None:
     found = answer.json()
     assert (found["version"], found["ok"], found["first_fault"]["code"]) == (1, False, "no_destination")
     assert [check["name"] for check in found["checks"]] == [str(part) for part in Part]
-    assert {tuple(check) for check in found["checks"]} == {("name", "outcome", "message", "hint", "code", "fix")}
+    assert {tuple(check) for check in found["checks"]} == {
+        ("name", "outcome", "message", "hint", "code", "fix", "said")
+    }
     answer = cli("doctor", "--fix", "--yes")
     assert (answer.exit_code, answer.stderr) == (1, "")
     assert f"\n1 fault; begin with: settings\n\nhint: {found['first_fault']['hint']}\n" in answer.stdout

@@ -81,7 +81,12 @@ def test_an_error_is_a_line_an_empty_line_and_a_hint() -> None:
         output.print_error(TunnelError("no"))
         output.note("by the way")
         output.warn("careful")
-    assert said.getvalue() == ("error: no?[2J\n\nhint: do?this\nerror: no\nnote: by the way\nwarning: careful\n")
+        output.waits_for_you("")
+        output.waits_for_you(f"visit https://{'a' * 100}\x1b")
+    assert said.getvalue() == (
+        "error: no?[2J\n\nhint: do?this\nerror: no\nnote: by the way\nwarning: careful\n"
+        f"waiting for you: visit https://{'a' * 100}?\n"
+    )
 
 
 def test_on_a_terminal_lines_end_between_words_and_a_hint_stays_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,6 +94,7 @@ def test_the_first_of_two_faults() -> None:
         "hint": "mend it",
         "code": "c",
         "fix": False,
+        "said": None,
     }
 
 

@@ -96,7 +96,7 @@ def test_the_words_of_a_server_are_made_safe_and_a_menu_becomes_lines() -> None:
             "gw.example:22",
             (Prompt("(me@gw.example) Option (1-1): ", True), Prompt("(me@gw.example)  ", False)),
             name="na me",
-            instructions=("Hello", "you", "[2JChoose:", "1. push"),
+            instructions=("Hello", "you", "Choose:", "1. push"),
         )
     ]
 

@@ -224,5 +224,31 @@ async def test_the_agent_that_ssh_config_names_is_the_one_to_load(tmp_path: Path
     with SshAgent() as agent:
         ring = KeyRing(make_target(identity_files=(str(locked),), identity_agent=str(agent.socket)), {})
         assert await ring.prepare() == ()
-        assert ring.shortage(GW).hint.endswith(f": SSH_AUTH_SOCK={agent.socket} ssh-add {locked}")
+        step = f"and the tunnel connects automatically: SSH_AUTH_SOCK={agent.socket} ssh-add {locked}"
+        assert ring.shortage(GW).hint == f"load the key into the SSH agent, {step}"
         await ring.close()
+
+
+@async_test
+async def test_an_agent_that_is_started_only_now_is_not_watched(tmp_path: Path) -> None:
+    locked = write_key(tmp_path / "id", passphrase="secret", fmt="pkcs8-pem")
+    ring = KeyRing(make_target(identity_files=(str(locked),), identity_agent=None), {})
+    assert await ring.prepare() == ()
+    assert "SSH agent, then bring the tunnel up again: eval " in ring.shortage(GW).hint
+
+
+@async_test
+async def test_an_empty_agent_is_loaded_before_a_key_is_made(tmp_path: Path) -> None:
+    half = write_key(tmp_path / "half").with_suffix(".pub")
+    with SshAgent() as agent:
+        session, named = {"SSH_AUTH_SOCK": str(agent.socket)}, f"SSH_AUTH_SOCK={agent.socket} ssh-add"
+        rows: list[tuple[tuple[str, ...], str | None, str]] = [
+            ((), None, "ssh-add; if you have none, make a key with ssh-keygen -t ed25519, then install a key of yours"),
+            ((), str(agent.socket), f"{named}; if you have none, make a key with "),
+            ((str(half),), None, f"ssh-add {half.with_suffix('')}; otherwise install a key of yours on the host with"),
+        ]
+        for files, named_agent, step in rows:
+            ring = KeyRing(make_target(identity_files=files, identity_agent=named_agent), session)
+            assert await ring.prepare() == ()
+            assert ring.shortage(GW).hint.startswith(f"load a key into the SSH agent: {step}")
+            await ring.close()

@@ -345,7 +345,7 @@ def in_session(number: int) -> list[str]:
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ("sh -c 'echo first; printf \"no \\033[31mway\\n\"; exit 1' >&2", "no [31mway"),
+        ("sh -c 'echo first; printf \"no \\033[31mway\\n\"; exit 1' >&2", "no way"),
         ("true", "it ended"),
         ("/no/such/program", "not found"),
     ],

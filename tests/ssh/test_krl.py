@@ -78,16 +78,17 @@ SPECIFICATIONS = {
     "a bitmap with it": "".join(f"serial: {n}\n" for n in range(2, 200, 3)),
     "the last serial": f"serial: {(1 << 64) - 1}",
     "key ids": "id: host ed25519\nid: host",
-    "a fingerprint": "sha256: RSA",
-    "an old fingerprint": "sha1: RSA",
-    "a key": "key: RSA",
-    "the authority's key": "key: CA",
+    "a fingerprint": "sha256: {rsa}",
+    "an old fingerprint": "sha1: {rsa}",
+    "a key": "key: {rsa}",
+    "the authority's key": "key: {ca}",
 }
 
 
 def specification(keys: Keys, name: str) -> str:
-    rsa, authority = (keys.folder / "rsa.pub").read_text(), (keys.folder / "ca.pub").read_text()
-    return SPECIFICATIONS[name].replace("RSA", rsa).replace("CA", authority)
+    return SPECIFICATIONS[name].format(
+        rsa=(keys.folder / "rsa.pub").read_text(), ca=(keys.folder / "ca.pub").read_text()
+    )
 
 
 @pytest.mark.parametrize("authority", ["ca.pub", "other_ca.pub", "none"])

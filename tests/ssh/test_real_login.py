@@ -327,3 +327,39 @@ async def test_a_stalled_server_ends_by_keepalive(server: Sshd, tmp_path: Path) 
         finally:
             stalling.thaw()
         await link.close()
+
+
+@async_test
+async def test_the_banner_of_sshd_before_a_refusal(tmp_path: Path) -> None:
+    (tmp_path / "banner").write_text("Authorized use only.\nAsk the help desk for access.\n")
+    with Sshd(extra=[f"Banner {tmp_path}/banner"]) as server:
+        failure = await refusal(config_of(server, tmp_path, identities=(new_key(tmp_path / "wrong"),)))
+        assert failure.code is Code.AUTH_DENIED
+        assert failure.said == "Authorized use only.\nAsk the help desk for access."
+        assert await lets_in(config_of(server, tmp_path, identities=(server.client_key,)))
+
+
+async def login_under_way(port: int) -> asyncio.StreamWriter:
+    """A connection that sshd has taken on, once those from before are gone."""
+    while True:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        if (await reader.readline()).startswith(b"SSH-"):
+            return writer
+        writer.close()
+        await writer.wait_closed()
+
+
+@async_test
+async def test_an_sshd_with_too_many_logins_under_way(tmp_path: Path) -> None:
+    with Sshd(extra=["MaxStartups 1:100:1"]) as server:
+        config = config_of(server, tmp_path, identities=(server.client_key,))
+        silent = await login_under_way(server.port)
+        failure = await dial(config)
+        silent.close()
+        await silent.wait_closed()
+    assert isinstance(failure, Failure)
+    assert failure.code is Code.NOT_SSH
+    assert failure.message.startswith(f"127.0.0.1:{server.port} hung up before the login was done")
+    # Before OpenSSH 8.7 or so it says nothing.
+    assert not failure.said or "Exceeded MaxStartups" in failure.message
+    assert not failure.said or failure.hint.startswith("that server limits connections")

@@ -133,3 +133,27 @@ def test_asked_on_a_terminal(server: Sshd, cli: Cli, answer: bytes, code: int) -
     assert b"Remember this key? [y/N]" in err
     assert server.fingerprint().encode() in out
     assert (known_hosts(server).read_text() != "") is (code == 0)
+
+
+def test_a_proxy_command_that_wants_a_login(server: Sshd, cli: Cli, tmp_path: Path) -> None:
+    """What it asks is shown while it waits; whoever does it goes on."""
+    proxy = tmp_path / "proxy"
+    proxy.write_text(
+        f"#!/bin/sh\necho Visit https://login.example/abc123 to log in >&2\n"
+        f"until [ -e {tmp_path}/done ]; do sleep 0.05; done\nexec socat - TCP:127.0.0.1:{server.port}\n"
+    )
+    proxy.chmod(0o755)
+    config = server.ssh_config(extra=[f"ProxyCommand {proxy}", "ConnectTimeout 1"], known=False)
+    with subprocess.Popen(
+        command("trust", "-F", str(config), "gw"),
+        env={**environment(cli.home), **cli.env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as asking:
+        assert asking.stderr
+        assert asking.stdout
+        line = asking.stderr.readline()
+        (tmp_path / "done").touch()
+        assert line == "waiting for you: Visit https://login.example/abc123 to log in\n"
+        assert f"ED25519 {server.fingerprint()}" in asking.stdout.read()

@@ -59,7 +59,7 @@ async def test_no_shell_for_this_account(tmp_path: Path) -> None:
         process.exit(1)
 
     ran = await run(tmp_path, nologin, "true")
-    assert ran == Ran(False, b"", "This account is [1mnot available.", 1, True)
+    assert ran == Ran(False, b"", "This account is not available.", 1, True)
 
 
 @async_test

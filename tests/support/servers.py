@@ -196,6 +196,7 @@ class Sshd(SshServer):
         """Write sshd_config again with other ``extra`` lines; they hold from the next restart() on."""
         self._extra = tuple(extra)
         lines = [
+            "MaxStartups 200",  # of this one sshd takes the last value
             *self._extra,
             "ListenAddress 127.0.0.1",
             f"Port {self.port}",
@@ -207,7 +208,6 @@ class Sshd(SshServer):
             "PermitRootLogin prohibit-password",
             "PasswordAuthentication no",
             "KbdInteractiveAuthentication no",
-            "MaxStartups 200",
             "LogLevel VERBOSE",
         ]
         (self.folder / "sshd_config").write_text("".join(f"{line}\n" for line in lines))

@@ -18,8 +18,10 @@ class SshTestServer:
         forbid_forwarding: every channel is refused with "administratively prohibited".
         refuse_channels: an SSH code and text with which every channel is refused.
         hold_channels: channels do not open until this is set; None opens them at once.
+        banner: shown to whoever logs in, before the login goes on.
         hold_login: logins do not go on until this is set.
         logins: how many were begun.
+        farewell: with these words every login is ended; empty: none is.
         channels: how many direct-tcpip channels are open now.
         opened: how many were ever asked for.
         connections: the live ones.
@@ -31,8 +33,10 @@ class SshTestServer:
         self.forbid_forwarding = False
         self.refuse_channels: tuple[int, str] | None = None
         self.hold_channels: asyncio.Event | None = None
+        self.banner = ""
         self.hold_login: asyncio.Event | None = None
         self.logins = 0
+        self.farewell = ""
         self.passwords = False
         self.channels = 0
         self.opened = 0
@@ -97,8 +101,13 @@ class _Owner(asyncssh.SSHServer):
 
     async def begin_auth(self, username: str) -> bool:
         self._server.logins += 1
+        assert self._connection
+        if self._server.banner:
+            self._connection.send_auth_banner(self._server.banner)
         if self._server.hold_login:
             await self._server.hold_login.wait()
+        if self._server.farewell:
+            self._connection.disconnect(asyncssh.DISC_BY_APPLICATION, self._server.farewell)
         return True
 
     def public_key_auth_supported(self) -> bool:

@@ -22,6 +22,7 @@ from openclaw_tunnel.cli.doctor.service import (
 )
 from openclaw_tunnel.cli.doctor.settings import plan_of, settings_checks
 from openclaw_tunnel.cli.doctor.way import keys_checks, way_checks
+from openclaw_tunnel.cli.output import waits_for_you
 from openclaw_tunnel.config.model import DEFAULT_NAME
 from openclaw_tunnel.core.checkup import Check, Outcome, Part, Report, arrange
 from openclaw_tunnel.service.agentenv import VARIABLE
@@ -85,7 +86,7 @@ async def _look_at_keys(plan: Plan, asked: Asked, env: dict[str, str] | None = N
 
 async def _far_checks(plan: Plan, asked: Asked) -> tuple[list[Check], str, str]:
     """What is beyond this computer; the versions of the SSH server and of the gateway."""
-    walked = await walk(plan.resolved.spec, env=asked.env)
+    walked = await walk(plan.resolved.spec, env=asked.env, asks=waits_for_you)
     found = way_checks(walked, plan.resolved.ssh)
     if walked.link is None:
         return found, "", ""

@@ -34,11 +34,9 @@ def _lines(check: Check, width: int | None) -> Iterator[Line]:
     for text in _wrapped(clean(check.message), room):
         yield name, mark, text, _TONES[check.outcome]
         name = mark = ""
-    if check.hint:
-        mark = "hint"
-        for text in _wrapped(clean(check.hint), room):
-            yield "", mark, text, Tone.PLAIN
-            mark = ""
+    for mark, words in [*(("said", line) for line in check.said.splitlines()), ("hint", check.hint)]:
+        for number, text in enumerate(_wrapped(clean(words), room) if words else []):
+            yield "", mark if number == 0 else "", text, Tone.PLAIN
 
 
 def shown(report: Report, width: int | None, *, colours: bool) -> str:
