@@ -13,7 +13,7 @@ class Policy:
     because resetting on connect loops at full speed against a server that accepts and drops.
     """
 
-    connect_timeout: float = 10.0  # DNS, TCP, key exchange and login together, agent included
+    connect_timeout: float = 10.0  # DNS, TCP, key exchange and login; an agent that lists its keys has as much
     channel_timeout: float = 10.0  # opening one direct-tcpip channel
     keepalive_interval: float = 15.0
     keepalive_count: int = 3
