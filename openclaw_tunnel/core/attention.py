@@ -6,7 +6,7 @@ from openclaw_tunnel.core.failures import Code
 from openclaw_tunnel.core.states import LINK_STATES, State
 from openclaw_tunnel.core.status import Snapshot, Verdict
 
-_STAYS = (Code.NOT_A_GATEWAY, Code.PROTOCOL_MISMATCH)
+_STAYS = (Code.NOT_A_GATEWAY, Code.LOOP, Code.PROTOCOL_MISMATCH)
 """Of what a gateway can be degraded by: it does not pass, as a gateway that is down or starting does."""
 
 _REFUSALS = {
