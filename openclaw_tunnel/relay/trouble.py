@@ -21,6 +21,7 @@ _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  nothing is bound here
 
 _TITLES = {
     Code.NOT_LISTENING: "No gateway is listening",
+    Code.LOOP: "The tunnel leads back to itself",
     Code.GATEWAY_STARTING: "The gateway is starting",
     Code.GATEWAY_UNREACHABLE: "The gateway does not answer",
     Code.FORWARDING_FORBIDDEN: "The SSH server forbids forwarding",
@@ -114,7 +115,9 @@ def trouble(tunnel: Snapshot, refusal: Failure | None, host: str) -> Trouble:
     """
     found = _found(tunnel, refusal)
     if not _is_trusted(host, tunnel.forwards[0].listen):
-        return replace(NO_DETAILS, retry_in_s=found.retry_in_s)
+        # that it is a loop names nobody, and the tunnel's own probe, which is one of its clients then, has to know it
+        code = found.code if found.code == Code.LOOP else None
+        return replace(NO_DETAILS, retry_in_s=found.retry_in_s, code=code)
     return found
 
 

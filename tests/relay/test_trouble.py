@@ -185,6 +185,14 @@ def test_command_lines_are_found_in_the_hints(code: Code) -> None:
     assert Trouble("t", "m", hint, "").commands == COMMANDS[code]
 
 
+def test_that_it_is_a_loop_is_no_secret() -> None:
+    """The tunnel's own probe has to know it, by whatever name it calls the port."""
+    loop = Failure(Code.LOOP, "127.0.0.1:18789 leads back")
+    found = trouble(snapshot(State.UP), loop, "evil.example")
+    assert found == replace(NO_DETAILS, code="loop", retry_in_s=found.retry_in_s)
+    assert trouble(snapshot(State.UP), loop, "localhost").title == "The tunnel leads back to itself"
+
+
 def test_every_failure_has_a_trouble() -> None:
     for code, kind in KINDS.items():
         state = State.FAILED if kind.permanent else State.BACKOFF
