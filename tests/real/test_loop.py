@@ -14,8 +14,8 @@ from support.cli import Cli
 from support.servers import Sshd
 from support.waiting import free_port, wait_until
 
-MOST = 2 * SUSPICIOUS + 10
-"""Clients of itself that it takes to find out, and some that a probe is."""
+MOST = 10 * SUSPICIOUS
+"""Clients of itself, also where a busy computer finds it out at the second try only; without an end it is thousands."""
 
 
 def start(cli: Cli, sshd: Sshd, *more: str | int) -> int:
@@ -89,5 +89,5 @@ def test_a_ring_of_two_tunnels(cli: Cli, sshd: Sshd) -> None:
     codes = [start(cli, sshd, "-n", "a", "-p", one, "-r", two), start(cli, sshd, "-n", "b", "-p", two, "-r", one)]
     assert codes == [30, 32]  # when the first one came up, nothing listened there yet
     wait_until(lambda: shown(cli, "a")["failure"]["code"] == "loop", 20, "the first one to see it")
-    assert nobody_left(cli, "a") + nobody_left(cli, "b") <= 4 * MOST
+    assert nobody_left(cli, "a") + nobody_left(cli, "b") <= 2 * MOST
     assert error(one)[1]["code"] == "loop"

@@ -14,26 +14,38 @@ from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import ChannelFailed
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.host.tasks import Tasks
+from openclaw_tunnel.relay.bind import Bound
 from openclaw_tunnel.relay.listener import Listener
 from openclaw_tunnel.relay.loop import SUSPICIOUS, LoopGuard
 from openclaw_tunnel.relay.pipe import Client, Tally
 from openclaw_tunnel.relay.waiting import Gate
 from support.aio import async_test, settle
 from support.links import DirectLink
-from support.waiting import free_port
 
 MOST = 2 * SUSPICIOUS + 2
 """Clients of itself: those that raise the suspicion, the one that waits for the outcome, the one that proves it."""
 
 
+def bound(host: str = "127.0.0.1") -> tuple[Bound, int]:
+    """A socket that listens, and its port."""
+    sock = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    sock.setblocking(False)
+    return Bound((sock,)), sock.getsockname()[1]
+
+
 @asynccontextmanager
 async def listening(
-    forward: Forward, *, link: DirectLink | None = None, refusals: list[Failure] | None = None
+    sockets: Bound,
+    to: Endpoint,
+    *,
+    link: DirectLink | None = None,
+    refusals: list[Failure] | None = None,
 ) -> AsyncIterator[Listener]:
     """A listener whose link leads to wherever this computer's TCP does."""
     gate = Gate(lambda: None)
     told = refusals if refusals is not None else []
-    listener = Listener(forward, gate, Policy(), on_refused=told.append)
+    host, port = sockets.sockets[0].getsockname()[:2]
+    listener = Listener(Forward(Endpoint(host, port), to), gate, Policy(), on_refused=told.append, bound=sockets)
     await listener.bind()
     gate.open(link or DirectLink())
     try:
@@ -42,8 +54,8 @@ async def listening(
         await listener.close()
 
 
-async def connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    return await asyncio.open_connection("127.0.0.1", port)
+async def connect(port: int, host: str = "127.0.0.1") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection(host, port)
 
 
 async def ends(reader: asyncio.StreamReader) -> bytes:
@@ -62,23 +74,24 @@ def test_the_own_port(host: str, says: bytes) -> None:
 
     @async_test
     async def run() -> None:
-        port = free_port()
-        forward = Forward(Endpoint("127.0.0.1", port), Endpoint(host, port), dual=True)
+        here = "::1" if host == "::1" else "127.0.0.1"
+        sockets, port = bound(here)
+        to = Endpoint(host, port)
         refusals: list[Failure] = []
-        async with listening(forward, refusals=refusals) as listener:
-            reader, writer = await connect(port)
+        async with listening(sockets, to, refusals=refusals) as listener:
+            reader, writer = await connect(port, here)
             writer.write(says)
             assert await ends(reader) == b""
             writer.close()
             await settle(lambda: listener.status().clients.waiting == listener.status().clients.open == 0)
             assert [failure.code for failure in refusals] == [Code.LOOP]
-            assert refusals[0].message == f"{forward.to} leads back to this tunnel's own local port, 127.0.0.1:{port}"
+            assert refusals[0].message == f"{to} leads back to this tunnel's own local port, {Endpoint(here, port)}"
             assert "-L PORT:HOST:HOSTPORT" in refusals[0].hint
             assert listener.status().note == refusals[0].message
             assert listener.status().clients.total <= MOST
             before = listener.status().clients.total
             for _ in range(10):
-                reader, writer = await connect(port)
+                reader, writer = await connect(port, here)
                 assert await ends(reader) == b""
                 writer.close()
             assert listener.status().clients.total == before + 10  # refused without a channel
@@ -89,10 +102,9 @@ def test_the_own_port(host: str, says: bytes) -> None:
 
 @async_test
 async def test_a_ring_of_two() -> None:
-    one, two = free_port(), free_port()
-    first = Forward(Endpoint("127.0.0.1", one), Endpoint("127.0.0.1", two))
-    second = Forward(Endpoint("127.0.0.1", two), Endpoint("127.0.0.1", one))
-    async with listening(first) as a, listening(second) as b:
+    (first, one), (second, two) = bound(), bound()
+    ends_of = (Endpoint("127.0.0.1", one), Endpoint("127.0.0.1", two))
+    async with listening(first, ends_of[1]) as a, listening(second, ends_of[0]) as b:
         reader, writer = await connect(one)
         writer.write(b"hello")
         assert await ends(reader) == b""
@@ -144,10 +156,9 @@ async def ask(port: int, number: int) -> bytes:
 async def test_a_slow_server_with_many_clients_is_no_loop() -> None:
     """All of its clients are served, and it hears from each what that has sent."""
     async with silent() as (server, to):
-        forward = Forward(Endpoint("127.0.0.1", free_port()), Endpoint("127.0.0.1", to))
+        sockets, port = bound()
         refusals: list[Failure] = []
-        async with listening(forward, refusals=refusals) as listener:
-            port = forward.listen.port
+        async with listening(sockets, Endpoint("127.0.0.1", to), refusals=refusals) as listener:
             tasks = Tasks()
             clients = [tasks.start(ask(port, number), name="client") for number in range(20 * SUSPICIOUS)]
             await settle(lambda: {b"%d" % n for n in range(len(clients))} <= set(server.heard), "all to be heard")
@@ -171,11 +182,11 @@ async def test_a_server_that_speaks_first_is_never_tried() -> None:
 
     server = await asyncio.start_server(greet, "127.0.0.1", 0)
     to = Endpoint("127.0.0.1", server.sockets[0].getsockname()[1])
-    forward = Forward(Endpoint("127.0.0.1", free_port()), to)
-    async with listening(forward):
+    sockets, port = bound()
+    async with listening(sockets, to):
         writers = []
         for _ in range(3 * SUSPICIOUS):
-            reader, writer = await connect(forward.listen.port)
+            reader, writer = await connect(port)
             assert await reader.readline() == b"220 ready\r\n"
             writers.append(writer)
         assert greeted == 3 * SUSPICIOUS  # and not one more
@@ -267,7 +278,8 @@ def test_a_try_that_fails_is_no_proof(error: Exception) -> None:
 @async_test
 async def test_what_was_found_is_tried_again_after_a_while() -> None:
     """Another server may have taken the port: the first client after that time finds it, and the next ones too."""
-    port = free_port()
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
     forward = Forward(Endpoint("127.0.0.1", port), Endpoint("127.0.0.1", port))
     link = CountingLink()
     found: list[Failure] = []
@@ -299,17 +311,16 @@ async def test_what_was_found_is_tried_again_after_a_while() -> None:
                 conn, _ = await asyncio.get_running_loop().sock_accept(listener)
                 group.create_task(accept(conn))
 
-    with socket.create_server(("127.0.0.1", port)) as listener:
-        listener.setblocking(False)
-        accepting = Tasks().start(accept_all(listener), name="accept")
-        for opened in (1, 2):  # the first one was suspected, the second one is tried because it was a loop
-            reader, writer = await connect(port)
-            assert await ends(reader) == b""
-            writer.close()
-            assert (link.opened, admitted, len(found)) == (opened, 0, 1)
-        accepting.cancel()
-        await asyncio.wait({accepting})
-    server = await asyncio.start_server(serve, "127.0.0.1", port)
+    listener.setblocking(False)
+    accepting = Tasks().start(accept_all(listener), name="accept")
+    for opened in (1, 2):  # the first one was suspected, the second one is tried because it was a loop
+        reader, writer = await connect(port)
+        assert await ends(reader) == b""
+        writer.close()
+        assert (link.opened, admitted, len(found)) == (opened, 0, 1)
+    accepting.cancel()
+    await asyncio.wait({accepting})
+    server = await asyncio.start_server(serve, sock=listener)
     rig = socket.socketpair()
     with rig[1]:
         rig[0].setblocking(False)
@@ -345,12 +356,12 @@ def test_a_client_whose_channel_breaks_is_let_go_and_the_next_one_served(error: 
     async def run() -> None:
         async with silent() as (server, to):
             server.answer.set()
-            forward = Forward(Endpoint("127.0.0.1", free_port()), Endpoint("127.0.0.1", to))
+            sockets, port = bound()
             link = Breaking()
-            async with listening(forward, link=link) as listener:
-                assert await ask(forward.listen.port, 1) == b""
+            async with listening(sockets, Endpoint("127.0.0.1", to), link=link) as listener:
+                assert await ask(port, 1) == b""
                 await settle(lambda: listener.status().clients.waiting == 0)
                 link.broken = False
-                assert await ask(forward.listen.port, 2) == b"done"
+                assert await ask(port, 2) == b"done"
 
     run()
