@@ -31,8 +31,11 @@ async def watch(
     """
     first = tunnel()
     with first.somebody_waits() if first and waits else nullcontext():
+        began = not waits
         while (supervisor := tunnel()) is not None:
             change = changed()
-            emit({"snapshot": supervisor.snapshot().to_json()})
+            began = began or not supervisor.about_to_dial
+            if began:  # before that, what there is to see is how the try before ended
+                emit({"snapshot": supervisor.snapshot().to_json()})
             await change.wait()
     return {}

@@ -28,8 +28,8 @@ from openclaw_tunnel.host import inherited
 from openclaw_tunnel.host.sdnotify import Notifier
 from openclaw_tunnel.host.tasks import Tasks
 from openclaw_tunnel.host.tracebacks import Tracebacks
+from openclaw_tunnel.host.walltime import utc_now
 from openclaw_tunnel.service.spec import unit_of
-from openclaw_tunnel.supervisor.tunnel import utc_now
 
 logger = logging.getLogger(__name__)
 

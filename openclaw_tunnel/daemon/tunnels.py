@@ -31,9 +31,10 @@ from openclaw_tunnel.daemon.requests import DaemonCloses, goes_on, not_running, 
 from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.host.notify import Desktop
 from openclaw_tunnel.host.tasks import Tasks
+from openclaw_tunnel.host.walltime import utc_now
 from openclaw_tunnel.relay.bind import BindFailed
 from openclaw_tunnel.ssh.connection import SshConnector
-from openclaw_tunnel.supervisor.tunnel import Supervisor, utc_now
+from openclaw_tunnel.supervisor.tunnel import Supervisor
 
 logger = logging.getLogger(__name__)
 

@@ -8,6 +8,10 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 
+UNFORESEEN = (Exception, asyncio.CancelledError)
+"""What a caller catches that goes on whatever happens: a CancelledError too, unless :func:`is_being_cancelled`."""
+
+
 def is_being_cancelled() -> bool:
     """Whether the calling task is being cancelled.
 

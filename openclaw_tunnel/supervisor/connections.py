@@ -17,7 +17,7 @@ from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import Connector, DialFailed, Link, LinkLost
 from openclaw_tunnel.core.status import RECENT, SshStatus
-from openclaw_tunnel.host.tasks import Tasks
+from openclaw_tunnel.host.tasks import UNFORESEEN, Tasks, is_being_cancelled
 from openclaw_tunnel.host.tracebacks import Tracebacks
 
 _ROUND_TRIPS = 3
@@ -143,7 +143,9 @@ class Connections:
         except DialFailed as error:
             self._ended(attempt, ev.ConnectFailed(attempt, error.failure.with_facts(name=self._spec.name)))
             return
-        except Exception as error:
+        except UNFORESEEN as error:
+            if is_being_cancelled():
+                raise
             self._ended(attempt, ev.ConnectFailed(attempt, self._tracebacks.failure("connecting", error)))
             return
         if attempt not in self._dials:
@@ -164,7 +166,9 @@ class Connections:
     async def _wait_lost(self, attempt: int, link: Link) -> None:
         try:
             failure = await link.wait_lost()
-        except Exception as error:  # whatever it is: a connection that nobody watches is none
+        except UNFORESEEN as error:  # whatever it is: a connection that nobody watches is none
+            if is_being_cancelled():
+                raise
             failure = self._tracebacks.failure("watching the connection", error)
             await self._close_link(link)
         self._retired.pop(attempt, None)
@@ -186,7 +190,9 @@ class Connections:
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await link.close()
-        except Exception as error:
+        except UNFORESEEN as error:
+            if is_being_cancelled():
+                raise
             self._tracebacks.log("closing a connection", error)
 
     async def _retire(self, attempt: int, link: Link, patience: float) -> None:
@@ -221,7 +227,9 @@ class Connections:
             # one that has never answered a question cannot be told from a dead one in this way
             silent = live.rtt_ms is not None
             event = ev.ConnectionSilent(attempt, self._silence()) if silent else ev.ConnectionAnswered(attempt)
-        except Exception as error:
+        except UNFORESEEN as error:
+            if is_being_cancelled():
+                raise
             event = ev.ConnectionSilent(attempt, self._tracebacks.failure("asking for a sign of life", error))
         finally:
             slow.cancel()
@@ -235,7 +243,7 @@ class Connections:
                 await link.wait_lost()
         except TimeoutError:
             return ev.ConnectionSilent(attempt, self._silence())
-        except Exception as error:  # _wait_lost runs into it too, and posts the loss
+        except UNFORESEEN as error:  # _wait_lost runs into it too, and posts the loss
             self._tracebacks.log("watching the connection", error)
         return None
 

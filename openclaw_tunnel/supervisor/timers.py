@@ -33,6 +33,10 @@ class Timers:
             handle.cancel()
         self._running.clear()
 
+    def runs(self, timer: do.Timer) -> bool:
+        """Whether it runs."""
+        return timer in self._running
+
     def next_dial_in(self) -> float | None:
         """Seconds until the first of those that dial runs out; None where none runs."""
         now = asyncio.get_running_loop().time()
@@ -41,4 +45,5 @@ class Timers:
         return round(min(left), 1) if left else None
 
     def _due(self, timer: do.Timer, attempt: int) -> None:
+        del self._running[timer]
         self._post(_EVENTS[timer](attempt))

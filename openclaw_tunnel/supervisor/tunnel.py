@@ -7,7 +7,6 @@ and the gate in front of the local ports is set to what the state allows.
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 
 from openclaw_tunnel.config.model import Forward, TunnelSpec
 from openclaw_tunnel.core import commands as do
@@ -25,8 +24,9 @@ from openclaw_tunnel.gateway.probe import probe
 from openclaw_tunnel.gateway.sandbox import look_for_sandbox
 from openclaw_tunnel.gateway.watch import CredentialSource, GatewayWatch, Prober, no_credentials
 from openclaw_tunnel.host.logs import tunnel_logger
-from openclaw_tunnel.host.tasks import Tasks
+from openclaw_tunnel.host.tasks import UNFORESEEN, Tasks, is_being_cancelled
 from openclaw_tunnel.host.tracebacks import Tracebacks
+from openclaw_tunnel.host.walltime import utc_now
 from openclaw_tunnel.relay.apology import Apologist
 from openclaw_tunnel.relay.extraports import ExtraPorts
 from openclaw_tunnel.relay.listener import Listener
@@ -35,11 +35,6 @@ from openclaw_tunnel.relay.waiting import Gate
 from openclaw_tunnel.supervisor.connections import Connections
 from openclaw_tunnel.supervisor.surroundings import Change, Dependencies, has_moved
 from openclaw_tunnel.supervisor.timers import Timers
-
-
-def utc_now() -> str:
-    """The time as RFC 3339 in UTC, to the second."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Supervisor:
@@ -191,6 +186,11 @@ class Supervisor:
         """The live SSH connection; None where there is none at this moment."""
         return self._connections.link(self._machine.attempt) if self._machine.state in LINK_STATES else None
 
+    @property
+    def about_to_dial(self) -> bool:
+        """A dial that somebody waits for comes as soon as the pace allows."""
+        return self._timers.runs(do.Timer.HURRY)
+
     def snapshot(self) -> Snapshot:
         """Everything there is to show, at this moment."""
         machine, spec = self._machine, self.spec
@@ -256,7 +256,9 @@ class Supervisor:
             failure = await self._watch.probe(link, timeout=self._connections.question_timeout(attempt))
         except LinkLost:  # whoever waits for the loss says so, with the reason; where nobody does, the line is asked
             failure = Failure(Code.LOST, "the connection was lost while the gateway was asked")
-        except Exception as error:
+        except UNFORESEEN as error:
+            if is_being_cancelled():
+                raise
             failure = self._tracebacks.failure("asking the gateway", error)
         self.post(ev.ProbePassed(attempt) if failure is None else ev.ProbeFailed(attempt, failure))
         if failure is None:

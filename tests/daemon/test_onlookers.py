@@ -65,6 +65,19 @@ async def test_whoever_waits_has_it_tried_again_and_again() -> None:
 
 
 @async_test
+async def test_whoever_waits_is_shown_how_the_next_try_ends_not_the_last_one() -> None:
+    """At most one dial a second: the next one may not begin at once."""
+    watched, supervisor = await started(NOT_CONFIRMED)
+    await settle(lambda: supervisor.state is State.FAILED)
+    waiting = watched.watch(waits=True)
+    await settle(lambda: watched.states[-1:] == ["verifying"])
+    assert "failed" not in watched.states
+    watched.supervisor = None
+    await supervisor.stop()
+    await waiting
+
+
+@async_test
 async def test_whoever_only_watches_hurries_nothing() -> None:
     watched, supervisor = await started(REFUSED)
     await settle(lambda: supervisor.state is State.BACKOFF)

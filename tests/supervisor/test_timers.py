@@ -26,6 +26,7 @@ async def test_one_that_is_set_again_runs_out_once() -> None:
     timers.start(do.Timer.RETRY, 0.0, 2)
     await settle(lambda: events)
     assert events == [ev.RetryDue(2)]
+    assert not timers.runs(do.Timer.RETRY)
 
 
 @async_test
@@ -39,6 +40,8 @@ async def test_the_next_dial_is_the_earlier_of_two() -> None:
     left = timers.next_dial_in()
     assert left is not None
     assert 0 < left <= 2000
+    assert timers.runs(do.Timer.HURRY)
     timers.cancel_all()
     assert timers.next_dial_in() is None
+    assert not timers.runs(do.Timer.HURRY)
     await asyncio.sleep(0)

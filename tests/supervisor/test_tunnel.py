@@ -20,8 +20,9 @@ from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import Role, Verdict, Was
 from openclaw_tunnel.gateway.hello import Credentials
+from openclaw_tunnel.host.walltime import utc_now
 from openclaw_tunnel.relay.bind import BindFailed
-from openclaw_tunnel.supervisor.tunnel import Supervisor, utc_now
+from openclaw_tunnel.supervisor.tunnel import Supervisor
 from support.aio import async_test, settle
 from support.links import LOST, DirectLink, ScriptedConnector
 from support.scripted import Script, hello, scripted

@@ -31,7 +31,7 @@ class Oops(Exception):
 class Breaking(DirectLink):
     """A link one of whose methods raises, as long as ``broken`` says so."""
 
-    def __init__(self, method: str, error: Exception) -> None:
+    def __init__(self, method: str, error: BaseException) -> None:
         super().__init__()
         self.broken = True
         self._method = method
@@ -61,7 +61,7 @@ class Breaking(DirectLink):
 class Linking(ScriptedConnector):
     """Its first link breaks, the others are whole."""
 
-    def __init__(self, method: str, error: Exception) -> None:
+    def __init__(self, method: str, error: BaseException) -> None:
         super().__init__()
         self.first = (method, error)
 
@@ -106,9 +106,9 @@ async def test_a_dial_that_breaks_is_tried_again(caplog: pytest.LogCaptureFixtur
     assert caplog.text.count("Traceback") == 1  # one a minute, not one a dial
 
 
-@pytest.mark.parametrize("error", [Oops("of no use"), LinkLost("gone")])
+@pytest.mark.parametrize("error", [Oops("of no use"), LinkLost("gone"), asyncio.CancelledError()])
 @pytest.mark.parametrize("method", ["wait_lost", "ping"])
-def test_a_connection_that_breaks_is_replaced(method: str, error: Exception) -> None:
+def test_a_connection_that_breaks_is_replaced(method: str, error: BaseException) -> None:
     """Also one that says it is lost, and of which nobody hears the end."""
 
     @async_test
