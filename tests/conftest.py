@@ -1,6 +1,8 @@
 """What every test can use, and a look at which package is tested."""
 
+import gc
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +24,24 @@ def pytest_configure() -> None:
 def pytest_report_header() -> str:
     """Say which package is tested."""
     return f"openclaw_tunnel: {_PACKAGE}"
+
+
+def pytest_collection_finish() -> None:
+    """Leave all that is there before the first test out of the search below: it takes a hundredth of the time then."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def leftovers() -> Iterator[None]:
+    """What a test leaves open (sockets, transports, processes) is found now, not in the middle of a later test.
+
+    A test that failed is held by its exception, and with it all that it had.
+    """
+    yield
+    for name in ("last_exc", "last_type", "last_value", "last_traceback"):
+        vars(sys).pop(name, None)
+    gc.collect()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from openclaw_tunnel.cli import history, output, progress, view
 from openclaw_tunnel.cli import status as report
 from openclaw_tunnel.cli.tunnels import (
     Deadline,
+    can_try,
     client_of,
     closed,
     failure_of,
@@ -159,10 +160,10 @@ def _wait_for_end(client: ControlClient, pid: int) -> None:
 def _until_decided(client: ControlClient, tunnel: Snapshot, deadline: Deadline) -> Snapshot:
     """The tunnel when it is up or has failed, or as it was when the time was up."""
     last = tunnel
-    if last.state in (State.UP, State.FAILED):
+    if last.state is State.UP or (last.state is State.FAILED and not can_try(last)):
         return last
     with contextlib.suppress(StreamTimeout), progress.working(view.change(last)) as work:
-        for last in watch(client, tunnel.name, deadline.left):
+        for last in watch(client, tunnel.name, deadline.left, waits=True):
             if last.state in (State.UP, State.FAILED):
                 return last
             work.what = view.change(last)

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import http.client
+import socket
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +19,7 @@ from openclaw_tunnel.config.tunnels import load_tunnels
 from openclaw_tunnel.control.client import ControlClient
 from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.errors import ExitCode, RequestRefused, TunnelError
-from openclaw_tunnel.gateway.answer import MAX_ANSWER, Answer
+from openclaw_tunnel.gateway.answer import MAX_ANSWER, Answer, Incoming, parse
 from openclaw_tunnel.gateway.controlui import CONFIG_PATH, configured, page_url, told_base_path
 from openclaw_tunnel.gateway.inquiry import Question, choose_credentials, revealed
 
@@ -160,16 +162,31 @@ class Gateway:
 def get(origin: str, path: str, secret: str) -> Answer:
     """``GET path`` with ``secret`` as a bearer, unless it is empty; status 0 where no answer comes."""
     parts = urlsplit(origin)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=HTTP_TIMEOUT)
-    headers = {"Accept": "application/json", **({"Authorization": f"Bearer {secret}"} if secret else {})}
+    bearer = f"Authorization: Bearer {secret}\r\n" if secret else ""
+    request = (
+        f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nAccept: application/json\r\n{bearer}Connection: close\r\n\r\n"
+    )
     try:
-        connection.request("GET", path, headers=headers)
-        answer = connection.getresponse()
-        return Answer(answer.status, answer.headers.get_content_type(), answer.read(MAX_ANSWER))
-    except (OSError, http.client.HTTPException, ValueError):  # ValueError: a secret that cannot be a header
+        data = request.encode("latin-1")
+    except UnicodeEncodeError:
         return Answer()
-    finally:
-        connection.close()
+    if not secret.isprintable():
+        return Answer()  # no header can hold it
+    return parse(_exchange((parts.hostname or "", parts.port or http.client.HTTP_PORT), data))
+
+
+def _exchange(address: tuple[str, int], request: bytes) -> bytes:
+    """What comes back within the deadline, which a server that sends a byte now and then cannot extend."""
+    end = time.monotonic() + HTTP_TIMEOUT
+    incoming = Incoming()
+    with contextlib.suppress(OSError), socket.create_connection(address, timeout=HTTP_TIMEOUT) as connection:
+        connection.sendall(request)
+        while (left := end - time.monotonic()) > 0:
+            connection.settimeout(left)
+            data = connection.recv(MAX_ANSWER)
+            if not data or incoming.feed(data):
+                break
+    return bytes(incoming)
 
 
 async def _choose(question: Question, paths: Paths) -> CredentialChoice:

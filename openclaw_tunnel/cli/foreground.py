@@ -25,7 +25,7 @@ class Foreground:
         """
         self._notices = [view.Row("note", view.clean(notice)) for notice in notices]
         self._seen: tuple[tuple[Snapshot, ...], float] = (), 0.0
-        self._told: dict[str, tuple[State, str]] = {}
+        self._told: dict[str, tuple[State, str, str | None]] = {}
         self._closing = self._closed = False
         self._live = LiveView(self._tables, self._foot) if output.can_redraw(sys.stdout) else None
 
@@ -58,9 +58,10 @@ class Foreground:
         self._closed = True
 
     def _tell(self, tunnel: Snapshot) -> None:
-        if self._told.get(tunnel.name) == (tunnel.state, tunnel.since):
+        shown = tunnel.state, tunnel.since, tunnel.asks
+        if self._told.get(tunnel.name) == shown:
             return
-        self._told[tunnel.name] = tunnel.state, tunnel.since
+        self._told[tunnel.name] = shown
         with contextlib.suppress(OSError, TunnelError):
             output.say(view.change(tunnel))
             for note in view.notes(tunnel) if tunnel.state is State.UP else ():

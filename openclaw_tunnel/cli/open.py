@@ -10,7 +10,7 @@ import click
 from openclaw_tunnel.cli import output, progress, view
 from openclaw_tunnel.cli.controlui import Gateway, Page
 from openclaw_tunnel.cli.question import read_question
-from openclaw_tunnel.cli.tunnels import client_of, failure_of, pick, settle, snapshots
+from openclaw_tunnel.cli.tunnels import can_try, client_of, failure_of, pick, settle, snapshots
 from openclaw_tunnel.config.paths import Paths
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import Snapshot, Verdict
@@ -28,8 +28,8 @@ _SETTLE = 15.0
 _ASK_TIMEOUT = 10.0
 """Seconds for the gateway to say what is wrong."""
 
-_GOING = frozenset({State.CONNECTING, State.VERIFYING})
-"""States that a moment's patience makes something of."""
+_GOING = frozenset({State.CONNECTING, State.VERIFYING, State.BACKOFF, State.FAILED})
+"""States that a moment's patience, or another try, makes something of."""
 
 
 @click.command(name="open")
@@ -83,7 +83,7 @@ def open_control_ui(
         up = tunnel.state is State.UP
         output.say(page_url(origin, Gateway(client, tunnel, origin, question).base_path(paths) if up else ""))
         return ExitCode.OK
-    if tunnel.state in _GOING or tunnel.gateway.verdict is Verdict.STARTING:
+    if (tunnel.state in _GOING and can_try(tunnel)) or tunnel.gateway.verdict is Verdict.STARTING:
         tunnel = settle(client, tunnel.name, _SETTLE)
     if tunnel.state is not State.UP:
         raise failure_of(tunnel)

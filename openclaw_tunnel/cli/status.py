@@ -1,5 +1,6 @@
 """``status``: what is up, since when, and if not, why and what to do. Quick to import: no click here."""
 
+import contextlib
 import json
 import signal
 import sys
@@ -33,6 +34,7 @@ def watch(name: str | None, as_json: bool) -> int:
     """Show it until Ctrl-C: in place on a terminal, else a line or an object after each change of a state."""
     client = client_of()
     signal.signal(signal.SIGTERM, _exit_in_order)
+    _have_it_tried(client, name)
     if as_json:
         return _print_objects(client, name)
     watched = Watched(name)
@@ -50,6 +52,12 @@ def watch(name: str | None, as_json: bool) -> int:
             watched.look(client)
     finally:
         live.end()
+
+
+def _have_it_tried(client: ControlClient, name: str | None) -> None:
+    """Whoever begins to look wants the state of now: a tunnel that waits for its next try makes it. Once."""
+    with contextlib.suppress(TunnelError):  # nobody answers (the view shows it), or the daemon is an older one
+        client.call("look", {} if name is None else {"name": name})
 
 
 class Watched:
@@ -153,10 +161,10 @@ def _report(client: ControlClient, name: str | None) -> dict[str, Any]:
 
 def _print_objects(client: ControlClient, name: str | None) -> int:
     """Print an object at once and after each change of a state, for ever."""
-    before: set[tuple[str, str, str]] | None = None
+    before: set[tuple[str, str, str, str | None]] | None = None
     while True:
         answer = _report(client, name)
-        states = {(t.name, str(t.state), t.since) for t in snapshots(answer)}
+        states = {(t.name, str(t.state), t.since, t.asks) for t in snapshots(answer)}
         if states != before:
             output.say(json.dumps(answer))
         before = states
@@ -165,11 +173,11 @@ def _print_objects(client: ControlClient, name: str | None) -> int:
 
 def _print_changes(client: ControlClient, watched: Watched) -> int:
     """Print a line at once and after each change of a state, for ever."""
-    before: dict[str, tuple[State, str]] = {}
+    before: dict[str, tuple[State, str, str | None]] = {}
     told = ""
     while True:
         watched.look(client)
-        states = {tunnel.name: (tunnel.state, tunnel.since) for tunnel in watched.tunnels}
+        states = {tunnel.name: (tunnel.state, tunnel.since, tunnel.asks) for tunnel in watched.tunnels}
         for tunnel in watched.tunnels:
             if before.get(tunnel.name) != states[tunnel.name]:
                 output.say(view.change(tunnel))

@@ -9,6 +9,7 @@ from openclaw_tunnel.cli import progress
 from openclaw_tunnel.cli.view import change
 from openclaw_tunnel.config.paths import Paths
 from openclaw_tunnel.control.client import ControlClient, StreamTimeout
+from openclaw_tunnel.core.outlook import outlook
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import FailureStatus, Snapshot, Verdict
 from openclaw_tunnel.errors import ExitCode, RequestRefused, TunnelError, UsageError
@@ -64,14 +65,22 @@ def pick(tunnels: Sequence[Snapshot], name: str | None) -> Snapshot:
     return by_name["default"] if "default" in by_name else tunnels[0]
 
 
-def watch(client: ControlClient, name: str, timeout: float | None = None) -> Iterator[Snapshot]:
+def watch(client: ControlClient, name: str, timeout: float | None = None, *, waits: bool = False) -> Iterator[Snapshot]:
     """The tunnel after each of its changes, until it is closed.
+
+    Args:
+        waits: somebody waits for it: it tries at once, out of FAILED too, and then as eagerly as for a client.
 
     Raises:
         StreamTimeout: ``timeout`` seconds have passed.
     """
-    for event in client.stream("watch", {"name": name}, timeout):
+    for event in client.stream("watch", {"name": name, "waits": waits}, timeout):
         yield Snapshot.from_json(event["snapshot"])
+
+
+def can_try(tunnel: Snapshot) -> bool:
+    """Whether it dials at all: one that cannot even begin is tried again by the service that keeps it."""
+    return any(forward.listening for forward in tunnel.forwards)
 
 
 def settle(client: ControlClient, name: str, timeout: float) -> Snapshot:
@@ -83,12 +92,18 @@ def settle(client: ControlClient, name: str, timeout: float) -> Snapshot:
     last = None
     try:
         with progress.working(f"waiting for {name}") as work:
-            for last in watch(client, name, timeout):
+            for last in watch(client, name, timeout, waits=True):
                 if last.state in SETTLED and not _is_on_its_way(last):
                     return last
                 work.what = change(last)
     except StreamTimeout:
         state = last.state if last else "silent"
+        if last and last.asks:
+            raise TunnelError(
+                f"{name} waits for you: {last.asks}",
+                hint=f"it connects once that is done; see how it stands: openclaw-tunnel status {name}",
+                exit_code=ExitCode.LOGIN,
+            ) from None
         raise TunnelError(
             f"{name} is still {state} after {timeout:.0f} s",
             hint=f"it goes on trying in the background; see how it stands: openclaw-tunnel status {name}",
@@ -119,15 +134,15 @@ def failure_of(tunnel: Snapshot) -> TunnelError:
 
 
 def goes_on(tunnel: Snapshot) -> str:
-    """What the tunnel does by itself after a command that wanted it up gave up."""
+    """What the tunnel does automatically after a command that wanted it up gave up."""
     if tunnel.state is State.FAILED:
         return (
-            f"{tunnel.name} tries again when one of its files changes (ssh config, known_hosts, key), and on: "
-            f"openclaw-tunnel restart {tunnel.name}; give it up: openclaw-tunnel down {tunnel.name}"
+            f"{tunnel.name} tries again {outlook(tunnel.retry)}; try now: openclaw-tunnel restart {tunnel.name}; "
+            f"close it: openclaw-tunnel down {tunnel.name}"
         )
     return (
-        f"{tunnel.name} goes on trying in the background; watch it: openclaw-tunnel status {tunnel.name}, "
-        f"stop it: openclaw-tunnel down {tunnel.name}"
+        f"{tunnel.name} keeps trying in the background; watch it: openclaw-tunnel status {tunnel.name}, "
+        f"close it: openclaw-tunnel down {tunnel.name}"
     )
 
 

@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from openclaw_tunnel.core.durations import duration, precise
+from openclaw_tunnel.core.outlook import outlook
 from openclaw_tunnel.core.states import State
-from openclaw_tunnel.core.status import ForwardStatus, PastFailure, Snapshot, Verdict, Was
+from openclaw_tunnel.core.status import FailureStatus, ForwardStatus, PastFailure, Snapshot, Verdict, Was
 
 LOOPBACK = ("127.", "localhost:", "[::1]:", "/")
 LABEL_WIDTH = 10
-URGENT = ("error", "hint", "then", "warning")
+URGENT = ("asks you", "error", "hint", "then", "now", "warning")
 """Labels of rows that say what is wrong, and what to do."""
 
 
@@ -44,7 +45,7 @@ _TONES = {State.UP: Tone.GOOD, State.DEGRADED: Tone.BAD, State.FAILED: Tone.BAD,
 _WORDS = {
     State.VERIFYING: ": SSH is connected, the gateway is asked",
     State.DEGRADED: ": SSH is connected, the gateway is not well",
-    State.FAILED: ": it needs you",
+    State.FAILED: ": action required",
 }
 
 _VERDICTS = {
@@ -53,6 +54,9 @@ _VERDICTS = {
     Verdict.UNKNOWN: Tone.PLAIN,
 }
 
+
+MOST_SAID = 8
+"""Lines of what the other side said that are shown."""
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
@@ -81,12 +85,12 @@ def rows(tunnel: Snapshot, now: datetime, elapsed: float = 0.0, *, blocks: bool 
             found.append(Row("ping", ping(tunnel.ssh.rtt_ms, tunnel.ssh.rtt_recent_ms, blocks=blocks)))
     if any(f.clients.total or f.clients.waiting for f in tunnel.forwards):
         found.append(Row("clients", _clients(tunnel.forwards)))
+    if tunnel.asks:
+        found.append(Row("asks you", tunnel.asks, Tone.BAD))
     if tunnel.failure is not None:
-        found.append(Row("error", tunnel.failure.message, Tone.BAD))
-        if tunnel.failure.hint:
-            found.append(Row("hint", tunnel.failure.hint))
+        found += _failure_rows(tunnel.failure)
     if tunnel.state is State.FAILED:
-        found.append(Row("then", _then(tunnel)))
+        found += _retry_rows(tunnel, elapsed)
     if tunnel.last_failure and 0 <= age(tunnel.last_failure.at or "", now) < _RECENT_PAST:
         found.append(Row("earlier", _earlier(tunnel.last_failure, now), Tone.PAST))
     return [Row(row.label, clean(row.text), row.tone, row.heads) for row in found]
@@ -98,6 +102,8 @@ def change(tunnel: Snapshot) -> str:
     match tunnel.state:
         case State.UP:
             text = f"{tunnel.name} is up: {url(tunnel.forwards[0])} -> {tunnel.target}"
+        case State.CONNECTING if tunnel.asks:
+            text = f"{tunnel.name} waits for you: {tunnel.asks}"
         case State.CONNECTING:
             text = f"{tunnel.name} is connecting to {tunnel.target}"
         case State.VERIFYING:
@@ -105,7 +111,7 @@ def change(tunnel: Snapshot) -> str:
         case State.BACKOFF:
             text = f"{tunnel.name} is in backoff{reason}{_next_try(tunnel, 0.0, '; ')}"
         case State.FAILED:
-            text = f"{tunnel.name} has failed{reason}"
+            text = f"{tunnel.name} has failed{reason}{_next_try(tunnel, 0.0, '; ')}"
         case State.DEGRADED:
             text = f"{tunnel.name} is degraded{reason}"
         case _:
@@ -239,6 +245,8 @@ def _state(tunnel: Snapshot, now: datetime, elapsed: float) -> str:
     words = f"{tunnel.state} for {duration(age(since, now))}{what}"
     if tunnel.state is State.BACKOFF:
         words += f": no connection{_next_try(tunnel, elapsed, ', ')}"
+    elif tunnel.state is State.CONNECTING and tunnel.asks:
+        words += ": waiting for you"
     elif tunnel.state is State.CONNECTING and tunnel.retry.attempt:
         words += f": trying again{_failed(tunnel)}"
     if tunnel.retry.flapping:
@@ -246,11 +254,22 @@ def _state(tunnel: Snapshot, now: datetime, elapsed: float) -> str:
     return words
 
 
-def _then(tunnel: Snapshot) -> str:
-    """How it goes on once a person has done something."""
+def _failure_rows(failure: FailureStatus) -> Iterator[Row]:
+    yield Row("error", failure.message, Tone.BAD)
+    said = [line for line in (failure.said or "").splitlines() if line not in failure.message]
+    for number, line in enumerate(said[:MOST_SAID]):
+        yield Row("" if number else "it said", line)
+    if failure.hint:
+        yield Row("hint", failure.hint)
+
+
+def _retry_rows(tunnel: Snapshot, elapsed: float) -> Iterator[Row]:
+    """When a stopped tunnel tries again, what would make it try now, and how to have that by hand."""
     if not any(forward.listening for forward in tunnel.forwards):
-        return "it tries again by itself, every few seconds"
-    return f"it tries again once its key, known_hosts or settings change, and on: openclaw-tunnel restart {tunnel.name}"
+        yield Row("then", "it tries again automatically, every few seconds")
+        return
+    yield Row("then", f"it tries again {outlook(tunnel.retry, elapsed)}{_failed(tunnel)}")
+    yield Row("now", f"openclaw-tunnel restart {tunnel.name}")
 
 
 def _earlier(past: PastFailure, now: datetime) -> str:

@@ -6,7 +6,7 @@ from openclaw_tunnel.core.failures import Code
 from openclaw_tunnel.core.states import LINK_STATES, State
 from openclaw_tunnel.core.status import Snapshot, Verdict
 
-_STAYS = (Code.NOT_A_GATEWAY, Code.PROTOCOL_MISMATCH)
+_STAYS = (Code.NOT_A_GATEWAY, Code.LOOP, Code.PROTOCOL_MISMATCH)
 """Of what a gateway can be degraded by: it does not pass, as a gateway that is down or starting does."""
 
 _REFUSALS = {
@@ -33,7 +33,9 @@ class Trouble:
 
 
 def needs_person(tunnel: Snapshot) -> Trouble | None:
-    """What only a person can mend; None where nothing is, or where it may pass by itself."""
+    """What only a person can do; None where nothing is, or where it may pass by itself."""
+    if tunnel.asks:
+        return Trouble(f"asks {tunnel.asks}", f"waits for you: {tunnel.asks}", "")
     failure = tunnel.failure
     if failure and (tunnel.state is State.FAILED or (tunnel.state is State.DEGRADED and failure.code in _STAYS)):
         # a tunnel that cannot begin has one code for all reasons: there the exit code tells them apart

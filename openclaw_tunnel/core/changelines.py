@@ -36,7 +36,7 @@ class ChangeLines:
         if self._same > FIRST and self._same % EVERY:
             return ""
         after = "" if before is State.STOPPED else f" after {precise(lasted)}"
-        reason = f" ({failure.message}{self._times()})" if failure and state in _ABOUT_A_FAILURE else ""
+        reason = f" ({failure.message}{_said(failure)}{self._times()})" if failure and state in _ABOUT_A_FAILURE else ""
         retry = "" if wait is None else f", retry in {wait:.1f}s" if wait else ", retry at once"
         return f"{before} -> {state}{after}{reason}{retry}"
 
@@ -52,3 +52,9 @@ class ChangeLines:
             return ""
         more = f"; from now on one in {EVERY} is logged" if self._same == FIRST else ""
         return f"; {self._same} times in a row{more}"
+
+
+def _said(failure: Failure) -> str:
+    """What the other side said, on the line of the log."""
+    lines = [line for line in failure.said.splitlines() if line not in failure.message]
+    return f"; it said: {' | '.join(lines)}" if lines else ""

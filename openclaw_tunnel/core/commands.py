@@ -5,11 +5,11 @@ from enum import StrEnum
 
 
 class Timer(StrEnum):
-    """The clocks of a tunnel. Starting one that runs sets it anew."""
+    """The clocks of a tunnel. Starting one that runs sets it again."""
 
     RETRY = "retry"
+    HURRY = "hurry"  # a dial for which somebody waits: beside RETRY, whichever comes first
     PROBE = "probe"
-    STABLE = "stable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class RetireConnection:
 
 @dataclass(frozen=True, slots=True)
 class StartTimer:
-    """Answer with the timer's event (RetryDue, ProbeDue, StabilityReached) after ``delay`` seconds."""
+    """Answer with the timer's event (RetryDue, HurryDue, ProbeDue) after ``delay`` seconds."""
 
     timer: Timer
     delay: float

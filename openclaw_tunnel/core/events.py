@@ -117,15 +117,28 @@ class ProbeDue:
 
 
 @dataclass(frozen=True, slots=True)
-class StabilityReached:
-    """The STABLE timer of this attempt ran out."""
+class HurryDue:
+    """The HURRY timer of this attempt ran out."""
 
     attempt: int
 
 
 @dataclass(frozen=True, slots=True)
+class PersonAsked:
+    """A person is asked to do something for this dial, or (``what`` empty) no longer."""
+
+    attempt: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class ClientWaiting:
-    """A local client waits for the link."""
+    """A local client waits for the link, or a command for the tunnel that was given before."""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonWaiting:
+    """Somebody has just given a command that wants the tunnel up, or looks at its state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +155,8 @@ class NetworkChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class FilesChanged:
-    """A file the tunnel's settings come from changed: ssh config, known_hosts, key, openclaw.json."""
+class DependencyChanged:
+    """Something that the last dial depended on changed: ssh_config, known_hosts, a key, the agent's keys, a setting."""
 
 
 Event = (
@@ -163,9 +176,11 @@ Event = (
     | GatewayInDoubt
     | RetryDue
     | ProbeDue
-    | StabilityReached
+    | HurryDue
+    | PersonAsked
     | ClientWaiting
+    | PersonWaiting
     | Woke
     | NetworkChanged
-    | FilesChanged
+    | DependencyChanged
 )

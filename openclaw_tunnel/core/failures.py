@@ -41,6 +41,7 @@ class Code(StrEnum):
     KEEPALIVE_TIMEOUT = "keepalive_timeout"
     NOT_LISTENING = "not_listening"
     NOT_A_GATEWAY = "not_a_gateway"
+    LOOP = "loop"
     GATEWAY_STARTING = "gateway_starting"
     GATEWAY_UNREACHABLE = "gateway_unreachable"
     GATEWAY_HOST = "gateway_host"
@@ -202,6 +203,11 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
             ExitCode.NOT_A_GATEWAY,
             "something else answers on {to} of {target}: give the gateway's own port (there: openclaw config get "
             "gateway.port) with -r PORT",
+        ),
+        Code.LOOP: _passing(
+            ExitCode.NOT_A_GATEWAY,
+            "{to} of {target} is a local port of the tunnel itself: give the port that is meant, {step}",
+            step="the gateway's own (there: openclaw config get gateway.port), with -r PORT",
         ),
         Code.GATEWAY_STARTING: _passing(
             ExitCode.NOT_LISTENING, "nothing to do: the gateway on {target} is starting, the tunnel waits for it"

@@ -161,6 +161,10 @@ class Connector(Protocol):
         """
 
 
+DIAL_SECONDS = 300.0
+"""The most that ssh_config's ConnectTimeout can give a dial: longer than any network takes, and a dial that hangs for
+good is noticed."""
+
 PERSON_SECONDS = 120.0
 """How long a dial waits for a person: to touch a key, to confirm in the agent, to log in with the browser. OpenSSH's
 server hangs up on a login after 120 s (LoginGraceTime)."""

@@ -1,5 +1,6 @@
 """Whether a tunnel's state machine still moves: what a watchdog has to know beyond "the event loop turns"."""
 
+from openclaw_tunnel.core.link import DIAL_SECONDS, PERSON_SECONDS
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import Snapshot
@@ -16,10 +17,13 @@ def is_stuck(tunnel: Snapshot, policy: Policy, seconds: float) -> bool:
     """
     match tunnel.state:
         case State.CONNECTING:
-            return seconds > policy.connect_timeout + SLACK
+            # what a person was asked for may be over by now, and has taken its time all the same
+            return seconds > max(policy.connect_timeout, DIAL_SECONDS) + PERSON_SECONDS + SLACK
         case State.STOPPING:
             return seconds > SLACK
         case State.BACKOFF:
             return tunnel.retry.next_in_s == 0 and seconds > policy.backoff_max + SLACK
+        case State.FAILED:
+            return tunnel.retry.next_in_s == 0 and seconds > SLACK
         case _:
             return False

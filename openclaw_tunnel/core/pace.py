@@ -1,16 +1,26 @@
-"""How fast a tunnel may dial again: eager while the network is away, calm with a server that keeps hanging up."""
+"""How fast a tunnel may dial again: eager after a connection that lasted, calm with a server that accepts and drops."""
 
 from collections import deque
 
 from openclaw_tunnel.core.backoff import Delays
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.policy import Policy
+from openclaw_tunnel.core.retry import Cause
 
 _HUNG_UP = frozenset({Code.NOT_SSH, Code.LOST, Code.KEEPALIVE_TIMEOUT})
 """Failures of a server that answers and does not keep the connection."""
 
 _AWAY = frozenset({Code.DNS, Code.TIMEOUT, Code.NO_ROUTE})
 """Failures of a network that is not there: dialling again costs the server nothing."""
+
+_TENTH = 10.0
+"""A wait after a loss is at most the life of the connection divided by this ..."""
+
+_LEAST = 1.0
+"""... or so many seconds, whichever is more ..."""
+
+_SPARED = 3
+"""... for so many tries."""
 
 
 class Pace:
@@ -21,7 +31,8 @@ class Pace:
     two dials doubles, whoever waits.
 
     Attributes:
-        tries: failed or lost connections in a row; forgotten after ``policy.stable_after`` of UP.
+        tries: failed or lost connections in a row; forgotten with a connection that lasts ``policy.stable_after``.
+        stops: dials in a row that ended in FAILED for the same cause.
         flapping: ``policy.flap_losses`` connections or more that did not last, within ``policy.flap_window``.
     """
 
@@ -29,29 +40,52 @@ class Pace:
         """Nothing has failed yet."""
         self._policy = policy
         self._delays = delays
-        self._drops = 0
+        self._drops = self._steps = 0
+        self._longest = float("inf")
         self._recent: deque[float] = deque()
         self._last_dial = float("-inf")
-        self.tries = 0
+        self._connected_at: float | None = None
+        self._cause = Cause.PASSING
+        self._accepted = False
+        self.tries = self.stops = 0
         self.flapping = False
 
     def dialled(self, now: float) -> None:
         """A dial begins."""
         self._last_dial = now
 
-    def failed(self, failure: Failure, now: float) -> None:
-        """A dial failed, or a connection was lost."""
+    def connected(self, now: float) -> None:
+        """A connection is there; one that takes over from another goes on with its life."""
+        self._accepted = True
+        self.stops = 0
+        if self._connected_at is None:
+            self._connected_at = now
+
+    def failed(self, failure: Failure, now: float, *, hurried: bool = False) -> None:
+        """A dial failed, or the connection was lost.
+
+        Args:
+            hurried: the dial was made because somebody waited: it does not make the next wait longer.
+        """
+        self._end_life(now)
         if failure.code in _HUNG_UP:
             self._drops += 1
             self._recent.append(now)
         elif failure.code in _AWAY:
             self._drops = 0
         self.tries += 1
+        self._steps += not hurried
         self.look(now)
 
-    def forget(self) -> None:
-        """The tunnel has been up for long enough."""
-        self.tries = self._drops = 0
+    def stopped(self, failure: Failure) -> float | None:
+        """A dial has ended in FAILED: seconds until the next one if nothing changes; None: not at all."""
+        self.stops = self.stops + 1 if failure.cause is self._cause else 1
+        self._cause = failure.cause
+        return failure.plan.wait(self.stops, accepted=self._accepted)
+
+    def begin_again(self) -> None:
+        """A person wants another try: what follows from it is as after the first one."""
+        self.stops = 0
 
     def woke(self) -> None:
         """The computer was asleep: whatever the server did before, it gets a fresh start."""
@@ -66,7 +100,8 @@ class Pace:
     def retry_delay(self) -> float:
         """Seconds until the next dial if nothing hurries it; never less than half the gap where it flaps."""
         least = self._gap() / 2 if self._drops >= self._policy.flap_losses else 0.0
-        return max(self._delays(self.tries), least)
+        delay = max(self._delays(max(self._steps, 1)), least)
+        return min(delay, self._longest) if self._steps <= _SPARED else delay
 
     def since_dial(self, now: float) -> float:
         """Seconds since the last dial began."""
@@ -75,6 +110,17 @@ class Pace:
     def hurried_delay(self, now: float) -> float:
         """Seconds until the next dial if somebody waits for it; 0 or less: now."""
         return self._gap() - self.since_dial(now)
+
+    def _end_life(self, now: float) -> None:
+        """A connection that lasted is forgotten with all that was before it, and bounds the waits that follow."""
+        if self._connected_at is None:
+            return
+        lived, self._connected_at = now - self._connected_at, None
+        if lived >= self._policy.stable_after:
+            self.tries = self._steps = self._drops = 0
+            self._longest = max(_LEAST, lived / _TENTH)
+        else:
+            self._longest = float("inf")
 
     def _gap(self) -> float:
         """Seconds between the beginnings of two dials: doubled with each connection that did not last, from the third

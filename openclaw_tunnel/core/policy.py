@@ -7,12 +7,13 @@ from dataclasses import dataclass
 class Policy:
     """How patient, how eager and how careful one tunnel is.
 
-    The defaults and the reasons for them: the first retry comes at once because most losses are one
-    dropped connection; attempts are forgotten only after ``stable_after`` of UP, because resetting on
-    connect loops at full speed against a server that accepts and drops.
+    The defaults and the reasons for them: the first retry comes at once because most losses are one dropped
+    connection. A loss costs at most a tenth of the life before it: a connection that lasted ``stable_after`` or longer
+    makes the tries before it forgotten, and the waits after it are short. One that dies earlier makes them longer,
+    because resetting on connect loops at full speed against a server that accepts and drops.
     """
 
-    connect_timeout: float = 10.0  # DNS, TCP, key exchange and login together, agent included
+    connect_timeout: float = 10.0  # DNS, TCP, key exchange and login; an agent that lists its keys has as much
     channel_timeout: float = 10.0  # opening one direct-tcpip channel
     keepalive_interval: float = 15.0
     keepalive_count: int = 3
@@ -25,7 +26,7 @@ class Policy:
     backoff_first: float = 1.0  # upper end of the jitter before the second retry
     backoff_max: float = 60.0
     dial_gap: float = 1.0  # waiting clients never cause more than one dial in this time
-    stable_after: float = 60.0
+    stable_after: float = 2.0  # a connection that lasted so long does not count against the server
     flap_losses: int = 5  # so many losses ...
     flap_window: float = 300.0  # ... within this time are shown as flapping
     hold: float = 10.0  # a client that arrives while the link is down waits this long

@@ -43,6 +43,12 @@ class Plan:
     on_wake: bool = False
     on_network: bool = False
 
+    @property
+    def triggers(self) -> tuple[str, ...]:
+        """What makes it try at once, by the names of ``status --json``."""
+        names = {"files": self.on_files, "agent": self.on_agent, "wake": self.on_wake, "network": self.on_network}
+        return tuple(name for name, counts in names.items() if counts)
+
     def wait(self, stops: int, *, accepted: bool) -> float | None:
         """Seconds until the next automatic try; None: there is none.
 
@@ -70,8 +76,8 @@ PLANS: Mapping[Cause, Plan] = MappingProxyType(
             on_network=True,
         ),
         Cause.PERSON: Plan(),
-        # It may be another server, or be fixed.
-        Cause.SERVER_RULES: Plan((5 * MINUTE,), on_network=True),
+        # It may be another server, or be fixed; what ssh_config allows has its part in it.
+        Cause.SERVER_RULES: Plan((5 * MINUTE,), on_files=True, on_network=True),
         Cause.LOCAL_PORT: Plan((5.0,)),
     }
 )

@@ -17,7 +17,7 @@ class State(StrEnum):
     UP = "up"
     DEGRADED = "degraded"  # SSH is up, the gateway does not answer as one
     BACKOFF = "backoff"  # waits for the next attempt
-    FAILED = "failed"  # a person must act
+    FAILED = "failed"  # a person must act, or something must change; tried again rarely: core/retry.py
     STOPPING = "stopping"
 
 
@@ -31,8 +31,10 @@ class Trigger(StrEnum):
     PROBE_PASSED = "probe passed"
     PROBE_FAILED_TOO_OFTEN = "probe failed too often"
     LOST = "lost"
-    RETRY = "retry due, woke, network changed or client waiting"
-    FILES_CHANGED = "config, key or known_hosts file changed"
+    RETRY = "retry due, woke, network changed"
+    CLIENT_WAITS = "a client waits"
+    PERSON_WAITS = "a person waits"
+    CHANGED = "a file or the agent changed"
     RESTART = "restart"
     STOP = "stop"
     CLOSED = "closed"
@@ -48,6 +50,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, State]] = MappingProxyType(
             Trigger.TRANSIENT_FAILURE: State.BACKOFF,
             Trigger.PERMANENT_FAILURE: State.FAILED,
             Trigger.RETRY: State.CONNECTING,
+            Trigger.RESTART: State.CONNECTING,
             Trigger.STOP: State.STOPPING,
         },
         State.VERIFYING: {
@@ -72,12 +75,16 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, State]] = MappingProxyType(
         },
         State.BACKOFF: {
             Trigger.RETRY: State.CONNECTING,
+            Trigger.CLIENT_WAITS: State.CONNECTING,
+            Trigger.PERSON_WAITS: State.CONNECTING,
             Trigger.RESTART: State.CONNECTING,
             Trigger.STOP: State.STOPPED,
         },
         State.FAILED: {
             Trigger.START: State.CONNECTING,
-            Trigger.FILES_CHANGED: State.CONNECTING,
+            Trigger.RETRY: State.CONNECTING,
+            Trigger.PERSON_WAITS: State.CONNECTING,
+            Trigger.CHANGED: State.CONNECTING,
             Trigger.RESTART: State.CONNECTING,
             Trigger.STOP: State.STOPPED,
         },

@@ -111,11 +111,22 @@ class GatewayStatus:
 
 @dataclass(frozen=True, slots=True)
 class RetryStatus:
-    """``attempt``: failed tries in a row (0 while connected); ``next_in_s``: seconds to the next one."""
+    """When the tunnel tries again, and what would make it try at once.
+
+    Attributes:
+        attempt: failed tries in a row; 0 while connected.
+        next_in_s: seconds to the next one; None where none is planned.
+        on: in FAILED, what makes it try at once: ``files``, ``agent``, ``wake``, ``network``.
+        files: the files whose content is watched, where ``on`` has ``files``.
+        agent: the socket of the SSH agent whose keys are watched, where ``on`` has ``agent``.
+    """
 
     attempt: int = 0
     next_in_s: float | None = None
     flapping: bool = False
+    on: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    agent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +187,7 @@ class Snapshot:
         target: ``user@host:port`` as ssh_config resolves it.
         alias: the destination as the user typed it.
         last_failure: what the last trouble was that is over; None where there was none since the tunnel started.
+        asks: what a person is asked to do for the dial under way, such as to open a URL; None for nothing.
     """
 
     name: str
@@ -191,6 +203,7 @@ class Snapshot:
     failure: FailureStatus | None = None
     down_since: str | None = None
     last_failure: PastFailure | None = None
+    asks: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """An element of ``tunnels`` in ``status --json``."""
@@ -214,11 +227,12 @@ class Snapshot:
             forwards=tuple(_forward(f) for f in data["forwards"]),
             ssh=_ssh(data["ssh"]),
             gateway=GatewayStatus(**{**gateway, "verdict": Verdict(gateway["verdict"])}),
-            retry=RetryStatus(**_known(RetryStatus, data["retry"])),
+            retry=_retry(data["retry"]),
             counters=Counters(**_known(Counters, data["counters"])),
             failure=FailureStatus(**_known(FailureStatus, failure)) if failure else None,
             down_since=data.get("down_since"),
             last_failure=_past(data.get("last_failure")),
+            asks=data.get("asks"),
         )
 
 
@@ -263,6 +277,11 @@ def _forward(data: dict[str, Any]) -> ForwardStatus:
 
 def _ssh(data: dict[str, Any]) -> SshStatus:
     return SshStatus(**{**_known(SshStatus, data), "rtt_recent_ms": tuple(data.get("rtt_recent_ms", ()))})
+
+
+def _retry(data: dict[str, Any]) -> RetryStatus:
+    known = _known(RetryStatus, data)
+    return RetryStatus(**{**known, "on": tuple(known.get("on", ())), "files": tuple(known.get("files", ()))})
 
 
 def _past(data: dict[str, Any] | None) -> PastFailure | None:

@@ -21,12 +21,13 @@ from openclaw_tunnel.core.status import FailureStatus, ForwardStatus, Snapshot
 from openclaw_tunnel.daemon.follow import Follower
 from openclaw_tunnel.daemon.life import Life
 from openclaw_tunnel.daemon.process import open_daemon
-from openclaw_tunnel.daemon.requests import DaemonCloses
+from openclaw_tunnel.daemon.requests import DaemonCloses, refusal
 from openclaw_tunnel.daemon.tunnels import Daemon
 from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.host import inherited
 from openclaw_tunnel.host.sdnotify import Notifier
 from openclaw_tunnel.host.tasks import Tasks
+from openclaw_tunnel.host.tracebacks import Tracebacks
 from openclaw_tunnel.service.spec import unit_of
 from openclaw_tunnel.supervisor.tunnel import utc_now
 
@@ -72,6 +73,7 @@ class ServiceProcess:
         self._name = options.name or DEFAULT_NAME
         self._daemon: Daemon | None = None
         self._tasks = Tasks()
+        self._tracebacks = Tracebacks(logger)
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
 
@@ -150,6 +152,11 @@ class ServiceProcess:
                 return
             except TunnelError as error:
                 self._cannot_begin(daemon, error, spec)
+                await self._pause(AGAIN)
+                continue
+            except Exception as error:
+                failure = self._tracebacks.failure("starting the tunnel", error)
+                self._cannot_begin(daemon, refusal(failure), spec)
                 await self._pause(AGAIN)
                 continue
             daemon.keepers.keep(self._name, self._keeper())

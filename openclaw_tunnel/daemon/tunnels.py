@@ -24,6 +24,7 @@ from openclaw_tunnel.daemon.asking import ask
 from openclaw_tunnel.daemon.autoports import AutoPorts
 from openclaw_tunnel.daemon.credentials import SettingsCredentials
 from openclaw_tunnel.daemon.keepers import Keepers
+from openclaw_tunnel.daemon.onlookers import Emit, look, watch
 from openclaw_tunnel.daemon.portclash import clash
 from openclaw_tunnel.daemon.recorders import Recorders
 from openclaw_tunnel.daemon.requests import DaemonCloses, goes_on, not_running, wanted_tunnel
@@ -36,7 +37,6 @@ from openclaw_tunnel.supervisor.tunnel import Supervisor, utc_now
 
 logger = logging.getLogger(__name__)
 
-Emit = Callable[[dict[str, Any]], None]
 MakeConnector = Callable[[TunnelSpec], Connector]
 
 
@@ -103,7 +103,10 @@ class Daemon:
             case "up":
                 return await self._up(params)
             case "watch":
-                return await self._watch(self._named(params), emit)
+                name, waits = self._named(params), bool(params.get("waits"))
+                return await watch(lambda: self.supervisor(name), lambda: self._changed, emit, waits=waits)
+            case "look":
+                return look(self.supervisor(name) for name in self._tunnels if params.get("name") in (None, name))
             case "down":
                 return {"closed": await self.down(None if params.get("all") else [self._named(params)])}
             case "restart":
@@ -114,7 +117,7 @@ class Daemon:
                 return await ask(self._tunnels[self._named(params)].supervisor, params["question"], self._paths)
             case "retry":
                 for tunnel in self._tunnels.values():
-                    tunnel.supervisor.post(ev.FilesChanged())
+                    tunnel.supervisor.post(ev.DependencyChanged())
                 return {}
             case "reload":
                 await self.reload()
@@ -302,7 +305,7 @@ class Daemon:
 
     async def _reload_one(self, name: str, tunnel: _Tunnel) -> None:
         if tunnel.options is None:
-            tunnel.supervisor.post(ev.FilesChanged())
+            tunnel.supervisor.post(ev.DependencyChanged())
             return
         try:
             agent = {k: v for k, v in self._env.items() if k == "SSH_AUTH_SOCK"}
@@ -310,12 +313,15 @@ class Daemon:
             spec = await asyncio.to_thread(self._ports.settled, wanted)
             if spec == tunnel.supervisor.spec:
                 tunnel.supervisor.spec = spec
-                tunnel.supervisor.post(ev.FilesChanged())
+                tunnel.supervisor.post(ev.DependencyChanged())
                 return
             await self._close([name])
             await self._start(spec, tunnel.options, tunnel.env)
-        except TunnelError as error:
-            logger.warning("%s: reload: %s", name, error.message)
+        except Exception as error:
+            if isinstance(error, TunnelError):
+                logger.warning("%s: reload: %s", name, error.message)
+            else:
+                logger.exception("%s: reload: internal error", name)
             if name not in self._tunnels:  # the new settings cannot be had: what ran before goes on
                 await self._start(tunnel.supervisor.spec, tunnel.options, tunnel.env)
 
@@ -330,13 +336,6 @@ class Daemon:
         if not isinstance(name, str) or name not in self._tunnels:
             raise not_running(name, self._tunnels)
         return name
-
-    async def _watch(self, name: str, emit: Emit) -> dict[str, Any]:
-        while (tunnel := self._tunnels.get(name)) is not None:
-            changed = self._changed
-            emit({"snapshot": tunnel.supervisor.snapshot().to_json()})
-            await changed.wait()
-        return {}
 
     def _tunnel_changed(self, name: str) -> None:
         if tunnel := self._tunnels.get(name):  # else it is just being opened

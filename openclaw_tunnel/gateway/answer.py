@@ -1,4 +1,8 @@
-"""Bytes -> HTTP answer, by the standard library's parser. Pure."""
+"""Bytes -> HTTP answer, by the standard library's parser. Pure.
+
+The bytes may come from anything that listens on the gateway's port. The parser raises what its arithmetic raises (a
+chunk size beyond 64 bits is an OverflowError), so whatever it raises means the same here: this is no good answer.
+"""
 
 import http.client
 import io
@@ -7,6 +11,9 @@ from typing import Any
 
 MAX_ANSWER = 64 * 1024
 """Bytes looked at; the health answers have under 1 KiB, and more is not from a healthy gateway."""
+
+_MOST_DIGITS = 9
+"""Of a length: more than this belongs to no answer, and from 4301 on int() refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +43,71 @@ def parse(data: bytes) -> Answer:
         response.begin()
         content_type = response.getheader("content-type", "").partition(";")[0].strip().lower()
         date = response.getheader("date", "")
-        try:
-            return Answer(response.status, content_type, response.read(), date=date)
-        except http.client.IncompleteRead as cut:
-            return Answer(response.status, content_type, cut.partial, len(data) < MAX_ANSWER, date)
-    except (http.client.HTTPException, ValueError, OSError):
+    except Exception:  # see above
         return Answer(0, "", data)
-    finally:
-        response.close()
+    body, is_cut = _body(response)
+    return Answer(response.status, content_type, body, is_cut and len(data) < MAX_ANSWER, date)
+
+
+def _body(response: http.client.HTTPResponse) -> tuple[bytes, bool]:
+    """The body, and whether some of it is missing; empty where its length makes no sense."""
+    try:
+        return response.read(), False
+    except http.client.IncompleteRead as cut:
+        return cut.partial, True
+    except Exception:  # see above
+        return b"", False
 
 
 def may_be_http(data: bytes | bytearray) -> bool:
     """Whether an HTTP/1 answer may begin like that."""
     return b"HTTP/1.".startswith(data[:7])
+
+
+class Incoming:
+    """The bytes of one answer while they arrive; at most ``MAX_ANSWER`` of them are kept."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._end: int | None = None
+        self._has_head = False
+
+    def __bool__(self) -> bool:
+        """Whether anything has arrived."""
+        return bool(self._data)
+
+    def __bytes__(self) -> bytes:
+        """What has arrived."""
+        return bytes(self._data)
+
+    def feed(self, data: bytes) -> bool:
+        """Take more; True once nothing more is wanted.
+
+        A body of known length is complete when its length says so: a server may keep the connection open after it.
+        """
+        seen = max(0, len(self._data) - 3)
+        self._data += data[: MAX_ANSWER - len(self._data)]
+        if not self._has_head:
+            self._find_head(seen)
+        is_whole = self._end is not None and len(self._data) >= self._end
+        return is_whole or len(self._data) >= MAX_ANSWER or not may_be_http(self._data)
+
+    def _find_head(self, seen: int) -> None:
+        end = self._data.find(b"\r\n\r\n", seen)
+        if end >= 0:
+            self._has_head = True
+            length = _content_length(bytes(self._data[:end]))
+            self._end = None if length is None else end + 4 + length
+
+
+def _content_length(head: bytes) -> int | None:
+    """The first Content-Length; None where there is none, or none that could be that of an answer."""
+    for line in head.split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"content-length":
+            digits = value.strip()
+            return int(digits) if digits.isdigit() and len(digits) <= _MOST_DIGITS else None
+    return None
 
 
 class _Bytes:

@@ -46,6 +46,10 @@ HELLO_BUDGET = 1 << 20
 _RETRY = 0.5
 """Seconds before a request is repeated of which the gateway only says that it may be."""
 
+_SHORTEST = 0.05
+"""Seconds before it is repeated at the soonest, whatever the gateway says: ``retryAfterMs`` 0 is no invitation to
+send as many as the line carries."""
+
 
 class SessionFailed(Exception):
     """There is no session, or no longer; ``judgement`` says why, and its ``failure`` what to do.
@@ -115,7 +119,7 @@ class Session:
             error = response.error
             if error is None:
                 return response.payload
-            pause = _RETRY if error.retry_after is None else error.retry_after
+            pause = _pause_before(error.retry_after)
             if not error.retryable or loop.time() + pause >= deadline:
                 raise CallRefused(error, self._refusal(error))
             await self._pause(pause)
@@ -265,6 +269,11 @@ class Session:
         return judge_close(how.code, how.reason, to=self._to, farewell=self._farewell, began=self._began)
 
 
+def _pause_before(retry_after: float | None) -> float:
+    """Seconds before the gateway is asked again; ``retry_after``: those that it named."""
+    return _RETRY if retry_after is None else max(_SHORTEST, retry_after)
+
+
 def _stage_of(judgement: Judgement) -> str:
     refused = (Verdict.AUTH_FAILED, Verdict.PAIRING_REQUIRED, Verdict.LIMITED_SCOPE)
     return "credentials" if judgement.verdict in refused else "handshake"
@@ -302,7 +311,7 @@ async def connect(
             await session.open(credentials, scopes, device, end)
             break
         except SessionFailed as failed:
-            pause = _RETRY if failed.retry_after is None else failed.retry_after
+            pause = _pause_before(failed.retry_after)
             if not patient or failed.judgement.verdict is not Verdict.STARTING or loop.time() + pause >= end:
                 raise
         finally:

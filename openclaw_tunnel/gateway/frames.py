@@ -132,7 +132,7 @@ def parse(text: str) -> Frame:
         FrameError: it is no frame, or nested deeper than ``MAX_DEPTH``.
     """
     try:
-        frame = json.loads(text, parse_constant=_no_constant)
+        frame = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError):
         raise FrameError("a message that is not JSON") from None
     if not isinstance(frame, dict) or not isinstance(frame.get("type"), str):
@@ -165,7 +165,9 @@ def mapping(value: object) -> Mapping[str, Any]:
 
 def number(value: object, low: float, high: float) -> float | None:
     """``value`` where it is a number, brought between ``low`` and ``high``; else None."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if value != value:  # NaN; math.isnan() cannot take an integer of 400 digits
         return None
     return float(min(max(value, low), high))
 
@@ -200,6 +202,13 @@ def _response(frame: dict[str, Any]) -> Response:
 
 def _no_constant(name: str) -> None:
     raise ValueError(name)  # NaN and Infinity are not JSON
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(text)  # 1e999: it could not be written as JSON again
+    return value
 
 
 def _is_deeper_than(value: object, depth: int) -> bool:

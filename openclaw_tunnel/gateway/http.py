@@ -1,12 +1,9 @@
-"""One GET: what the gateway's plain HTTP answers need, and no more.
-
-The request asks the server to close; the answer counts as complete when its length says so, too.
-"""
+"""One GET: what the gateway's plain HTTP answers need, and no more. The request asks the server to close."""
 
 import asyncio
 from collections.abc import Callable
 
-from openclaw_tunnel.gateway.answer import MAX_ANSWER, Answer, may_be_http, parse
+from openclaw_tunnel.gateway.answer import Answer, Incoming, parse
 from openclaw_tunnel.gateway.route import Route
 
 
@@ -14,12 +11,11 @@ class _Collector(asyncio.Protocol):
     """Collects until the answer is whole, the far end closes, or there is too much."""
 
     def __init__(self) -> None:
-        self.data = bytearray()
+        self.data = Incoming()
         self.done = asyncio.Event()
 
     def data_received(self, data: bytes) -> None:
-        self.data += data
-        if len(self.data) >= MAX_ANSWER or not may_be_http(self.data) or _is_whole(self.data):
+        if self.data.feed(data):
             self.done.set()
 
     def eof_received(self) -> bool:
@@ -38,7 +34,7 @@ async def get(route: Route, path: str, *, timeout: float, on_open: Callable[[], 
         on_open: called when the route is open.
 
     Returns:
-        The answer; None where the channel opened and nothing came back in time.
+        The answer; None where the channel opened and no whole answer came back in time.
 
     Raises:
         ChannelFailed, LinkLost: as ``Route.open``.
@@ -57,20 +53,8 @@ async def get(route: Route, path: str, *, timeout: float, on_open: Callable[[], 
         async with asyncio.timeout(timeout - (loop.time() - began)):
             await collector.done.wait()
     except TimeoutError:
-        if not collector.data:
-            return None
+        answer = parse(bytes(collector.data))
+        return None if answer.broke_off else answer  # nothing broke off: the rest did not come in time
     finally:
         channel.abort()  # everything that was wanted is here; closing in order would take TLS another round trip
-    return parse(bytes(collector.data[:MAX_ANSWER]))
-
-
-def _is_whole(data: bytearray) -> bool:
-    """True once a body of known length is complete (a server may keep the connection open after it)."""
-    head, found, body = data.partition(b"\r\n\r\n")
-    if not found:
-        return False
-    for line in head.split(b"\r\n")[1:]:
-        name, _, value = line.partition(b":")
-        if name.strip().lower() == b"content-length":
-            return value.strip().isdigit() and len(body) >= int(value)
-    return False
+    return parse(bytes(collector.data))

@@ -20,6 +20,7 @@ from openclaw_tunnel.errors import ConfigError, CredentialError, ExitCode, Usage
 from openclaw_tunnel.gateway.client import CallRefused, SessionFailed, connect
 from openclaw_tunnel.gateway.device import Device, load_or_create
 from openclaw_tunnel.gateway.examine import LAYERS, Examination, Layer, Outcome, examine
+from openclaw_tunnel.gateway.frames import request
 from openclaw_tunnel.gateway.hello import READ, Credentials, Hello
 from openclaw_tunnel.gateway.route import Route
 from openclaw_tunnel.gateway.verdict import Judgement, unreachable
@@ -277,6 +278,7 @@ async def _call(
     question: Question, route: Route, credentials: Credentials, device: Device | None, end: float
 ) -> tuple[dict[str, Any], Failure | None]:
     """Ask for as little as reading; a method that takes more says so, and then that is asked for, too."""
+    _check_sendable(question)
     loop = asyncio.get_running_loop()
     began = loop.time()
     scopes: tuple[str, ...] = (READ,)
@@ -294,11 +296,16 @@ async def _call(
         except CallRefused as refused:
             judgement = refused.judgement
             missing = judgement.failure.facts.get("scope", "") if judgement.failure else ""
-        except ValueError as error:
-            raise UsageError(str(error), hint="numbers must be finite, and nesting within reason") from None
         if judgement.verdict is not Verdict.LIMITED_SCOPE or missing in ("", *scopes) or len(scopes) == _MOST_SCOPES:
             return _failed(judgement, loop.time() - began), judgement.failure
         scopes = (*scopes, missing)
+
+
+def _check_sendable(question: Question) -> None:
+    try:
+        request("", question.method, question.params)
+    except ValueError as error:
+        raise UsageError(str(error), hint="numbers must be finite, and nesting within reason") from None
 
 
 def _answered(question: Question, payload: Any, hello: Hello, ms: float) -> tuple[dict[str, Any], None]:

@@ -14,7 +14,7 @@ from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.status import Verdict
 from openclaw_tunnel.gateway.frames import ErrorReply, mapping, number, words
 from openclaw_tunnel.gateway.hello import MAX_PROTOCOL, MIN_PROTOCOL
-from openclaw_tunnel.gateway.verdict import Judgement, limited, not_a_gateway, starting, unreachable
+from openclaw_tunnel.gateway.verdict import Judgement, judge_loop, limited, not_a_gateway, starting, unreachable
 
 # WebSocket close codes that gateways use with a meaning of their own.
 CLOSE_RESTART, CLOSE_TRY_LATER, CLOSE_AUTH_CHANGED = 1012, 1013, 4001
@@ -120,6 +120,9 @@ def judge_close(code: int, reason: str, *, to: str, farewell: Farewell | None = 
 
 def judge_upgrade(status: int, body: bytes, *, to: str) -> Judgement:
     """Judge an HTTP answer other than 101 to the request for a WebSocket."""
+    loop = judge_loop(status, body, to=to)
+    if loop is not None:
+        return loop
     if status == 503:
         return starting(f"the gateway on {to} takes no WebSocket right now (HTTP status 503)")
     if status == 403 and b"proxy_attribution_required" in body:

@@ -13,6 +13,7 @@ from openclaw_tunnel.config.model import Endpoint
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import Channel, ChannelFailed, Link
 from openclaw_tunnel.errors import ConfigError
+from openclaw_tunnel.gateway.frames import words
 from openclaw_tunnel.gateway.url import GatewayUrl, peer_allowed, require_allowed
 
 _TLS_GOODBYE = 0.5
@@ -138,7 +139,7 @@ class UrlRoute:
         try:
             async with asyncio.timeout(timeout):
                 await loop.create_connection(lambda: adapter, self.url.host, self.url.port, **tls)
-        except (OSError, ssl.SSLError, TimeoutError) as error:
+        except (OSError, ValueError) as error:  # ValueError: a name that no resolver or certificate can have
             raise ChannelFailed(self._failure(error, timeout)) from None
         if adapter.fault is not None:
             raise ChannelFailed(adapter.fault)
@@ -173,7 +174,7 @@ class UrlRoute:
 
     def _failure(self, error: Exception, timeout: float) -> Failure:
         if isinstance(error, ssl.SSLCertVerificationError):
-            reason = error.verify_message
+            reason = words(error.verify_message) or "it cannot be verified"
             return self._fail(Code.GATEWAY_IDENTITY, f"the certificate of {self.name} is not trusted: {reason}")
         if isinstance(error, ssl.SSLError):
             return self._fail(Code.NOT_A_GATEWAY, f"what answers on {self.name} does not speak TLS as wss:// needs it")
@@ -181,9 +182,10 @@ class UrlRoute:
             return self._fail(Code.NOT_LISTENING, f"nothing listens on {self.name}")
         if isinstance(error, TimeoutError):
             return self._fail(Code.GATEWAY_HOST, f"{self.name} did not accept a connection within {timeout:g} s")
-        if isinstance(error, socket.gaierror):
+        if isinstance(error, socket.gaierror | ValueError):
             return self._fail(Code.GATEWAY_HOST, f"no address is known for {self.url.host}")
-        return self._fail(Code.GATEWAY_HOST, f"{self.name} cannot be reached: {error.strerror or error}")  # type: ignore[attr-defined]
+        reason = getattr(error, "strerror", None) or words(str(error))
+        return self._fail(Code.GATEWAY_HOST, f"{self.name} cannot be reached: {reason}")
 
     def _fail(self, code: Code, message: str) -> Failure:
         return Failure(code, message, {"target": self.url.host, "to": self.name})

@@ -8,14 +8,14 @@ For unknown paths a gateway answers with the web page of the Control UI and stat
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.status import UNAVAILABLE, Verdict
 from openclaw_tunnel.gateway.answer import Answer
-from openclaw_tunnel.gateway.frames import number, words
+from openclaw_tunnel.gateway.frames import mapping, number, words
 from openclaw_tunnel.gateway.hello import MAX_PROTOCOL, MIN_PROTOCOL, Hello
 
 _LONGEST_VERSION = 64
@@ -52,7 +52,10 @@ def judge(healthz: Answer | None, startupz: Answer | None, *, to: str, readyz: A
     """
     if healthz is None:
         return unreachable(f"{to} accepts connections but does not answer")
-    tunnel_says = _tunnel_says(healthz)
+    loop = judge_loop(healthz.status, healthz.body, to=to)
+    if loop is not None:
+        return loop
+    tunnel_says = words(_told_by_tunnel(healthz.status, healthz.body).get("message"))
     if tunnel_says:
         failure = Failure(Code.TUNNEL_DOWN, f"the tunnel behind {to} has no connection to its gateway: {tunnel_says}")
         return Judgement(Verdict.UNREACHABLE, failure=failure)
@@ -85,6 +88,14 @@ def judge_channel(failure: Failure) -> Judgement:
     if failure.code is Code.TIMEOUT:
         failure = Failure(Code.GATEWAY_UNREACHABLE, failure.message, failure.facts)
     return Judgement(Verdict.UNREACHABLE, failure=failure)
+
+
+def judge_loop(status: int, body: bytes, *, to: str) -> Judgement | None:
+    """The judgement where an HTTP answer is that of a tunnel whose forward leads back to its own port, else None."""
+    if _told_by_tunnel(status, body).get("code") != Code.LOOP:
+        return None
+    message = f"{to} is the local port of a tunnel that leads back to itself"
+    return Judgement(Verdict.NOT_A_GATEWAY, failure=Failure(Code.LOOP, message, {"to": to}))
 
 
 def judge_hello(hello: Hello, wanted: Sequence[str], *, to: str) -> Judgement:
@@ -141,17 +152,19 @@ def _is_live(answer: Answer) -> bool:
     return answer.status == 200 and _object(answer).get("ok") is True and _object(answer).get("status") == "live"
 
 
-def _tunnel_says(answer: Answer) -> str:
+def _told_by_tunnel(status: int, body: bytes) -> Mapping[str, Any]:
     """What a tunnel of this project says in its gateway's place; empty where none does. See ``relay.trouble``."""
-    told = _object(answer).get("error") if answer.status == 503 else None
-    return words(told.get("message")) if isinstance(told, dict) and told.get("type") == UNAVAILABLE else ""
+    told = mapping(_json(body).get("error")) if status == 503 else {}
+    return told if told.get("type") == UNAVAILABLE else {}
 
 
 def _object(answer: Answer | None) -> dict[str, Any]:
-    if answer is None or answer.content_type != "application/json":
-        return {}
+    return {} if answer is None or answer.content_type != "application/json" else _json(answer.body)
+
+
+def _json(body: bytes) -> dict[str, Any]:
     try:
-        data = json.loads(answer.body)
+        data = json.loads(body)
     except (ValueError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}

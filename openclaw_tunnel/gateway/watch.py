@@ -23,13 +23,17 @@ from openclaw_tunnel.gateway.probe import ProbeResult, probe
 from openclaw_tunnel.gateway.route import LinkRoute
 from openclaw_tunnel.gateway.sandbox import reports_sandbox
 from openclaw_tunnel.gateway.verdict import Judgement
-from openclaw_tunnel.host.tasks import Tasks
+from openclaw_tunnel.host.tasks import Tasks, is_being_cancelled
+from openclaw_tunnel.host.tracebacks import Tracebacks
 
 HANDSHAKE_TIMEOUT = 15.0
 """Seconds: a gateway that was given wrong secrets lets all its loopback clients wait up to 5 s."""
 
 RESTART_GRACE = 20.0
 """Seconds beyond the announced ones in which a silent gateway counts as restarting (OpenClaw takes 5 to 15)."""
+
+_MOST_QUESTIONS = 4
+"""A probe has three questions, each with a timeout of its own; one that takes longer than four hangs."""
 
 _AWAY = (Verdict.NOT_LISTENING, Verdict.UNREACHABLE)
 
@@ -70,6 +74,7 @@ class GatewayWatch:
         self._on_news = on_news
         self._log = logger
         self._tasks = Tasks(logger)
+        self._tracebacks = Tracebacks(logger)
         self._key = secrets.token_bytes(32)
         self._probed = Judgement(Verdict.UNKNOWN)
         self._latency_ms: float | None = None
@@ -122,13 +127,31 @@ class GatewayWatch:
     async def probe(self, link: Link, *, timeout: float) -> Failure | None:
         """Ask over ``link``; None where the tunnel may count as up.
 
+        An exception that nobody foresaw is a failure too: whoever probes again and again has to be told something.
+
         Args:
             timeout: seconds for each question.
 
         Raises:
             LinkLost: the SSH connection went away; says nothing about the gateway.
         """
-        spec, connection = self._spec, self._connection
+        connection = self._connection
+        try:
+            async with asyncio.timeout(_MOST_QUESTIONS * timeout):
+                return await self._probe(link, connection, timeout)
+        except LinkLost:
+            raise
+        except (Exception, asyncio.CancelledError) as error:
+            if is_being_cancelled():
+                raise
+            failure = self._tracebacks.failure("asking the gateway how it is", error)
+        if connection == self._connection:
+            self._latency_ms, self._probed = None, Judgement(Verdict.UNKNOWN, failure=failure)
+            self._tell()
+        return failure
+
+    async def _probe(self, link: Link, connection: int, timeout: float) -> Failure | None:
+        spec = self._spec
         result = await self._prober(link, spec.probe, spec.main.to, timeout=timeout)
         if connection != self._connection:
             return result.failure
@@ -165,34 +188,54 @@ class GatewayWatch:
             self._looking = self._tasks.start(look, name="look for credentials of the gateway")
 
     async def _consider_handshake(self, link: Link, probed: Judgement, now: float) -> None:
-        credentials = await self._credentials()
+        try:
+            credentials = await self._credentials()
+        except (Exception, asyncio.CancelledError) as error:
+            if is_being_cancelled():
+                raise
+            self._tracebacks.log("looking up the gateway's credentials", error)
+            return  # the next good probe asks again
         if self._probed.verdict is not Verdict.HEALTHY:
             return  # it went away while they were looked up; the next good probe asks again
         self._at = Situation(fingerprint(credentials, self._key), self._connection, now, probed.version, probed.uptime)
-        if self._session and self._held != self._at.credential:
+        if self._has_session and self._held != self._at.credential:
             await self._tasks.cancel_all()  # other credentials are configured now
-        if credentials and not self._session and may_try(self._last, self._at):
+        if credentials and not self._has_session and may_try(self._last, self._at):
             self._held = self._at.credential
             hold = self._hold(link, credentials, self._at)
             self._session = self._tasks.start(hold, name="session with the gateway")
         self._tell()
 
+    @property
+    def _has_session(self) -> bool:
+        # not by what the task does when it ends: one that is cancelled before it began does nothing
+        return self._session is not None and not self._session.done()
+
     async def _hold(self, link: Link, credentials: Credentials, at: Situation) -> None:
-        """Log in and stay until the end; note what came of it."""
+        """Log in and stay until the end; note what came of it, whatever it is: the next try depends on that."""
+        try:
+            farewell = await self._log_in(link, credentials, at)
+            if farewell is not None:
+                self._ended(at, farewell)
+        except (Exception, asyncio.CancelledError) as error:
+            if is_being_cancelled():
+                raise
+            failure = self._tracebacks.failure("holding the session with the gateway", error)
+            self._last = Attempt(replace(at, now=self._now()), Judgement(Verdict.UNKNOWN, failure=failure))
+
+    async def _log_in(self, link: Link, credentials: Credentials, at: Situation) -> Judgement | None:
+        """With what the gateway ended the session; None where there was none, or the SSH connection ended it."""
         try:
             async with connect(LinkRoute(link, self._spec.main.to), credentials, timeout=HANDSHAKE_TIMEOUT) as session:
                 hello = session.hello
                 self._version, self.shows_widgets = hello.version, reports_sandbox(hello.methods)
                 self._note(at, Judgement(Verdict.HEALTHY, hello.version, uptime=hello.uptime))
-                farewell = await session.wait_closed()
+                return await session.wait_closed()
         except SessionFailed as failed:
             self._note(at, failed.judgement)
-            return
         except LinkLost:
-            return
-        finally:
-            self._session = None
-        self._ended(at, farewell)
+            pass  # whoever waits for the loss says so
+        return None
 
     def _note(self, at: Situation, judgement: Judgement) -> None:
         facts = {"target": self._spec.target, "to": str(self._spec.main.to)}

@@ -35,7 +35,7 @@ def answers_as_gateway(host: str, port: int) -> bool:
     head, _, body = _ask(_UNSPECIFIED.get(host, host), port).partition(b"\r\n\r\n")
     try:
         told = json.loads(body) if head.startswith((b"HTTP/1.1 200", b"HTTP/1.0 200")) else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(told, dict) and told.get("ok") is True and told.get("status") == "live"
 

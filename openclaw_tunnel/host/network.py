@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 SETTLE = 0.1
 """Seconds from the first of several changes until they are told as one: an address goes before the next one comes."""
 
+AGAIN = 60.0
+"""Seconds until a system that would not tell is asked once more: what stopped it may be over."""
+
 _AF_ROUTE = 17  # of macOS; Python has the name there only
 _MOST_BYTES = 65536  # rtnetlink sends 32 KiB at a time
 
@@ -158,13 +161,14 @@ def system_source(
 class NetworkWatch:
     """Says, on the running event loop, that the addresses, links or routes of this computer have changed.
 
-    Where the system does not tell, or may not be asked, it logs that at DEBUG and never says anything.
+    Where the system does not tell, or may not be asked, it logs that at DEBUG and asks again now and then.
 
     Args:
         on_change: called with every address that this computer can use now, as :mod:`ipaddress` prints it: those on
             links that are up and have carrier, loopback and link-local ones (without their zone) included.
         open_source: what tells of the network; raises OSError where it may not be asked.
         settle: seconds from the first of several changes to the one call.
+        again: seconds until the system is asked once more where it would not, or could not, tell.
     """
 
     def __init__(
@@ -173,7 +177,9 @@ class NetworkWatch:
         *,
         open_source: Callable[[], Source | None] = system_source,
         settle: float = SETTLE,
+        again: float = AGAIN,
     ) -> None:
+        self._again = again
         self._on_change = on_change
         self._open_source = open_source
         self._settle = settle
@@ -186,6 +192,7 @@ class NetworkWatch:
         """Begin to watch, in the running event loop; what there is by then is no change. Idempotent."""
         if self._source is not None:
             return
+        self._timer = None
         try:
             self._source = self._open_source()
             if self._source is not None:
@@ -243,5 +250,9 @@ class NetworkWatch:
             self._on_change(seen.addresses)
 
     def _give_up(self, error: OSError) -> None:
-        log.debug("changes of the network will not be noticed: %s", error)
+        """For now. What changes meanwhile is noticed then."""
+        log.debug("changes of the network are not noticed for the moment: %s", error)
+        last = self._last
         self.close()
+        self._last = last
+        self._timer = asyncio.get_running_loop().call_later(self._again, self.start)

@@ -8,6 +8,15 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 
+def is_being_cancelled() -> bool:
+    """Whether the calling task is being cancelled.
+
+    A CancelledError does not say so: it also comes out of a future that the task awaits and somebody else cancelled.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 class Tasks:
     """The background tasks of one owner, for work that outlives the call that started it.
 

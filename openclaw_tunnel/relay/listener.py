@@ -13,8 +13,10 @@ from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import ChannelFailed, Link, LinkLost
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.core.status import ByteCounts, ClientCounts, ForwardStatus
-from openclaw_tunnel.host.tasks import Tasks
+from openclaw_tunnel.host.tasks import Tasks, is_being_cancelled
+from openclaw_tunnel.host.tracebacks import Tracebacks
 from openclaw_tunnel.relay.bind import Bound, bind
+from openclaw_tunnel.relay.loop import LoopGuard
 from openclaw_tunnel.relay.pipe import Client, Tally
 from openclaw_tunnel.relay.unanswered import Unanswered
 from openclaw_tunnel.relay.waiting import Gate, NobodyComes
@@ -57,6 +59,13 @@ class Listener:
         self._on_refused = on_refused
         self._apologise = apologise
         self._tally = Tally(unanswered)
+        self._guard = LoopGuard(
+            forward,
+            lambda: len(self._tally.unheard),
+            step="" if apologise else "with -L PORT:HOST:HOSTPORT",
+            on_found=on_refused,
+        )
+        self._tracebacks = Tracebacks(logger)
         self._given = bound
         self._bound: Bound | None = None
         self._fresh: set[socket.socket] = set()
@@ -86,6 +95,7 @@ class Listener:
         if self._pause is not None:
             self._pause.cancel()
         await self._tasks.cancel_all()
+        await self._guard.close()
         for conn in self._fresh:
             conn.close()
         self._fresh.clear()
@@ -105,8 +115,12 @@ class Listener:
             bytes=ByteCounts(self._tally.sent, self._tally.received),
             role=self._forward.role,
             also=self._bound.also if self._bound else (),
-            note=(self._bound.note if self._bound else "") or None,
+            note=self._note(),
         )
+
+    def _note(self) -> str | None:
+        loop = self._guard.failure
+        return loop.message if loop else (self._bound.note if self._bound else "") or None
 
     def _accept_on(self) -> None:
         for sock in self._bound.sockets if self._bound else ():
@@ -157,6 +171,7 @@ class Listener:
                 began = loop.time()
                 link = await self._gate.link(patience, but=dead)
                 patience -= loop.time() - began
+                await self._guard.admit(client, link)
                 far = client.far_end()
                 self._tally.unanswered.sent()
                 try:
@@ -166,6 +181,7 @@ class Listener:
                     )
                 except LinkLost:
                     far.detach()  # nothing was read from the client yet: it may wait for the next link
+                    self._tally.unheard.discard(client)
                     dead = link
                     continue
                 self._tally.unanswered.heard()
@@ -178,9 +194,14 @@ class Listener:
                 self._tally.unanswered.heard()
             logger.debug("%s: %s", self._forward, error)
             refusal = error.failure
-            self._on_refused(refusal)
+            if refusal.code is not Code.LOOP:  # of which it has heard, once
+                self._on_refused(refusal)
         except (NobodyComes, TimeoutError):
             logger.debug("%s: a client waited in vain", self._forward)
+        except (Exception, asyncio.CancelledError) as error:
+            if is_being_cancelled():
+                raise
+            refusal = self._tracebacks.failure("opening a channel for a client", error)
         try:
             if self._apologise is not None:
                 await self._apologise(client, refusal)

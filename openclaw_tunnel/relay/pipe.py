@@ -29,10 +29,15 @@ def reset(transport: asyncio.WriteTransport) -> None:
 
 
 class Tally:
-    """Bytes carried: ``sent`` from the client, ``received`` for it; and whether what was sent gets answers."""
+    """Bytes carried: ``sent`` from the client, ``received`` for it; and whether what was sent gets answers.
+
+    Attributes:
+        unheard: the clients for which a channel was asked for and nothing has come back yet.
+    """
 
     def __init__(self, unanswered: Unanswered | None = None) -> None:
         self.unanswered = unanswered or Unanswered(math.inf, lambda: None)
+        self.unheard: set[Client] = set()
         self.sent = 0
         self.received = 0
 
@@ -68,6 +73,8 @@ class Client(asyncio.Protocol):
 
         The far end may speak before the channel is reported open; what it says goes to the client at once.
         """
+        if not self.gone:
+            self._tally.unheard.add(self)
         return FarEnd(self, self._tally)
 
     def join(self, far: "FarEnd", channel: Channel) -> None:
@@ -120,6 +127,7 @@ class Client(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by asyncio, once and last."""
         self.gone = True
+        self._tally.unheard.discard(self)
         if self._far is not None and self._far.channel is not None and not self._far.closed:
             self._far.channel.abort()
         self._on_lost(self)
@@ -160,6 +168,7 @@ class FarEnd(asyncio.Protocol):
         """The far end sent ``data``."""
         self._tally.unanswered.heard()
         if not self._detached and not self._client.gone:
+            self._tally.unheard.discard(self._client)
             self._tally.received += len(data)
             self._client.transport.write(data)
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.core.outlook import outlook
 from openclaw_tunnel.core.states import LINK_STATES, State
 from openclaw_tunnel.core.status import UNAVAILABLE, FailureStatus, Snapshot, Verdict
 
@@ -21,6 +22,7 @@ _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  nothing is bound here
 
 _TITLES = {
     Code.NOT_LISTENING: "No gateway is listening",
+    Code.LOOP: "The tunnel leads back to itself",
     Code.GATEWAY_STARTING: "The gateway is starting",
     Code.GATEWAY_UNREACHABLE: "The gateway does not answer",
     Code.FORWARDING_FORBIDDEN: "The SSH server forbids forwarding",
@@ -31,9 +33,9 @@ _LOOKS_FOR_IT = (
     "SSH is connected, and the tunnel looks for the gateway every few seconds. This page goes on to it as soon as it "
     "answers."
 )
-_NEEDS_YOU = (
-    "This page goes on to the gateway by itself once it answers. The tunnel tries again when a file that it depends on "
-    "has changed, or at once with: openclaw-tunnel restart {name}"
+_ACTION_REQUIRED = (
+    "This page opens the gateway as soon as it responds. The tunnel tries again {when}, or at once with: "
+    "openclaw-tunnel restart {name}"
 )
 _FLAPPING = "The connection was lost several times within minutes, so the tunnel waits longer between tries. "
 
@@ -82,7 +84,10 @@ class Trouble:
     def retry_after(self) -> int:
         """Whole seconds, at least one, after which asking again is worth while."""
         state = State(self.state) if self.state else State.BACKOFF
-        wait = _WAIT.get(state, _SHORT_WAIT) if self.retry_in_s is None else self.retry_in_s
+        usual = _WAIT.get(state, _SHORT_WAIT)
+        wait = usual if self.retry_in_s is None else self.retry_in_s
+        if state is State.FAILED:
+            wait = min(wait, usual)  # a person may fix it long before the next automatic try
         return max(1, math.ceil(wait))
 
     def to_json(self) -> dict[str, Any]:
@@ -114,25 +119,26 @@ def trouble(tunnel: Snapshot, refusal: Failure | None, host: str) -> Trouble:
     """
     found = _found(tunnel, refusal)
     if not _is_trusted(host, tunnel.forwards[0].listen):
-        return replace(NO_DETAILS, retry_in_s=found.retry_in_s)
+        # that it is a loop names nobody, and the tunnel's own probe, which is one of its clients then, has to know it
+        code = found.code if found.code == Code.LOOP else None
+        return replace(NO_DETAILS, retry_in_s=found.retry_in_s, code=code)
     return found
 
 
 def _found(tunnel: Snapshot, refusal: Failure | None) -> Trouble:
     failure = _failure(tunnel, refusal)
-    waits = tunnel.state is State.FAILED
     return Trouble(
         code=failure.code if failure else None,
         title=_title(tunnel, failure),
-        message=_clean(failure.message if failure else _progress(tunnel)),
-        hint=_clean(failure.hint if failure else "nothing to do: this takes a moment"),
+        message=_clean(_message(failure) if failure and not tunnel.asks else _progress(tunnel)),
+        hint=_clean(tunnel.asks or (failure.hint if failure else "nothing to do: this takes a moment")),
         outlook=_outlook(tunnel),
         state=str(tunnel.state),
         tunnel=tunnel.name,
         target=_clean(tunnel.target if tunnel.alias in tunnel.target else f"{tunnel.target} ({tunnel.alias})"),
         permanent=failure.permanent if failure else False,
         since=None if tunnel.state in _SETTLED else tunnel.down_since or tunnel.since,
-        retry_in_s=None if waits else _retry_in(tunnel),
+        retry_in_s=_retry_in(tunnel),
     )
 
 
@@ -148,12 +154,20 @@ def _failure(tunnel: Snapshot, refusal: Failure | None) -> FailureStatus | None:
     return FailureStatus(**known.to_json())
 
 
+def _message(failure: FailureStatus) -> str:
+    """What happened, with the words of the other side."""
+    said = [line for line in (failure.said or "").splitlines() if line not in failure.message]
+    return f"{failure.message}; it said: {' | '.join(said)}" if said else failure.message
+
+
 def _title(tunnel: Snapshot, failure: FailureStatus | None) -> str:
     if failure and failure.code in _TITLES:
         return _TITLES[Code(failure.code)]
     match tunnel.state:
         case State.FAILED:
-            return "The tunnel needs you"
+            return "Action required"
+        case State.CONNECTING if tunnel.asks:
+            return "The tunnel waits for you"
         case State.CONNECTING if failure is None:
             return f"Connecting to {_clean(tunnel.alias)}"
         case State.CONNECTING | State.BACKOFF:
@@ -167,12 +181,14 @@ def _title(tunnel: Snapshot, failure: FailureStatus | None) -> str:
 def _progress(tunnel: Snapshot) -> str:
     if tunnel.state in LINK_STATES:
         return f"the tunnel is connected to {tunnel.target} again"
+    if tunnel.asks:
+        return f"the tunnel is connecting to {tunnel.target}, and waits for you: {tunnel.asks}"
     return f"the tunnel is connecting to {tunnel.target}"
 
 
 def _outlook(tunnel: Snapshot) -> str:
     if tunnel.state is State.FAILED:
-        return _NEEDS_YOU.format(name=tunnel.name)
+        return _ACTION_REQUIRED.format(when=outlook(tunnel.retry), name=tunnel.name)
     if tunnel.state in LINK_STATES:
         return _LOOKS_FOR_IT
     return (_FLAPPING if tunnel.retry.flapping else "") + _KEEPS_TRYING

@@ -168,9 +168,7 @@ class KeyRing:
     def _cause(self, text: str, notes: list[str], place: Place, *, first: str = "") -> Failure:
         """The failure, by what the keys and the agent lack; ``first`` is the step before a key is installed."""
         if self._agent.client and self._agent.client.refusals:
-            why = f"the SSH agent at {self._agent_socket} refused to sign with {', '.join(self._unsigned)}"
-            say_yes = "unlock the SSH agent, and confirm when it asks; "
-            return place.failure(Code.NOT_CONFIRMED, _sentence(f"{text}: {why}", notes), first=say_yes)
+            return self._explain_refusal(place)
         if problem := self._agent_problem():
             text = _sentence(f"{text}: {problem}", notes)
             return place.failure(Code.AGENT_UNREACHABLE, text, step=self._agent_step())
@@ -212,6 +210,12 @@ class KeyRing:
         """The private key that belongs to a file of which it is not known whether it can be used without the agent."""
         wanted = (f.path.removesuffix(".pub") for f in self._files if f.state in (KeyState.PUBLIC, KeyState.LOCKED))
         return shlex.quote(path) if (path := next(wanted, "")) else ""
+
+    def _explain_refusal(self, place: Place) -> Failure:
+        keys = ", ".join(dict.fromkeys(self._unsigned))
+        text = f"the SSH agent at {self._agent_socket} refused to sign with {keys}, which {place.host} would accept"
+        say_yes = "unlock the SSH agent, and confirm when it asks; "
+        return place.failure(Code.NOT_CONFIRMED, _sentence(text, self._problems), first=say_yes)
 
     def explain_silent_agent(self, place: Place) -> Failure:
         """The failure of a login that ended while the agent waited for a person."""

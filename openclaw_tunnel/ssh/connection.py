@@ -9,7 +9,7 @@ from typing import TypeVar
 from openclaw_tunnel.config.model import TunnelSpec
 from openclaw_tunnel.config.sshconfig import resolve_ssh
 from openclaw_tunnel.config.sshtarget import SshTarget
-from openclaw_tunnel.core.link import Asks, DialFailed, nobody_asked
+from openclaw_tunnel.core.link import DIAL_SECONDS, Asks, DialFailed, nobody_asked
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.ssh.auth import KeyRing
 from openclaw_tunnel.ssh.deadline import Deadline, Patience
@@ -146,7 +146,7 @@ async def under_deadline(
         async with timer:
             target, place = await dial.resolve(typed, identity=identity)
             if target.connect_timeout:
-                deadline.limit(target.connect_timeout)
+                deadline.limit(min(target.connect_timeout, DIAL_SECONDS))
             return await then(dial, target, place, await dial.open_way(target, place)), stack
     except BaseException as exc:
         too_late = dial.out_of_time() if timer.expired() and isinstance(exc, TimeoutError) else None

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from types import TracebackType
 from typing import Any, Self
 
@@ -40,6 +41,7 @@ class DemoServer:
         self._client_public = key.public_data
         self._connections: set[asyncssh.SSHServerConnection] = set()
         self._acceptor: asyncssh.SSHAcceptor | None = None
+        self._kept: socket.socket | None = None
         self._carrying = Tasks()
 
     @property
@@ -59,10 +61,14 @@ class DemoServer:
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        await self.fail()
+        try:
+            await self.fail()
+        finally:
+            self._release_port()
 
     async def begin(self) -> None:
         """Listen, after an outage on the port of before."""
+        self._release_port()
         self._acceptor = await asyncssh.listen(
             "127.0.0.1",
             self.port,
@@ -81,12 +87,24 @@ class DemoServer:
         acceptor, self._acceptor = self._acceptor, None
         if acceptor is not None:
             acceptor.close()
+            self._keep_port()
         for connection in tuple(self._connections):
             connection.abort()
             await connection.wait_closed()
         await self._carrying.cancel_all()
         if acceptor is not None:
             await acceptor.wait_closed()
+
+    def _keep_port(self) -> None:
+        """Have the port without listening: clients are refused, and the kernel gives it to no other connection."""
+        self._kept = socket.socket()
+        self._kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._kept.bind(("127.0.0.1", self.port))
+
+    def _release_port(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
     def _carry(self, reader: "asyncssh.SSHReader[bytes]", writer: "asyncssh.SSHWriter[bytes]") -> None:
         """Serve a channel. asyncssh would do so by itself, and leave connections open that are made while it ends."""

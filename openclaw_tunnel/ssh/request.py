@@ -38,12 +38,18 @@ _DONE = re.compile(
     r"(log ?in|authentication) (complete\w*|ok))\b",
     re.IGNORECASE,
 )
+# The way beyond is barred: that passes without anybody's help.
+_FAILED = re.compile(
+    r"\b(connection (refused|reset|closed|timed out)|connect failed|no route to host|(network|host) is unreachable|"
+    r"could not resolve|name or service not known|no such host)\b",
+    re.IGNORECASE,
+)
 _CODE = re.compile(r"\bcode\b", re.IGNORECASE)
 _ALREADY = re.compile(r"\b(open|visit|browser|follow|click)\b", re.IGNORECASE)
 
 
 def request_in(text: str) -> str:
-    """What ``text`` asks a person to do last, in one line with its URL; empty for none or where that is done."""
+    """What ``text`` asks a person to do last, in one line with its URL; empty for none, and where that is settled."""
     lines = [line for part in text.splitlines() if (line := printable(part[:_LONGEST_LINE]).lstrip("#*|>- "))]
     found = ""
     for number, line in enumerate(lines):
@@ -51,7 +57,7 @@ def request_in(text: str) -> str:
             found = _asked_at(lines, number, url) or found
         elif _BY_HAND.search(line) and not _DONE.search(line):
             found = line[:_MOST]
-        elif _DONE.search(line) and not _TO_DO.search(line):
+        elif _FAILED.search(line) or (_DONE.search(line) and not _TO_DO.search(line)):
             found = ""
     return found
 

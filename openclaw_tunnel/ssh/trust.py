@@ -11,7 +11,7 @@ from pathlib import Path
 from openclaw_tunnel.config.destination import parse_destination
 from openclaw_tunnel.config.sshconfig import resolve_ssh
 from openclaw_tunnel.config.sshtarget import SshTarget
-from openclaw_tunnel.core.failures import Failure
+from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import Asks, DialFailed, nobody_asked
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.errors import ConfigError, ExitCode, TunnelError, UsageError
@@ -111,7 +111,10 @@ async def look_at(
 
 def as_error(failure: Failure) -> TunnelError:
     """A failure as what ends a command."""
-    return TunnelError(failure.message, hint=failure.hint, exit_code=failure.exit_code)
+    hint = failure.hint
+    if failure.code is Code.NOT_CONFIRMED:  # no tunnel has to be restarted
+        hint = f"{failure.facts.get('first', '')}call the same command again when you can answer"
+    return TunnelError(failure.message, hint=hint, exit_code=failure.exit_code)
 
 
 def where_to_write(found: Found) -> Path:

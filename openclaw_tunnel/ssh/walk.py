@@ -112,7 +112,7 @@ async def walk(
             asks=asks,
         )
     except DialFailed as failed:
-        found.failure = failed.failure.with_facts(to=str(spec.main.to))
+        found.failure = failed.failure.with_facts(to=str(spec.main.to), name=spec.name)
         return found
     except Exception as error:
         found.failure = of_bug(error, Place(spec.target, spec.address or spec.target, spec.ssh_config))

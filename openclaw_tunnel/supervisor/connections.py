@@ -18,6 +18,13 @@ from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import Connector, DialFailed, Link, LinkLost
 from openclaw_tunnel.core.status import RECENT, SshStatus
 from openclaw_tunnel.host.tasks import Tasks
+from openclaw_tunnel.host.tracebacks import Tracebacks
+
+_ROUND_TRIPS = 3
+"""Of a question to the gateway: its channel is opened, it is asked, it answers; one to spare."""
+
+CLOSE_SECONDS = 5.0
+"""How long a dial or a connection gets to close in order; a stop never waits longer."""
 
 
 @dataclass(slots=True)
@@ -55,6 +62,7 @@ class Connections:
         self._post = post
         self._log = logger
         self._tasks = Tasks(logger)
+        self._tracebacks = Tracebacks(logger)
         self._dials: dict[int, asyncio.Task[None]] = {}
         self._live: dict[int, _Live] = {}
         self._retired: dict[int, Link] = {}
@@ -68,6 +76,11 @@ class Connections:
         """The last measured round trip to the SSH server."""
         live = self._live.get(attempt)
         return live.rtt_ms if live else None
+
+    def question_timeout(self, attempt: int) -> float:
+        """Seconds for each question to the gateway: on a slow or busy line more, for it takes some round trips."""
+        round_trip = (self.rtt_ms(attempt) or 0.0) / 1000
+        return self._spec.policy.probe_timeout + _ROUND_TRIPS * round_trip
 
     def status(self, attempt: int) -> SshStatus:
         """What there is to show of the connection of an attempt."""
@@ -113,27 +126,25 @@ class Connections:
                 live.rtts.append(await self._ping(live.link))
             except (LinkLost, TimeoutError):
                 pass  # it has been noticed, or will be
+            except Exception as error:
+                self._tracebacks.log("measuring the round trip", error)
 
     async def close_all(self) -> None:
         """Close whatever is left, once nothing is opened any more."""
         links = [*self._retired.values(), *(live.link for live in self._live.values())]
         self._retired.clear()
         self._live.clear()
-        for result in await asyncio.gather(*(link.close() for link in links), return_exceptions=True):
-            if isinstance(result, Exception):
-                self._log.error("a connection could not be closed in order", exc_info=result)
+        await asyncio.gather(*(self._close_link(link) for link in links))
         await self._tasks.cancel_all()
 
     async def _dial(self, attempt: int) -> None:
         try:
-            link = await self._connector.connect()
+            link = await self._connector.connect(asks=lambda what: self._asked(attempt, what))
         except DialFailed as error:
-            self._ended(attempt, ev.ConnectFailed(attempt, error.failure))
+            self._ended(attempt, ev.ConnectFailed(attempt, error.failure.with_facts(name=self._spec.name)))
             return
         except Exception as error:
-            self._log.exception("dial %s broke", attempt)
-            failure = Failure(Code.BUG, f"internal error while connecting: {error!r}")
-            self._ended(attempt, ev.ConnectFailed(attempt, failure))
+            self._ended(attempt, ev.ConnectFailed(attempt, self._tracebacks.failure("connecting", error)))
             return
         if attempt not in self._dials:
             await link.close()  # nobody wants it any more
@@ -142,12 +153,20 @@ class Connections:
         self._tasks.start(self._wait_lost(attempt, link), name=f"watch {attempt}")
         self._ended(attempt, ev.Connected(attempt))
 
+    def _asked(self, attempt: int, what: str) -> None:
+        if attempt in self._dials:
+            self._post(ev.PersonAsked(attempt, what))
+
     def _ended(self, attempt: int, event: ev.Event) -> None:
         if self._dials.pop(attempt, None) is not None:
             self._post(event)
 
     async def _wait_lost(self, attempt: int, link: Link) -> None:
-        failure = await link.wait_lost()
+        try:
+            failure = await link.wait_lost()
+        except Exception as error:  # whatever it is: a connection that nobody watches is none
+            failure = self._tracebacks.failure("watching the connection", error)
+            await self._close_link(link)
         self._retired.pop(attempt, None)
         if self._live.pop(attempt, None) is not None:
             self._post(ev.ConnectionLost(attempt, failure))
@@ -156,11 +175,19 @@ class Connections:
         try:
             if dial is not None and not dial.done():
                 dial.cancel()
-                await asyncio.wait([dial])
+                await asyncio.wait([dial], timeout=CLOSE_SECONDS)
             if link is not None:
-                await link.close()
+                await self._close_link(link)
         finally:  # whatever went wrong: somebody waits for this
             self._post(ev.ConnectionClosed(attempt))
+
+    async def _close_link(self, link: Link) -> None:
+        """Close it, whatever it does about that."""
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await link.close()
+        except Exception as error:
+            self._tracebacks.log("closing a connection", error)
 
     async def _retire(self, attempt: int, link: Link, patience: float) -> None:
         idle = self._tasks.start(link.wait_idle(), name=f"last client of {attempt}")
@@ -172,7 +199,7 @@ class Connections:
             silent.cancel()
         self._retired.pop(attempt, None)
         self._log.debug("connection %s is closed", attempt)
-        await link.close()
+        await self._close_link(link)
 
     async def _until_silent(self, link: Link, patience: float) -> None:
         """Ask now and then whether there is still a server for those who stay."""
@@ -187,16 +214,30 @@ class Connections:
         )
         try:
             live.rtts.append(await self._ping(live.link))
+            event: ev.Event | None = ev.ConnectionAnswered(attempt)
         except LinkLost:
-            return  # whoever waits for the loss says so, with the reason
+            event = await self._unless_lost(attempt, live.link)
         except TimeoutError:
             # one that has never answered a question cannot be told from a dead one in this way
             silent = live.rtt_ms is not None
-            self._post(ev.ConnectionSilent(attempt, self._silence()) if silent else ev.ConnectionAnswered(attempt))
-            return
+            event = ev.ConnectionSilent(attempt, self._silence()) if silent else ev.ConnectionAnswered(attempt)
+        except Exception as error:
+            event = ev.ConnectionSilent(attempt, self._tracebacks.failure("asking for a sign of life", error))
         finally:
             slow.cancel()
-        self._post(ev.ConnectionAnswered(attempt))
+        if event is not None:
+            self._post(event)
+
+    async def _unless_lost(self, attempt: int, link: Link) -> ev.Event | None:
+        """Whoever waits for the loss says so, with the reason; where that does not happen, it is a silence."""
+        try:
+            async with asyncio.timeout(self._spec.policy.check_timeout):
+                await link.wait_lost()
+        except TimeoutError:
+            return ev.ConnectionSilent(attempt, self._silence())
+        except Exception as error:  # _wait_lost runs into it too, and posts the loss
+            self._tracebacks.log("watching the connection", error)
+        return None
 
     async def _ping(self, link: Link) -> float:
         return round(await link.ping(timeout=self._spec.policy.check_timeout) * 1000, 1)

@@ -1,8 +1,22 @@
 """What happens around a tunnel and concerns it: addresses of this computer, files that its settings come from."""
 
+import asyncio
 import ipaddress
+import itertools
+from enum import Enum
 
-from openclaw_tunnel.host.watch import fingerprint
+from openclaw_tunnel.core.failures import Failure
+from openclaw_tunnel.core.link import Connector
+from openclaw_tunnel.core.retry import Plan
+from openclaw_tunnel.core.status import RetryStatus
+from openclaw_tunnel.host.tracebacks import Tracebacks
+from openclaw_tunnel.host.watch import fingerprints
+
+LOOK = 1.0
+"""Seconds between two looks at the files that a tunnel in FAILED depends on; only while FAILED."""
+
+LOOKS_AN_AGENT = 3
+"""The SSH agent is asked for its keys with one look in so many."""
 
 
 def has_moved(local_address: str, addresses: frozenset[str] | None) -> bool:
@@ -18,15 +32,56 @@ def has_moved(local_address: str, addresses: frozenset[str] | None) -> bool:
     return not address.is_loopback and str(address) not in addresses
 
 
-class WatchedFiles:
-    """Some files, and whether one has changed since it was last asked."""
+class Change(Enum):
+    """What a stopped tunnel was waiting for."""
 
-    def __init__(self, paths: tuple[str, ...]) -> None:
-        """Look for the first time."""
-        self._paths = paths
-        self._seen = [fingerprint(path) for path in paths]
+    DEPENDENCY = "something that the dial depends on"
+    SETTINGS = "a settings file"
 
-    def changed(self) -> bool:
-        """Whether one has changed since the last call, or since the beginning."""
-        before, self._seen = self._seen, [fingerprint(path) for path in self._paths]
-        return before != self._seen
+
+class Dependencies:
+    """What may make a difference to a tunnel in FAILED: files and agent of its dials, and the settings it came from.
+
+    Args:
+        connector: knows what its last dial depended on.
+        settings_files: where the tunnel's own settings come from.
+        tracebacks: for what nobody foresaw; it counts as no change.
+    """
+
+    def __init__(self, connector: Connector, settings_files: tuple[str, ...], tracebacks: Tracebacks) -> None:
+        self._connector = connector
+        self._settings_files = settings_files
+        self._tracebacks = tracebacks
+
+    def retry(self, failure: Failure | None, attempt: int, next_in_s: float | None, *, flapping: bool) -> RetryStatus:
+        """When it is tried again, and what is watched for ``failure``; None: it is not about being in FAILED."""
+        if failure is None:
+            return RetryStatus(attempt, next_in_s, flapping)
+        on = failure.plan.triggers
+        files = (*self._connector.files, *self._settings_files) if "files" in on else ()
+        agent = self._connector.agent if "agent" in on else ""
+        return RetryStatus(attempt, next_in_s, flapping, on, tuple(dict.fromkeys(files)), agent or None)
+
+    async def wait(self, plan: Plan, every: float = LOOK) -> Change:
+        """Return when one has changed since the last dial began.
+
+        Args:
+            plan: what of them counts; the settings always do.
+            every: seconds between two looks at the files.
+        """
+        settings = await asyncio.to_thread(fingerprints, self._settings_files)
+        for look in itertools.count(1):
+            await asyncio.sleep(every)
+            agent = plan.on_agent and look % LOOKS_AN_AGENT == 0
+            if plan.on_files and await self._dial_changed(agent=agent):
+                return Change.DEPENDENCY
+            if await asyncio.to_thread(fingerprints, self._settings_files) != settings:
+                return Change.SETTINGS
+        raise AssertionError("unreachable")
+
+    async def _dial_changed(self, *, agent: bool) -> bool:
+        try:
+            return await self._connector.changed(agent=agent)
+        except Exception as error:
+            self._tracebacks.log("looking at what the connection depends on", error)
+            return False

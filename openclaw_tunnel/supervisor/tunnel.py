@@ -5,7 +5,8 @@ and the gate in front of the local ports is set to what the state allows.
 """
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from openclaw_tunnel.config.model import Forward, TunnelSpec
@@ -13,42 +14,27 @@ from openclaw_tunnel.core import commands as do
 from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.backoff import Delays, delays
 from openclaw_tunnel.core.changelines import ChangeLines
-from openclaw_tunnel.core.failures import Failure
+from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import Connector, Link, LinkLost
 from openclaw_tunnel.core.machine import Machine
 from openclaw_tunnel.core.pastfailure import LastTrouble
+from openclaw_tunnel.core.retry import Plan
 from openclaw_tunnel.core.states import LINK_STATES, State
-from openclaw_tunnel.core.status import (
-    Counters,
-    FailureStatus,
-    RetryStatus,
-    Snapshot,
-    SshStatus,
-)
+from openclaw_tunnel.core.status import Counters, FailureStatus, RetryStatus, Snapshot, SshStatus
 from openclaw_tunnel.gateway.probe import probe
 from openclaw_tunnel.gateway.sandbox import look_for_sandbox
 from openclaw_tunnel.gateway.watch import CredentialSource, GatewayWatch, Prober, no_credentials
 from openclaw_tunnel.host.logs import tunnel_logger
 from openclaw_tunnel.host.tasks import Tasks
+from openclaw_tunnel.host.tracebacks import Tracebacks
 from openclaw_tunnel.relay.apology import Apologist
 from openclaw_tunnel.relay.extraports import ExtraPorts
 from openclaw_tunnel.relay.listener import Listener
 from openclaw_tunnel.relay.unanswered import Unanswered
 from openclaw_tunnel.relay.waiting import Gate
 from openclaw_tunnel.supervisor.connections import Connections
-from openclaw_tunnel.supervisor.surroundings import WatchedFiles, has_moved
-
-_ROUND_TRIPS = 3
-"""Of a question to the gateway: its channel is opened, it is asked, it answers; one to spare."""
-
-FILE_CHECK = 1.0
-"""Seconds between looks at the files behind a permanent failure; only while FAILED."""
-
-_TIMER_EVENTS: dict[do.Timer, Callable[[int], ev.Event]] = {
-    do.Timer.RETRY: ev.RetryDue,
-    do.Timer.PROBE: ev.ProbeDue,
-    do.Timer.STABLE: ev.StabilityReached,
-}
+from openclaw_tunnel.supervisor.surroundings import Change, Dependencies, has_moved
+from openclaw_tunnel.supervisor.timers import Timers
 
 
 def utc_now() -> str:
@@ -64,6 +50,9 @@ class Supervisor:
         was_up: the tunnel has been UP at least once.
         extra_ports: the forwards to the gateway's other ports.
     """
+
+    _watching: asyncio.Task[None] | None = None  # for what may make a difference, while FAILED
+    _persons = 0  # who wait for it to be up
 
     def __init__(
         self,
@@ -91,12 +80,11 @@ class Supervisor:
         """
         self.spec = spec
         self.was_up = False
-        self._connector = connector
-        self._settings_files = settings_files
         self._on_settings = on_settings
         self._on_change = on_change
         self._on_state = on_state
         self._log = tunnel_logger(spec.name)
+        self._tracebacks = Tracebacks(self._log)
         self._lines = ChangeLines()
         self._machine = Machine(spec.policy, backoff or delays(spec.policy))
         self._gate = Gate(self._client_waiting)
@@ -106,12 +94,13 @@ class Supervisor:
             spec, self._listener, look=look_for_sandbox, on_change=on_change, logger=self._log
         )
         self._tasks = Tasks(self._log)
-        self._timers: dict[do.Timer, asyncio.TimerHandle] = {}
+        self._timers = Timers(self.post)
+        self._dependencies = Dependencies(connector, settings_files, self._tracebacks)
         self._connections = Connections(spec, connector, post=self.post, logger=self._log)
         self._since = utc_now()
         self._down_since: str | None = None
-        self._entered, self._trouble = 0.0, LastTrouble()
         self._failed_at: str | None = None
+        self._entered, self._trouble = 0.0, LastTrouble()
         self._watch = GatewayWatch(
             spec, prober=prober, credentials=credentials, on_news=self._gateway_news, logger=self._log
         )
@@ -154,7 +143,18 @@ class Supervisor:
         self._set_gate()
         if self._machine.state is not before:
             self._state_changed(before)
-        self._on_change()
+        self._changed()
+
+    @contextlib.contextmanager
+    def somebody_waits(self) -> Iterator[None]:
+        """A person's command waits for the tunnel: it dials at once, out of FAILED too, and as eagerly as for a client
+        as long as the block runs."""
+        self._persons += 1
+        self.post(ev.PersonWaiting())
+        try:
+            yield
+        finally:
+            self._persons -= 1
 
     def network_changed(self, addresses: frozenset[str] | None) -> None:
         """Addresses, links or routes of this computer are no longer what they were.
@@ -204,22 +204,26 @@ class Supervisor:
             forwards=(*(listener.status() for listener in self._listeners), *self.extra_ports.status()),
             ssh=self._connections.status(machine.attempt) if link else SshStatus(),
             gateway=self._watch.status(),
-            retry=RetryStatus(
-                attempt=0 if link else machine.pace.tries,
-                next_in_s=self._next_dial_in(),
-                flapping=machine.pace.flapping,
-            ),
+            retry=self._retry(0 if link else machine.pace.tries),
             counters=Counters(machine.connects, machine.losses, self._gate.held),
-            failure=FailureStatus(**failure.to_json(self._failed_at)) if failure else None,
+            failure=self._failure_status(failure) if failure else None,
             down_since=self._down_since,
             last_failure=self._trouble.over,
+            asks=(machine.dial.asked if machine.state is State.CONNECTING else "") or None,
         )
 
+    def _retry(self, tries: int) -> RetryStatus:
+        machine = self._machine
+        stopped = machine.failure if machine.state is State.FAILED else None
+        return self._dependencies.retry(stopped, tries, self._next_dial_in(), flapping=machine.pace.flapping)
+
+    def _failure_status(self, failure: Failure) -> FailureStatus:
+        told = {**failure.to_json(self._failed_at), "permanent": self._machine.state is State.FAILED}
+        return FailureStatus(**told)
+
     def _next_dial_in(self) -> float | None:
-        retry = self._timers.get(do.Timer.RETRY)
-        if self._machine.state is not State.BACKOFF or retry is None:
-            return None
-        return round(max(0.0, retry.when() - asyncio.get_running_loop().time()), 1)
+        waits = self._machine.state in (State.BACKOFF, State.FAILED)
+        return self._timers.next_dial_in() if waits else None
 
     # Doing what the machine asks for
 
@@ -239,35 +243,25 @@ class Supervisor:
                 self._watch.moved()
                 self._connections.retire(attempt, patience)
             case do.StartTimer(timer, delay, attempt):
-                self._set_timer(timer, delay, lambda: self.post(_TIMER_EVENTS[timer](attempt)))
+                self._timers.start(timer, delay, attempt)
             case do.CancelTimers():
-                for handle in self._timers.values():
-                    handle.cancel()
-                self._timers.clear()
+                self._timers.cancel_all()
             case do.RunProbe(attempt):
                 link = self._connections.link(attempt)
                 if link is not None:
                     self._tasks.start(self._probe(attempt, link), name=f"probe {attempt}")
 
-    def _set_timer(self, timer: do.Timer, delay: float, then: Callable[[], None]) -> None:
-        if timer in self._timers:
-            self._timers[timer].cancel()
-        self._timers[timer] = asyncio.get_running_loop().call_later(delay, then)
-
     async def _probe(self, attempt: int, link: Link) -> None:
         try:
-            failure = await self._watch.probe(link, timeout=self._probe_timeout(attempt))
-        except LinkLost:
-            return  # whoever waits for the loss says so, with the reason
+            failure = await self._watch.probe(link, timeout=self._connections.question_timeout(attempt))
+        except LinkLost:  # whoever waits for the loss says so, with the reason; where nobody does, the line is asked
+            failure = Failure(Code.LOST, "the connection was lost while the gateway was asked")
+        except Exception as error:
+            failure = self._tracebacks.failure("asking the gateway", error)
         self.post(ev.ProbePassed(attempt) if failure is None else ev.ProbeFailed(attempt, failure))
         if failure is None:
             await self._connections.measure(attempt)
-            self._on_change()
-
-    def _probe_timeout(self, attempt: int) -> float:
-        """Seconds for each question: on a slow or busy line more, for it takes some round trips."""
-        round_trip = (self._connections.rtt_ms(attempt) or 0.0) / 1000
-        return self.spec.policy.probe_timeout + _ROUND_TRIPS * round_trip
+            self._changed()
 
     # What follows from a change of state
 
@@ -290,7 +284,7 @@ class Supervisor:
         self.was_up |= state is State.UP
         if line := self._lines.line(before, state, failure, lasted, self._next_dial_in()):
             self._log.info("%s", line)
-        self._on_state(before, state, failure)
+        self._safely("recording a change", lambda: self._on_state(before, state, failure))
         if state is State.VERIFYING:
             self._watch.connected()
         elif state is State.UP:
@@ -298,26 +292,34 @@ class Supervisor:
         if before in LINK_STATES and state not in LINK_STATES:
             self._unanswered.clear()
             self._tasks.start(self._watch.disconnected(), name="end the session with the gateway")
-        if state is State.BACKOFF and self._gate.waiting:
+        if before is State.FAILED and self._watching is not None:
+            self._watching.cancel()
+        if state is State.BACKOFF and (self._gate.waiting or self._persons):
             self._client_waiting()
-        elif state is State.FAILED:
-            self._tasks.start(self._watch_files(self._machine.attempt), name="watch files")
+        elif state is State.FAILED and failure is not None:
+            self._watching = self._tasks.start(self._wait_for_change(failure.plan), name="wait for a change")
         elif state is State.STOPPED:
             self._stopped.set()
 
-    async def _watch_files(self, attempt: int) -> None:
-        """While FAILED: post FilesChanged once a file that may have caused the failure is no longer what it was."""
-        files, settings = WatchedFiles(self._connector.files), WatchedFiles(self._settings_files)
+    async def _wait_for_change(self, plan: Plan) -> None:
+        """While FAILED: try again, or read the settings again, once what may have caused the failure changes."""
         while True:
-            await asyncio.sleep(FILE_CHECK)
-            if self._machine.state is not State.FAILED or self._machine.attempt != attempt:
-                return
-            if files.changed():
-                self._log.debug("a file that the connection depends on changed")
-                self.post(ev.FilesChanged())
-            elif settings.changed():
+            if await self._dependencies.wait(plan) is Change.DEPENDENCY:
+                self._log.debug("something that the connection depends on changed")
+                self.post(ev.DependencyChanged())
+            else:
                 self._log.debug("a settings file changed")
-                self._on_settings()
+                self._safely("reading the settings again", self._on_settings)
+
+    def _changed(self) -> None:
+        self._safely("showing a change", self._on_change)
+
+    def _safely(self, doing: str, call: Callable[[], None]) -> None:
+        """What others make of a change must not keep the tunnel from going on."""
+        try:
+            call()
+        except Exception as error:
+            self._tracebacks.log(doing, error)
 
     def _client_waiting(self) -> None:
         # in the next round of the loop: the machine may be in the middle of handling an event
@@ -336,7 +338,7 @@ class Supervisor:
             self.post(ev.GatewayInDoubt(self._machine.attempt))
         else:
             self.extra_ports.notice(self.link, reported=self._watch.shows_widgets)
-            self._on_change()
+            self._changed()
 
     async def _close_listeners(self) -> None:
         await self.extra_ports.close()

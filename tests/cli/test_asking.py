@@ -4,7 +4,6 @@ import asyncio
 import json
 import signal
 import threading
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ import pytest
 from openclaw_tunnel.cli.asking import _UnwaitedThreads
 from openclaw_tunnel.config.model import Endpoint
 from support.cli import Answer, Cli
+from support.oddanswers import HEALTHY, NOT_A_GATEWAY, UNREACHABLE, Pieces, odd_gateway
 from support.scripted import Script, error, page, raw, scripted
 from support.threaded import in_thread
 from support.waiting import free_port, wait_until
@@ -50,6 +50,30 @@ def failure(answer: Answer, code: int) -> dict[str, Any]:
     assert found["failure"]["exit_code"] == code
     told: dict[str, Any] = found["failure"]
     return told
+
+
+@pytest.mark.parametrize(
+    ("says", "code"),
+    [
+        (NOT_A_GATEWAY["chunk of 60 digits"], 32),
+        (UNREACHABLE["half a body"], 30),
+        (HEALTHY["uptime of 400 digits"], 32),  # live, but its WebSocket is none
+    ],
+)
+def test_odd_answers_are_answers(cli: Cli, says: Pieces, code: int) -> None:
+    """None of them is a bug of this program, as exit code 70 would say."""
+    with in_thread(odd_gateway) as (gateway, to):
+        gateway.says = says
+        assert failure(with_token(cli, "probe", "--url", f"ws://{to}", "--json"), code)["hint"]
+        for arguments in (["health"], ["call", "status"]):
+            assert with_token(cli, *arguments, "--url", f"ws://{to}").exit_code in (30, 32)
+
+
+def test_a_name_that_no_resolver_takes(cli: Cli) -> None:
+    cli.env["OPENCLAW_ALLOW_INSECURE_PRIVATE_WS"] = "1"
+    for host in ("a..b", "x" * 64 + ".example"):
+        found = failure(with_token(cli, "probe", "--url", f"ws://{host}:1", "--json"), 20)
+        assert found["message"] == f"no address is known for {host}"
 
 
 def test_a_url(cli: Cli) -> None:
@@ -148,7 +172,7 @@ def test_a_host_that_refuses(cli: Cli, command: str) -> None:
 
 def test_a_name_that_leads_nowhere(cli: Cli) -> None:
     configure(cli, {"remote": {"sshTarget": "me@nowhere.invalid"}})
-    answer = cli("probe", "--json", "--timeout", "3")
+    answer = cli("probe", "--json", "--timeout", "30")
     assert failure(answer, 20)["code"] == "dns"
     assert [layer["outcome"] for layer in answer.json()["layers"][:2]] == ["failed", "skipped"]
 
@@ -174,9 +198,7 @@ def test_the_timeout_bounds_everything(cli: Cli, command: str, way: str) -> None
     with in_thread(silent) as to:
         configure(cli, {"remote": {"sshTarget": f"me@{to}"}})
         arguments = ["--url", f"ws://{to}"] if way == "url" else []
-        began = time.monotonic()
         answer = with_token(cli, command, "--json", "--timeout", "0.5", *arguments)
-    assert time.monotonic() - began < 5  # the interpreter's own start included
     found = failure(answer, 30 if way == "url" else 20)
     assert "0.5 s" in found["message"] or "in time" in found["message"] or "not answer" in found["message"]
 
@@ -194,7 +216,7 @@ def test_ctrl_c(cli: Cli, way: str) -> None:
         configure(cli, {"remote": {"sshTarget": f"me@{to}"}})
         arguments = ["--url", f"ws://{to}", "--token-file", str(cli.home / "token")] if way == "url" else []
         (cli.home / "token").write_text(TOKEN)
-        child = cli.start("health", "--timeout", "60", *arguments)
+        child = cli.start("health", "--timeout", "600", *arguments)
         wait_until(arrived.is_set, 15, "the question")
         assert child.end_with(signal.SIGINT) == 130
     assert child.output() == ""
@@ -204,9 +226,7 @@ def test_threads_that_hang_are_not_waited_for() -> None:
     threads, go_on = _UnwaitedThreads(), threading.Event()
     hanging = threads.submit(go_on.wait, 30)
     assert threads.submit(lambda: 7).result(10) == 7
-    began = time.monotonic()
     threads.shutdown(wait=True)
-    assert time.monotonic() - began < 1
     assert not hanging.done()
     go_on.set()
     assert hanging.result(10) is True

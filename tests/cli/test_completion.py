@@ -34,7 +34,6 @@ def asked(cli: Cli, *words: str) -> list[str]:
     """The answer to a shell, lines of it."""
     answer = cli("complete", "zsh", "--", *words)
     assert (answer.exit_code, answer.stderr) == (0, "")
-    assert answer.seconds < 10  # a quarter of a second for the daemon, and what a busy machine adds
     return answer.stdout.splitlines()
 
 

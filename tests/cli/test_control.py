@@ -55,22 +55,22 @@ def test_wait_sees_it_come_up(cli: Cli) -> None:
     with serving(cli.tunnel_home, daemon):
         answer = cli("wait", "default")
     assert (answer.exit_code, answer.stdout, answer.stderr) == (0, IS_UP, "")
-    assert daemon.asked == [("status", {}), ("watch", {"name": "default"})]
+    assert daemon.asked == [("status", {}), ("watch", {"name": "default", "waits": True})]
 
 
 def test_wait_says_why_it_is_not_up_in_time(cli: Cli) -> None:
     with serving(cli.tunnel_home, FakeDaemon([CONNECTING], watch=script(CONNECTING, REFUSED))):
-        answer = cli("wait", "--timeout", "0.2")
+        answer = cli("wait", "--timeout", "3")
     assert (answer.exit_code, answer.stdout) == (1, "")
     assert answer.stderr == (
-        "error: default is not up after 0.2 s (backoff): gateway.example:22 refused the connection\n"
+        "error: default is not up after 3 s (backoff): gateway.example:22 refused the connection\n"
         "\nhint: is it running?\n"
     )
 
 
 def test_wait_does_not_wait_for_what_a_person_must_do(cli: Cli) -> None:
     with serving(cli.tunnel_home, FakeDaemon([CONNECTING], watch=script(CONNECTING, LOCKED))):
-        answer = cli("wait", "--timeout", "60", timeout=30)
+        answer = cli("wait", "--timeout", "600")
     assert (answer.exit_code, answer.stderr) == (1, "error: the key is locked\n\nhint: ssh-add\n")
 
 
@@ -112,7 +112,11 @@ def test_restart_returns_when_it_is_up_again(cli: Cli) -> None:
     with serving(cli.tunnel_home, daemon):
         answer = cli("restart")
     assert (answer.exit_code, answer.stdout, answer.stderr) == (0, IS_UP, "")
-    assert daemon.asked == [("status", {}), ("restart", {"name": "default"}), ("watch", {"name": "default"})]
+    assert daemon.asked == [
+        ("status", {}),
+        ("restart", {"name": "default"}),
+        ("watch", {"name": "default", "waits": True}),
+    ]
 
 
 def test_restart_ends_with_the_code_of_the_failure(cli: Cli) -> None:
@@ -122,8 +126,8 @@ def test_restart_ends_with_the_code_of_the_failure(cli: Cli) -> None:
     assert (answer.exit_code, answer.stdout) == (20, "")
     assert answer.stderr == (
         "error: gateway.example:22 refused the connection\n\nhint: is it running?\n"
-        "note: default goes on trying in the background; watch it: openclaw-tunnel status default, "
-        "stop it: openclaw-tunnel down default\n"
+        "note: default keeps trying in the background; watch it: openclaw-tunnel status default, "
+        "close it: openclaw-tunnel down default\n"
     )
 
 

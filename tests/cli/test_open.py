@@ -14,12 +14,16 @@ from typing import Any
 
 import pytest
 
+from openclaw_tunnel.cli.controlui import get
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import FailureStatus, ForwardStatus, GatewayStatus, Snapshot, Verdict
+from openclaw_tunnel.gateway.controlui import CONFIG_PATH, told_base_path
 from support.cli import Answer, Cli, command, environment
 from support.fakedaemon import FakeDaemon, serving
 from support.localsite import LocalSite, QuietHandler
+from support.oddanswers import NOT_A_GATEWAY, UNREACHABLE, Pieces, odd_gateway
 from support.process import Child, root_required
+from support.threaded import in_thread
 
 TOKEN = "t0ken+s3cret"
 PASSWORD = "passw0rd-s3cret"
@@ -230,6 +234,14 @@ def test_it_is_not_served(world: World) -> None:
     assert world.went_to() is None
 
 
+@pytest.mark.parametrize("says", [*NOT_A_GATEWAY.values(), UNREACHABLE["half a body"]])
+def test_an_odd_answer_is_no_page(says: Pieces) -> None:
+    """What comes after the end of an answer, or has none, is not waited for."""
+    with in_thread(odd_gateway) as (gateway, to):
+        gateway.says = says
+        assert told_base_path(get(f"http://{to}", CONFIG_PATH, TOKEN)) is None
+
+
 def test_a_token_that_no_header_can_hold(world: World) -> None:
     world.settings(mode="remote", remote={"token": "s3cret\nfoo"})
     assert world().stderr.startswith("error: the gateway on gw does not serve its Control UI: it does not answer")
@@ -255,7 +267,14 @@ def test_no_tunnel_runs(world: World) -> None:
 
 def test_the_tunnel_is_down(world: World) -> None:
     failure = FailureStatus("refused", "gateway.example:22 refused the connection", "is sshd running?", False, 20)
-    world.daemon.tunnels = [replace(world.up, state=State.BACKOFF, failure=failure)]
+    down = replace(world.up, state=State.BACKOFF, failure=failure)
+    world.daemon.tunnels = [down]
+
+    def watch(params: dict[str, Any], emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+        emit({"snapshot": down.to_json()})  # another try was no better
+        return {}
+
+    world.daemon.methods["watch"] = watch
     answer = world()
     assert answer.exit_code == 20
     assert answer.stderr == "error: gateway.example:22 refused the connection\n\nhint: is sshd running?\n"
@@ -347,7 +366,7 @@ def test_another_user_is_faster(world: World) -> None:
     world.seen.touch()
     world.seen.chmod(0o666)
     world.use_browser(uid=65534)
-    answer = world("--token-file", world.token_file(), "--timeout", "3")
+    answer = world("--token-file", world.token_file(), "--timeout", "6")
     assert answer.exit_code == 1
     assert "warning: the user nobody tried to fetch the link that was made for your browser" in answer.stderr
     _, status, location, _ = json.loads(world.seen.read_text())

@@ -146,8 +146,8 @@ def test_status_on_a_terminal_of_80_columns(cli: Cli, env: dict[str, str]) -> No
     assert lines[-4:] == [
         "  hint      compare the fingerprint with the host's own, then remember the key:",
         "            openclaw-tunnel trust gw",
-        "  then      it tries again once its key, known_hosts or settings change, and on:",
-        "            openclaw-tunnel restart default",
+        "  then      it tries again only on request, because each try asks a person",
+        "  now       openclaw-tunnel restart default",
     ]
 
 

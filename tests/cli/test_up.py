@@ -76,8 +76,8 @@ def test_a_gateway_that_is_not_there(cli: Cli, port: int) -> None:
         assert error.startswith(f"error: nothing listens on 127.0.0.1:{closed_port}")
         assert hint.startswith("hint: start the gateway on gw")
         assert hint.endswith(
-            "note: default goes on trying in the background; watch it: openclaw-tunnel status default, "
-            "stop it: openclaw-tunnel down default\n"
+            "note: default keeps trying in the background; watch it: openclaw-tunnel status default, "
+            "close it: openclaw-tunnel down default\n"
         )
         assert cli("status").exit_code == 1
 
@@ -88,9 +88,10 @@ def test_what_a_person_must_do_is_said_and_waited_for(cli: Cli, remote: Remote, 
     assert answer.stderr.startswith("error: ")
     assert "\n\nhint: " in answer.stderr
     assert answer.stderr.endswith(
-        "note: default tries again when one of its files changes (ssh config, known_hosts, key), and on: "
-        "openclaw-tunnel restart default; give it up: openclaw-tunnel down default\n"
+        "s, when a key, known_hosts, ssh_config or a settings file changes, when the computer wakes up, when the "
+        "network changes; try now: openclaw-tunnel restart default; close it: openclaw-tunnel down default\n"
     )
+    assert "note: default tries again in 1" in answer.stderr
     assert cli("status", "--json").json()["tunnels"][0]["state"] == "failed"
     assert cli("wait", "--timeout", "0").exit_code == 1
 

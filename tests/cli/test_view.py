@@ -50,6 +50,7 @@ BACKOFF = replace(
     forwards=(replace(MAIN, clients=ClientCounts(0, 1, 1)),),
 )
 
+FILES = "when a key, known_hosts, ssh_config or a settings file changes"
 WORDS = {
     "up": (
         UP,
@@ -113,24 +114,54 @@ default  backoff for 1s: no connection, next try now, flapping: its connections 
   hint      is it running?""",
     ),
     "failed": (
-        replace(QUIET, state=State.FAILED, failure=LOCKED, alias="me@gateway.example"),
+        replace(
+            QUIET,
+            state=State.FAILED,
+            failure=replace(LOCKED, said="Welcome\nno more tries"),
+            alias="me@gateway.example",
+            retry=RetryStatus(2, 47.3, on=("files", "wake")),
+        ),
         """\
-default  failed for 1s: it needs you
+default  failed for 1s: action required
   target    me@gateway.example:22
   local     http://127.0.0.1:18789 -> 127.0.0.1:18789
   error     the key ~/.ssh/id is locked
+  it said   Welcome
+            no more tries
   hint      ssh-add ~/.ssh/id
-  then      it tries again once its key, known_hosts or settings change, and on: openclaw-tunnel restart default""",
+  then      it tries again in 48s, {FILES}, when the computer wakes up (2 failed)
+  now       openclaw-tunnel restart default""".replace("{FILES}", FILES),
+    ),
+    "somebody said no": (
+        replace(QUIET, state=State.FAILED, failure=LOCKED),
+        """\
+default  failed for 1s: action required
+  target    me@gateway.example:22 (gw)
+  local     http://127.0.0.1:18789 -> 127.0.0.1:18789
+  error     the key ~/.ssh/id is locked
+  hint      ssh-add ~/.ssh/id
+  then      it tries again only on request, because each try asks a person
+  now       openclaw-tunnel restart default""",
+    ),
+    "a person is asked": (
+        replace(QUIET, asks="open https://login.example/abc", failure=REFUSED, retry=RetryStatus(2)),
+        """\
+default  connecting for 1s: waiting for you
+  target    me@gateway.example:22 (gw)
+  local     http://127.0.0.1:18789 -> 127.0.0.1:18789
+  asks you  open https://login.example/abc
+  error     gateway.example:22 refused the connection
+  hint      is it running?""",
     ),
     "cannot even begin": (
         replace(QUIET, state=State.FAILED, failure=TAKEN, forwards=(replace(MAIN, listening=False),)),
         """\
-default  failed for 1s: it needs you
+default  failed for 1s: action required
   target    me@gateway.example:22 (gw)
   local     http://127.0.0.1:18789 -> 127.0.0.1:18789 (not listening)
   error     the port is in use
   hint      stop the other one
-  then      it tries again by itself, every few seconds""",
+  then      it tries again automatically, every few seconds""",
     ),
     "up again after a loss": (
         replace(
@@ -225,13 +256,15 @@ def test_the_countdown_counts() -> None:
 
 def test_narrow_terminals_get_wrapped_rows() -> None:
     hint = "compare the fingerprint with the host's own, then remember the key: openclaw-tunnel trust gw"
-    failed = replace(QUIET, state=State.FAILED, failure=replace(LOCKED, hint=hint))
+    failed = replace(
+        QUIET, state=State.FAILED, failure=replace(LOCKED, hint=hint), retry=RetryStatus(1, 4.0, on=("wake", "network"))
+    )
     assert view.plain(view.rows(failed, NOW), 60).splitlines()[-5:] == [
         "  hint      compare the fingerprint with the host's own,",
         "            then remember the key: openclaw-tunnel trust gw",
-        "  then      it tries again once its key, known_hosts or",
-        "            settings change, and on: openclaw-tunnel restart",
-        "            default",
+        "  then      it tries again in 4s, when the computer wakes",
+        "            up, when the network changes",
+        "  now       openclaw-tunnel restart default",
     ]
     for tunnel, _ in WORDS.values():
         for width in (40, 80):

@@ -36,9 +36,10 @@ def test_what_the_gateway_refuses_wants_a_person_though_the_tunnel_is_up(verdict
     assert trouble.message.startswith("the gateway ")
 
 
-def test_what_is_no_gateway_does_not_become_one() -> None:
-    trouble = needs_person(snapshot(State.DEGRADED, OTHER, verdict=Verdict.NOT_A_GATEWAY))
-    assert trouble == Trouble("not_a_gateway 32", OTHER.message, OTHER.hint)
+@pytest.mark.parametrize("failure", [OTHER, Failure(Code.LOOP, "it leads back", {"to": "127.0.0.1:18789"})])
+def test_what_is_no_gateway_does_not_become_one(failure: Failure) -> None:
+    trouble = needs_person(snapshot(State.DEGRADED, failure, verdict=Verdict.NOT_A_GATEWAY))
+    assert trouble == Trouble(f"{failure.code} 32", failure.message, failure.hint)
 
 
 @pytest.mark.parametrize(

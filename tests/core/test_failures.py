@@ -46,6 +46,7 @@ def test_every_hint_is_a_step(code: Code) -> None:
         (Code.NOT_CONFIRMED, True, ExitCode.LOGIN),
         (Code.HELPER, False, ExitCode.CONFIG),
         (Code.BUG, False, ExitCode.BUG),
+        (Code.LOOP, False, ExitCode.NOT_A_GATEWAY),
     ],
 )
 def test_the_contract(code: Code, permanent: bool, exit_code: ExitCode) -> None:

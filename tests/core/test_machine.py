@@ -1,4 +1,7 @@
-"""The machine, as scripts of events and commands. Nothing here has a clock."""
+"""The machine (core/machine.py, with core/rules.py and core/steps.py), as scripts of events and commands.
+
+Nothing here has a clock.
+"""
 
 import pytest
 
@@ -13,6 +16,7 @@ from openclaw_tunnel.core.commands import (
     StartTimer,
     Timer,
 )
+from openclaw_tunnel.core.dials import Dial
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.core.states import State
@@ -22,6 +26,8 @@ LOST = Failure(Code.LOST, "the connection was lost")
 REFUSED = Failure(Code.REFUSED, "gateway.example:22 refused the connection")
 UNKNOWN_KEY = Failure(Code.HOST_KEY_UNKNOWN, "the host key is not known")
 HUNG_UP = Failure(Code.NOT_SSH, "gateway.example:22 hung up before the login was done")
+DENIED = Failure(Code.AUTH_DENIED, "gateway.example:22 refused the login of me")
+REFUSED_BY_A_PERSON = Failure(Code.NOT_CONFIRMED, "the SSH agent would not sign")
 FORBIDDEN = Failure(Code.FORWARDING_FORBIDDEN, "the server forbids forwarding")
 NOT_LISTENING = Failure(Code.NOT_LISTENING, "nothing listens on 127.0.0.1:18789")
 
@@ -64,7 +70,7 @@ def test_a_good_day() -> None:
     book.at(State.CONNECTING)
     book >> ev.Connected(1) << RunProbe(1)
     book.at(State.VERIFYING)
-    book >> ev.ProbePassed(1) << StartTimer(Timer.STABLE, 60.0, 1) << StartTimer(Timer.PROBE, 15.0, 1)
+    book >> ev.ProbePassed(1) << StartTimer(Timer.PROBE, 15.0, 1)
     book.at(State.UP)
     book >> ev.ProbeDue(1) << RunProbe(1)
     book >> ev.ProbePassed(1) << StartTimer(Timer.PROBE, 15.0, 1)
@@ -105,42 +111,131 @@ def test_a_loss_is_never_the_end_whatever_its_reason() -> None:
     book.at(State.BACKOFF)
 
 
-def test_attempts_are_forgotten_only_after_stable_time_up() -> None:
+def test_tries_are_forgotten_only_with_a_connection_that_lasts() -> None:
     """A server that accepts and drops does not reset the backoff by accepting."""
     book = up()
     for attempt, delay in ((1, 0.0), (2, 1.0), (3, 2.0)):
         book >> ev.ConnectionLost(attempt, LOST) << CancelTimers() << StartTimer(Timer.RETRY, delay, attempt)
         book.skip(ev.RetryDue(attempt)).skip(ev.Connected(attempt + 1)).skip(ev.ProbePassed(attempt + 1))
-    book >> ev.StabilityReached(4)
-    assert book.machine.pace.tries == 0
+    book.wait(2.0)
     book >> ev.ConnectionLost(4, LOST) << CancelTimers() << StartTimer(Timer.RETRY, 0.0, 4)
-
-
-def test_stability_does_not_count_while_the_gateway_is_down() -> None:
-    book = up().skip(ev.ConnectionLost(1, LOST)).skip(ev.RetryDue(1)).skip(ev.Connected(2))
-    book >> ev.StabilityReached(2)
     assert book.machine.pace.tries == 1
 
 
-def test_a_permanent_failure_stops() -> None:
+def test_a_connection_lasts_also_while_the_gateway_is_down() -> None:
+    book = up().skip(ev.ConnectionLost(1, LOST)).skip(ev.RetryDue(1)).skip(ev.Connected(2)).wait(3600.0)
+    book >> ev.ConnectionLost(2, LOST) << CancelTimers() << StartTimer(Timer.RETRY, 0.0, 2)
+
+
+def test_a_loss_costs_at_most_a_tenth_of_the_life_before_it() -> None:
+    """A line that is cut every 12 s: the first three tries wait 0, 1 and 1.2 s at most, whatever was before."""
+    book = Playbook(backoff=lambda tries: 0.0 if tries == 1 else 60.0).skip(ev.StartRequested()).skip(ev.Connected(1))
+    for attempt in range(1, 40, 4):
+        book.wait(12.0)
+        book >> ev.ConnectionLost(attempt, LOST) << CancelTimers() << StartTimer(Timer.RETRY, 0.0, attempt)
+        for failed, wait in ((attempt + 1, 1.2), (attempt + 2, 1.2), (attempt + 3, 60.0)):
+            book.skip(ev.RetryDue(failed - 1))
+            book >> ev.ConnectFailed(failed, REFUSED) << CancelTimers() << StartTimer(Timer.RETRY, wait, failed)
+        book.skip(ev.RetryDue(attempt + 3)).skip(ev.Connected(attempt + 4))
+
+
+def test_a_permanent_failure_stops_and_is_tried_again_rarely() -> None:
     book = connecting()
-    book >> ev.ConnectFailed(1, UNKNOWN_KEY) << CancelTimers()
-    book.at(State.FAILED)
-    assert book.machine.failure is UNKNOWN_KEY
+    for attempt, wait in ((1, 15.0), (2, 60.0), (3, 300.0), (4, 300.0)):
+        book >> ev.ConnectFailed(attempt, UNKNOWN_KEY) << CancelTimers() << StartTimer(Timer.RETRY, wait, attempt)
+        book.at(State.FAILED)
+        assert book.machine.failure is UNKNOWN_KEY
+        book >> ev.RetryDue(attempt) << CancelTimers() << OpenConnection(attempt + 1)
+        book.at(State.CONNECTING)
 
 
-@pytest.mark.parametrize("event", [ev.StartRequested(), ev.FilesChanged(), ev.RestartRequested()])
+def test_a_server_that_knew_us_is_asked_again_soon() -> None:
+    """It boots and refuses a good key: 5 and 15 s, then 1, 2, 5 minutes."""
+    book = up().wait(60.0).skip(ev.ConnectionLost(1, LOST)).skip(ev.RetryDue(1))
+    for attempt, wait in ((2, 5.0), (3, 15.0), (4, 60.0), (5, 120.0)):
+        book >> ev.ConnectFailed(attempt, DENIED) << CancelTimers() << StartTimer(Timer.RETRY, wait, attempt)
+        book.skip(ev.RetryDue(attempt))
+    book.skip(ev.Connected(6)).wait(60.0).skip(ev.ConnectionLost(6, LOST)).skip(ev.RetryDue(6))
+    book >> ev.ConnectFailed(7, DENIED) << CancelTimers() << StartTimer(Timer.RETRY, 5.0, 7)  # from the beginning
+
+
+def test_another_cause_has_a_plan_of_its_own() -> None:
+    book = connecting().skip(ev.ConnectFailed(1, UNKNOWN_KEY)).skip(ev.RetryDue(1))
+    book >> ev.ConnectFailed(2, DENIED) << CancelTimers() << StartTimer(Timer.RETRY, 60.0, 2)
+
+
+@pytest.mark.parametrize("event", [ev.StartRequested(), ev.RestartRequested()])
 def test_failed_is_left_by_a_person(event: ev.Event) -> None:
     book = failed()
     book >> event << CancelTimers() << OpenConnection(2)
     book.at(State.CONNECTING)
 
 
-@pytest.mark.parametrize("event", [ev.ClientWaiting(), ev.Woke(), ev.NetworkChanged(), ev.RetryDue(1)])
-def test_failed_is_left_by_nothing_else(event: ev.Event) -> None:
-    book = failed()
-    book >> event
+@pytest.mark.parametrize("event", [ev.DependencyChanged(), ev.PersonWaiting()])
+def test_failed_is_left_when_something_changed_or_somebody_waits(event: ev.Event) -> None:
+    book = failed().wait(1.0)
+    book >> event << CancelTimers() << OpenConnection(2)
+    book.at(State.CONNECTING)
+    book.skip(ev.ConnectFailed(2, UNKNOWN_KEY)).at(State.FAILED).wait(0.25)
+    book >> event << StartTimer(Timer.HURRY, 0.75, 2)  # at most one dial a second
+    book >> ev.HurryDue(2) << CancelTimers() << OpenConnection(3)
+
+
+@pytest.mark.parametrize("event", [ev.Woke(), ev.NetworkChanged()])
+def test_what_happens_around_a_failed_tunnel_counts_as_its_cause_says(event: ev.Event) -> None:
+    for failure, counts in ((UNKNOWN_KEY, True), (DENIED, True), (REFUSED_BY_A_PERSON, False)):
+        book = connecting().skip(ev.ConnectFailed(1, failure)).wait(5.0)
+        book >> event
+        if counts:
+            book << CancelTimers() << OpenConnection(2)
+        book.at(State.CONNECTING if counts else State.FAILED)
+    book = connecting().skip(ev.ConnectFailed(1, DENIED)).wait(1.0)
+    book >> event << StartTimer(Timer.HURRY, 4.0, 1)  # a network that flaps is no reason to fail to log in each time
+
+
+def test_clients_never_hurry_a_failed_tunnel() -> None:
+    book = failed().wait(60.0)
+    book >> ev.ClientWaiting()
     book.at(State.FAILED)
+
+
+def test_whoever_was_asked_and_said_no_is_asked_again_only_on_request() -> None:
+    book = connecting()
+    book >> ev.ConnectFailed(1, REFUSED_BY_A_PERSON) << CancelTimers()  # no timer
+    book.at(State.FAILED)
+    for event in (ev.ClientWaiting(), ev.Woke(), ev.NetworkChanged(moved=True)):
+        book.wait(600.0) >> event
+        book.at(State.FAILED)
+    book >> ev.PersonWaiting() << CancelTimers() << OpenConnection(2)
+
+
+def test_a_dial_for_which_a_person_is_asked_is_not_begun_again() -> None:
+    """The next one would ask again. Its own deadline ends it."""
+    book = connecting().wait(1.0).skip(ev.PersonAsked(1, "touch the key"))
+    book >> ev.NetworkChanged(moved=True) << StartTimer(Timer.RETRY, 2.0, 1)
+    book >> ev.RetryDue(1)
+    book >> ev.Woke()
+    book.at(State.CONNECTING)
+    book >> ev.PersonAsked(1, "")
+    book >> ev.Woke() << CloseConnection(1) << CancelTimers() << OpenConnection(2)
+
+
+def test_restart_while_connecting_begins_again() -> None:
+    book = connecting().skip(ev.PersonAsked(1, "touch the key"))
+    book >> ev.RestartRequested() << CloseConnection(1) << CancelTimers() << OpenConnection(2)
+    book.at(State.CONNECTING)
+
+
+def test_tries_that_somebody_hurried_do_not_make_the_next_wait_longer() -> None:
+    """sshd is away while a client waits and leaves: the next try comes soon, not a minute later."""
+    book = backoff()
+    for attempt in range(2, 30):
+        book.wait(1.0)
+        book >> ev.ClientWaiting() << CancelTimers() << OpenConnection(attempt)
+        book >> ev.ConnectFailed(attempt, REFUSED) << CancelTimers() << StartTimer(Timer.RETRY, 0.0, attempt)
+    assert book.machine.pace.tries == 29
+    book.skip(ev.RetryDue(29))
+    book >> ev.ConnectFailed(30, REFUSED) << CancelTimers() << StartTimer(Timer.RETRY, 1.0, 30)
 
 
 def test_gateway_down_is_degraded_and_keeps_the_link() -> None:
@@ -155,7 +250,7 @@ def test_gateway_down_is_degraded_and_keeps_the_link() -> None:
     book >> ev.ProbeFailed(1, NOT_LISTENING) << CheckConnection(1)
     book >> ev.ConnectionAnswered(1) << StartTimer(Timer.PROBE, 2.0, 1)
     book >> ev.ProbeDue(1) << RunProbe(1)
-    book >> ev.ProbePassed(1) << StartTimer(Timer.STABLE, 60.0, 1) << StartTimer(Timer.PROBE, 15.0, 1)
+    book >> ev.ProbePassed(1) << StartTimer(Timer.PROBE, 15.0, 1)
     book.at(State.UP)
     assert book.machine.failure is None
     assert book.machine.losses == 0
@@ -170,7 +265,7 @@ def test_one_passed_probe_forgives_earlier_misses() -> None:
 
 def test_forwarding_forbidden_fails_and_closes() -> None:
     book = verifying()
-    book >> ev.ProbeFailed(1, FORBIDDEN) << CancelTimers() << CloseConnection(1)
+    book >> ev.ProbeFailed(1, FORBIDDEN) << CancelTimers() << StartTimer(Timer.RETRY, 300.0, 1) << CloseConnection(1)
     book.at(State.FAILED)
     book >> ev.ConnectionClosed(1)
     book.at(State.FAILED)
@@ -187,11 +282,12 @@ def test_a_waiting_client_cuts_the_backoff_short() -> None:
     book >> ev.ClientWaiting() << CancelTimers() << OpenConnection(2)
 
 
-@pytest.mark.parametrize("event", [ev.ClientWaiting(), ev.Woke(), ev.NetworkChanged()])
+@pytest.mark.parametrize("event", [ev.ClientWaiting(), ev.PersonWaiting(), ev.Woke(), ev.NetworkChanged()])
 def test_but_never_more_than_one_dial_a_second(event: ev.Event) -> None:
     book = backoff().wait(0.25)
-    book >> event << StartTimer(Timer.RETRY, 0.75, 1)
+    book >> event << StartTimer(Timer.HURRY, 0.75, 1)
     book.at(State.BACKOFF)
+    book >> ev.HurryDue(1) << CancelTimers() << OpenConnection(2)
 
 
 def test_a_refused_channel_looks_at_the_gateway_once() -> None:
@@ -362,7 +458,7 @@ def test_after_sleep_or_a_network_change_slowness_dials_beside(event: ev.Event) 
     book.at(State.UP)
     book >> ev.ConnectionSlow(1)
     book.done()
-    assert book.machine.replacement == 2
+    assert book.machine.replacement == Dial(2)
 
 
 def test_whoever_answers_first_carries_the_clients() -> None:
@@ -378,14 +474,7 @@ def test_make_before_break() -> None:
     """The new one is there first: it takes over without a moment in which nothing is up."""
     book = up().wait(60.0)
     book >> ev.NetworkChanged(moved=True) << CheckConnection(1) << OpenConnection(2)
-    (
-        book
-        >> ev.Connected(2)
-        << CancelTimers()
-        << RetireConnection(1, 3.0)
-        << StartTimer(Timer.STABLE, 60.0, 2)
-        << RunProbe(2)
-    )
+    (book >> ev.Connected(2) << CancelTimers() << RetireConnection(1, 3.0) << RunProbe(2))
     book.at(State.UP)
     book >> ev.ConnectionSilent(1, SILENT)  # the old one may die as it likes
     book >> ev.ConnectionLost(1, LOST)
@@ -433,7 +522,7 @@ def test_a_second_dial_that_fails_changes_nothing() -> None:
     book >> ev.NetworkChanged(moved=True) << OpenConnection(3)
     book >> ev.ConnectionLost(1, LOST) << CancelTimers()
     book.at(State.CONNECTING)
-    book >> ev.ConnectFailed(3, UNKNOWN_KEY) << CancelTimers()
+    book >> ev.ConnectFailed(3, UNKNOWN_KEY) << CancelTimers() << StartTimer(Timer.RETRY, 15.0, 3)
     book.at(State.FAILED)
 
 
@@ -501,7 +590,7 @@ def test_a_connection_that_dies_after_login_counts_as_dropped() -> None:
         if attempt < 6:
             book.wait(60.0).skip(ev.RetryDue(attempt))
     assert book.machine.pace.flapping
-    book >> ev.ClientWaiting() << StartTimer(Timer.RETRY, 16.0, 6)
+    book >> ev.ClientWaiting() << StartTimer(Timer.HURRY, 16.0, 6)
 
 
 def test_after_sleep_haste_is_back() -> None:

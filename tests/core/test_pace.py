@@ -50,13 +50,57 @@ def test_where_it_flaps_chance_does_not_make_it_dial_early() -> None:
     assert failed(never_waits, *[Code.LOST] * 20).retry_delay() == 30.0
 
 
-def test_forgetting_makes_eager_again() -> None:
+def test_a_connection_that_lasted_makes_eager_again() -> None:
     pace = failed(new_pace(), *[Code.LOST] * 9)
     assert (pace.tries, pace.retry_delay()) == (9, 30.0)
-    pace.forget()
+    pace.connected(1000.0)
+    pace.failed(Failure(Code.LOST, "lost"), 1000.0 + POLICY.stable_after)
     pace.dialled(0.0)
-    assert (pace.tries, pace.hurried_delay(0.0)) == (0, 1.0)
-    assert failed(pace, Code.LOST).retry_delay() == 1.0
+    assert (pace.tries, pace.hurried_delay(0.0)) == (1, 1.0)
+
+
+def test_one_that_died_at_once_does_not() -> None:
+    pace = failed(new_pace(), *[Code.LOST] * 9)
+    pace.connected(1000.0)
+    pace.failed(Failure(Code.LOST, "lost"), 1000.0 + POLICY.stable_after - 0.1)
+    assert (pace.tries, pace.retry_delay()) == (10, 30.0)
+
+
+@pytest.mark.parametrize(("lived", "longest"), [(2.0, 1.0), (10.0, 1.0), (12.0, 1.2), (300.0, 30.0), (6000.0, 60.0)])
+def test_a_wait_is_at_most_a_tenth_of_the_life_before_it_for_three_tries(lived: float, longest: float) -> None:
+    pace = Pace(POLICY, lambda tries: 60.0)
+    pace.connected(1000.0)
+    pace.failed(Failure(Code.LOST, "lost"), 1000.0 + lived)
+    waits = [pace.retry_delay()]
+    for _ in range(3):
+        pace.failed(Failure(Code.TIMEOUT, "no answer"), 1000.0 + lived)
+        waits.append(pace.retry_delay())
+    assert waits == [longest, longest, longest, 60.0]
+
+
+def test_a_connection_that_takes_over_goes_on_with_the_life_of_the_other() -> None:
+    pace = Pace(POLICY, lambda tries: 60.0)
+    pace.connected(1000.0)
+    pace.connected(1119.0)
+    pace.failed(Failure(Code.LOST, "lost"), 1120.0)
+    assert pace.retry_delay() == 12.0
+
+
+def test_hurried_tries_are_shown_and_not_counted() -> None:
+    pace = new_pace()
+    for hurried in (False, True, True, False):
+        pace.failed(Failure(Code.REFUSED, "refused"), 1000.0, hurried=hurried)
+    assert (pace.tries, pace.retry_delay()) == (4, 2.0)
+
+
+def test_stops_are_counted_by_cause() -> None:
+    pace = new_pace()
+    denied, changed = Failure(Code.AUTH_DENIED, "denied"), Failure(Code.HOST_KEY_CHANGED, "changed")
+    assert [pace.stopped(denied), pace.stopped(denied), pace.stopped(changed)] == [60.0, 120.0, 15.0]
+    pace.begin_again()
+    assert pace.stopped(changed) == 15.0
+    pace.connected(1000.0)
+    assert [pace.stopped(denied), pace.stopped(denied), pace.stopped(denied)] == [5.0, 15.0, 60.0]
 
 
 def test_flapping_comes_and_goes_with_time() -> None:

@@ -42,8 +42,11 @@ def test_whatever_else_stops_a_tunnel_is_tried_again(cause: Cause) -> None:
     assert PLANS[cause].wait(1000, accepted=False) is not None
 
 
-def test_only_files_and_logins_depend_on_this_computer() -> None:
-    assert {cause for cause, plan in PLANS.items() if plan.on_files} == {Cause.LOCAL_FILES, Cause.LOGIN}
+def test_what_depends_on_this_computer_is_watched() -> None:
+    watched = {Cause.LOCAL_FILES, Cause.LOGIN, Cause.SERVER_RULES}
+    assert {cause for cause, plan in PLANS.items() if plan.on_files} == watched
+    assert PLANS[Cause.LOGIN].triggers == ("files", "agent", "wake", "network")
+    assert PLANS[Cause.SERVER_RULES].triggers == ("files", "network")
     assert {cause for cause, plan in PLANS.items() if plan.on_agent} == {Cause.LOGIN}
 
 

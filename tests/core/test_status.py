@@ -88,7 +88,14 @@ CONTRACT: dict[str, Any] = {
                 "detail": None,
                 "expected_in_s": None,
             },
-            "retry": {"attempt": 0, "next_in_s": None, "flapping": False},
+            "retry": {
+                "attempt": 0,
+                "next_in_s": None,
+                "flapping": False,
+                "on": [],
+                "files": [],
+                "agent": None,
+            },
             "counters": {"connects": 3, "losses": 2, "held_clients": 5},
             "failure": None,
             "down_since": None,
@@ -100,6 +107,7 @@ CONTRACT: dict[str, Any] = {
                 "at": "2026-11-22T05:59:00Z",
                 "lasted_s": 61.2,
             },
+            "asks": None,
         }
     ],
 }

@@ -57,12 +57,12 @@ def test_time_in_one_state_counts() -> None:
     tunnels = Tunnels()
     watched = life(tunnels)
     assert watched.stuck(100) == []
-    assert watched.stuck(165) == []
-    assert watched.stuck(171) == ["a"]
+    assert watched.stuck(570) == []
+    assert watched.stuck(581) == ["a"]
     tunnels.tunnel = replace(TUNNEL, retry=RetryStatus(attempt=1))  # the next try: it moves
-    assert watched.stuck(172) == []
-    assert watched.stuck(230) == []
-    assert watched.stuck(250) == ["a"]
+    assert watched.stuck(582) == []
+    assert watched.stuck(1060) == []
+    assert watched.stuck(1063) == ["a"]
     watched.watch(None)
     assert watched.stuck(999) == []
 

@@ -80,8 +80,8 @@ def test_its_life(cli: Cli, systemd: Systemd) -> None:
 
 
 def test_a_port_in_use_does_not_end_it(cli: Cli, systemd: Systemd) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as holder:
-        port = holder.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
         child = run(cli, systemd, port)
         wait_until(lambda: "READY=1" in systemd.said(), 15, "READY")
         shown = cli("status")

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import json
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -12,16 +14,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.utils import accept_key
 
 from openclaw_tunnel.config.model import Endpoint
 from openclaw_tunnel.core.failures import Code
 from openclaw_tunnel.core.link import LinkLost
 from openclaw_tunnel.core.status import Verdict
-from openclaw_tunnel.gateway.client import HELLO_BUDGET, CallRefused, SessionFailed, connect
+from openclaw_tunnel.gateway.client import _SHORTEST, HELLO_BUDGET, CallRefused, SessionFailed, connect
 from openclaw_tunnel.gateway.device import Device
 from openclaw_tunnel.gateway.hello import Credentials
 from openclaw_tunnel.gateway.route import LinkRoute
-from support.aio import async_test
+from support.aio import async_test, pass_time
 from support.links import DirectLink
 from support.scripted import CHALLENGE, Script, error, hello, page, raw, scripted
 
@@ -195,8 +198,10 @@ def test_closed_without_an_answer(close: tuple[int, str], verdict: Verdict) -> N
 def test_what_is_no_gateway(script: Script, verdict: Verdict, stage: str) -> None:
     @async_test
     async def run() -> None:
-        async with scripted(script) as to:
-            failed = await refused(to, timeout=0.3)
+        async with scripted(script) as to, asyncio.TaskGroup() as group:
+            if verdict is Verdict.UNREACHABLE:
+                group.create_task(pass_time(30, lambda: script.connections))
+            failed = await refused(to, timeout=30)
             assert (failed.judgement.verdict, failed.stage) == (verdict, stage)
 
     run()
@@ -219,7 +224,7 @@ def test_what_does_not_even_speak_websocket(data: bytes, stay: bool, verdict: Ve
     @async_test
     async def run() -> None:
         async with raw(data, stay=stay) as to:
-            assert (await refused(to, timeout=0.3 if not data else 10)).judgement.verdict is verdict
+            assert (await refused(to, timeout=0.3 if not data else 30)).judgement.verdict is verdict
 
     run()
 
@@ -335,13 +340,10 @@ def test_no_log_level_shows_a_secret(caplog: pytest.LogCaptureFixture) -> None:
 
 @async_test
 async def test_a_wait_beyond_the_deadline_is_not_begun() -> None:
-    script = Script(methods={"health": [error("UNAVAILABLE", "busy", retryable=True, retryAfterMs=60_000)]})
-    loop = asyncio.get_running_loop()
+    script = Script(methods={"health": [error("UNAVAILABLE", "busy", retryable=True, retryAfterMs=600_000)]})
     async with scripted(script) as to, connect(LinkRoute(DirectLink(), to), TOKEN) as session:
-        began = loop.time()
         with pytest.raises(CallRefused):
-            await session.call("health", timeout=20)
-        assert loop.time() - began < 5
+            await session.call("health", timeout=300)
     assert len(script.seen) == 2
 
 
@@ -460,16 +462,14 @@ async def test_a_gateway_that_falls_silent_is_given_up() -> None:
 
 
 @async_test
-async def test_closing_is_quick_whatever_the_far_end_does() -> None:
+async def test_closing_waits_for_nothing_whatever_the_far_end_does() -> None:
     async def deaf(ws: ServerConnection) -> None:
         ws.transport.pause_reading()  # our close is never read, and never answered
 
-    loop = asyncio.get_running_loop()
     async with scripted(Script(after_hello=deaf)) as to:
         link = DirectLink()
         async with connect(LinkRoute(link, to), TOKEN):
-            began = loop.time()
-        assert loop.time() - began < 2
+            pass
         assert not link.channels
 
 
@@ -495,6 +495,52 @@ async def test_a_payload_of_25_megabytes() -> None:
 
 # Anything at all
 
+_NUMBERS = (
+    "1" + "0" * 400,
+    "-1" + "0" * 400,
+    "1" + "0" * 5000,
+    "1e999",
+    "-1e999",
+    "NaN",
+    "Infinity",
+    "0",
+    "-1",
+    "true",
+)
+_ODD = tuple(
+    map(
+        json.dumps,
+        (
+            {**CHALLENGE, "payload": {"nonce": "n", "ts": "HUGE"}},
+            {"type": "event", "event": "shutdown", "payload": {"reason": "\ud800\x1b[2J", "restartExpectedMs": "HUGE"}},
+            *(
+                {"type": "res", "id": "1", "ok": True, "payload": hello(**odd)}
+                for odd in (
+                    {"protocol": "HUGE"},
+                    {"snapshot": {"uptimeMs": "HUGE"}},
+                    {"policy": {"maxPayload": "HUGE", "tickIntervalMs": "HUGE"}},
+                    {"server": {"version": "\ud800\x1b]0;x\x07", "bootId": "HUGE"}},
+                )
+            ),
+            *(
+                {
+                    "type": "res",
+                    "id": number,
+                    "ok": False,
+                    "error": error("X", "\udfff\x9b", details, retryAfterMs="HUGE"),
+                }
+                for number in ("1", "2")
+                for details in (
+                    {"code": "AUTH_RATE_LIMITED"},
+                    {"code": "PROTOCOL_MISMATCH", "expectedProtocol": "HUGE"},
+                    {"code": "PAIRING_REQUIRED", "requestId": "HUGE"},
+                )
+            ),
+            {"type": "res", "id": "2", "ok": True, "payload": "HUGE"},
+        ),
+    )
+)
+
 FRAGMENTS = st.sampled_from(
     [
         json.dumps(CHALLENGE),
@@ -504,6 +550,7 @@ FRAGMENTS = st.sampled_from(
         json.dumps({"type": "res", "id": "1", "ok": False}),
         json.dumps({"type": "event", "event": "shutdown", "payload": {"restartExpectedMs": "x"}}),
         json.dumps({"type": "event", "event": "connect.challenge", "payload": None}),
+        *(odd.replace('"HUGE"', number) for odd in _ODD for number in _NUMBERS),
         "{}",
         "[" * 5000,
     ]
@@ -513,8 +560,8 @@ FRAGMENTS = st.sampled_from(
 async def outcome(to: Endpoint) -> SessionFailed | CallRefused | None:
     """Connect and call, whatever comes of it; None where the call was answered."""
     try:
-        async with connect(LinkRoute(DirectLink(), to), TOKEN, timeout=5) as session:
-            await session.call("health", timeout=5)
+        async with connect(LinkRoute(DirectLink(), to), TOKEN, timeout=30) as session:
+            await session.call("health", timeout=30)
     except (SessionFailed, CallRefused) as error:
         return error
     return None
@@ -539,10 +586,68 @@ def drive(frames: list[str | bytes], code: int) -> None:
     async_test(run)()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(FRAGMENTS | st.text() | st.binary(), max_size=5), st.sampled_from([1000, 1008, 1012, 4001]))
 def test_any_frames_end_in_a_verdict_or_an_answer(frames: list[str | bytes], code: int) -> None:
     drive(frames, code)
+
+
+@asynccontextmanager
+async def upgraded(data: bytes) -> AsyncIterator[Endpoint]:
+    """A server that grants the WebSocket, then sends ``data``, whatever frames that is, and hangs up."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            (key,) = (line.split(": ")[1] for line in head.split("\r\n") if line.startswith("Sec-WebSocket-Key"))
+            writer.write(
+                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"Sec-WebSocket-Accept: " + accept_key(key).encode() + b"\r\n\r\n" + data
+            )
+            writer.write_eof()
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield Endpoint("127.0.0.1", server.sockets[0].getsockname()[1])
+    finally:
+        server.close()
+
+
+LENGTHS = st.sampled_from(
+    [
+        *(b"\x00", b"\x01", b"\x7d", b"\x7e\x00\x01", b"\x7e\xff\xff", b"\x7f" + b"\xff" * 8),
+        *(b"\x7f\x7f" + b"\xff" * 7, b"\x7f" + b"\x00" * 8, b"\x7f\x00\x00\x00\x01" + b"\x00" * 4, b"\x80", b"\xff"),
+    ]
+)
+RAW_FRAMES = st.builds(
+    lambda first, length, payload: bytes([first]) + length + payload,
+    st.integers(0, 255),
+    LENGTHS,
+    st.binary(max_size=130),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(RAW_FRAMES, max_size=4).map(b"".join))
+def test_any_frame_header_ends_in_a_verdict(data: bytes) -> None:
+    async def run() -> None:
+        async with upgraded(data) as to:
+            failed = await refused(to, timeout=5)
+        assert str(failed).isprintable()
+
+    async_test(run)()
+
+
+@async_test
+async def test_a_gateway_that_wants_to_be_asked_again_at_once_is_not_asked_without_pause() -> None:
+    again = error("UNAVAILABLE", "again", retryable=True, retryAfterMs=0)
+    script = Script(methods={"health": [again]})
+    async with scripted(script) as to, connect(LinkRoute(DirectLink(), to), TOKEN) as session:
+        with pytest.raises(CallRefused):
+            await session.call("health", timeout=0.5)
+    assert len(script.seen) <= 1 + 0.5 / _SHORTEST + 1
 
 
 @settings(max_examples=60, deadline=None)
@@ -550,6 +655,6 @@ def test_any_frames_end_in_a_verdict_or_an_answer(frames: list[str | bytes], cod
 def test_any_bytes_end_in_a_verdict(data: bytes) -> None:
     async def run() -> None:
         async with raw(data) as to:
-            await refused(to, timeout=5)
+            await refused(to, timeout=30)
 
     async_test(run)()

@@ -1,5 +1,7 @@
 """The layers between here and a gateway, and the first that fails."""
 
+import asyncio
+
 import pytest
 from websockets.asyncio.server import ServerConnection
 
@@ -10,7 +12,7 @@ from openclaw_tunnel.core.status import Verdict
 from openclaw_tunnel.gateway.examine import LAYERS, Examination, examine, try_credentials
 from openclaw_tunnel.gateway.hello import Credentials
 from openclaw_tunnel.gateway.route import LinkRoute
-from support.aio import async_test
+from support.aio import async_test, pass_time
 from support.links import DirectLink
 from support.scripted import Script, error, hello, json_answer, page, raw, scripted
 
@@ -133,8 +135,10 @@ async def test_what_speaks_no_http() -> None:
 
 @async_test
 async def test_silence() -> None:
-    async with raw(b"", stay=True) as to:
-        found = await look(to, timeout=0.1)
+    async with raw(b"", stay=True) as to, asyncio.TaskGroup() as group:
+        link = DirectLink()
+        group.create_task(pass_time(30, lambda: link.channels))
+        found = await examine(LinkRoute(link, to), TOKEN, timeout=30)
     assert (outcomes(found), found.verdict) == ("ofsss", Verdict.UNREACHABLE)
 
 

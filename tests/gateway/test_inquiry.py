@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -157,9 +156,7 @@ async def test_something_else_listens(tmp_path: Path, kind: str, data: bytes) ->
 @async_test
 async def test_the_timeout_bounds_everything(tmp_path: Path, kind: str) -> None:
     async with raw(b"", stay=True) as to:
-        began = time.monotonic()
         answer = await ask(kind, to, tmp_path, timeout=0.5)
-    assert time.monotonic() - began < 2
     assert outcome(answer) == ("unreachable", 30)
 
 
@@ -168,15 +165,13 @@ async def test_the_timeout_bounds_everything(tmp_path: Path, kind: str) -> None:
 async def test_a_secret_that_takes_too_long_is_bounded_too(tmp_path: Path, kind: str) -> None:
     """It is said to be the secret: whoever looks for the fault at the gateway looks in vain."""
     slow = tmp_path / "slow"
-    slow.write_text("#!/bin/sh\nexec sleep 60\n")
+    slow.write_text("#!/bin/sh\nexec sleep 600\n")
     slow.chmod(0o700)
-    exec_provider = {"source": "exec", "command": str(slow), "timeoutMs": 60000, "noOutputTimeoutMs": 60000}
+    exec_provider = {"source": "exec", "command": str(slow), "timeoutMs": 600_000, "noOutputTimeoutMs": 600_000}
     remote = {"url": "ws://127.0.0.1:1", "token": {"source": "exec", "provider": "slow", "id": "a"}}
     config = {"gateway": {"mode": "remote", "remote": remote}, "secrets": {"providers": {"slow": exec_provider}}}
-    began = time.monotonic()
     with pytest.raises(CredentialError) as caught:
         await ask(kind, Endpoint("127.0.0.1", free_port()), tmp_path, config, timeout=0.3)
-    assert time.monotonic() - began < 5
     assert caught.value.message == "the SecretRef of the gateway's credentials was not resolved within 0.3 s"
 
 
@@ -199,11 +194,17 @@ async def test_a_gateway_that_goes_on_starting(tmp_path: Path) -> None:
     starting = json_answer(503, {"ok": False, "status": "starting", "version": "2026.9.6"})
     script = Script(answer=error("UNAVAILABLE", "gateway starting", retryable=True), close=(1013, "gateway starting"))
     script.http = {"/healthz": LIVE, "/startupz": starting}
-    async with scripted(script) as to:
-        health = await ask("health", to, tmp_path, timeout=1.2)
-        probe = await ask("probe", to, tmp_path, timeout=1.2)
+
+    async def go_on() -> None:
+        await settle(lambda: script.seen, "the first try")
+        script.answer = error("UNAVAILABLE", "gateway starting", retryable=True, retryAfterMs=60_000)
+
+    async with scripted(script) as to, asyncio.TaskGroup() as group:
+        group.create_task(go_on())
+        health = await ask("health", to, tmp_path, timeout=30)
+        assert script.connections == 2
+        probe = await ask("probe", to, tmp_path, timeout=30)
     assert outcome(health) == outcome(probe) == ("starting", 30)
-    assert script.connections > 1
 
 
 @async_test

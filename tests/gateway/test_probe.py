@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from openclaw_tunnel.config.model import Endpoint, Probe
+from openclaw_tunnel.config.model import Endpoint, Forward, Probe, TunnelSpec
 from openclaw_tunnel.core.failures import Code
 from openclaw_tunnel.core.link import LinkLost
 from openclaw_tunnel.core.status import Verdict
@@ -15,8 +15,11 @@ from openclaw_tunnel.gateway.answer import MAX_ANSWER
 from openclaw_tunnel.gateway.http import get
 from openclaw_tunnel.gateway.probe import probe
 from openclaw_tunnel.gateway.route import LinkRoute
-from support.aio import async_test
+from openclaw_tunnel.gateway.watch import GatewayWatch
+from support.aio import async_test, pass_time
 from support.links import DirectLink
+from support.oddanswers import HEALTHY, NOT_A_GATEWAY, UNREACHABLE, Pieces, odd_gateway, well
+from support.ports import free_port
 
 Say = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 LIVE = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 27\r\n\r\n{"ok":true,"status":"live"}'
@@ -77,8 +80,10 @@ async def test_silence_is_no_answer() -> None:
 
 @async_test
 async def test_half_an_answer_is_what_it_is() -> None:
-    async with server(drip) as to:
-        answer = await get(LinkRoute(DirectLink(), to), "/healthz", timeout=0.05)
+    async with server(drip) as to, asyncio.TaskGroup() as group:
+        link = DirectLink()
+        group.create_task(pass_time(30, lambda: link.channels))
+        answer = await get(LinkRoute(link, to), "/healthz", timeout=30)
         assert answer is not None
         assert (answer.status, answer.body) == (200, b"{")
 
@@ -105,7 +110,7 @@ def test_probe(say: Say, kind: Probe, verdict: Verdict, code: Code | None) -> No
     @async_test
     async def run() -> None:
         async with server(say) as to:
-            result = await probe(DirectLink(), kind, to, timeout=0.2)
+            result = await probe(DirectLink(), kind, to, timeout=0.2 if say is silent else 30)
             assert result.gateway.verdict is verdict
             assert (result.failure.code if result.failure else None) is code
             assert result.gateway.detail == (result.failure.message if result.failure else None)
@@ -115,8 +120,7 @@ def test_probe(say: Say, kind: Probe, verdict: Verdict, code: Code | None) -> No
 
 @async_test
 async def test_nothing_listens() -> None:
-    async with server(silent) as to:
-        pass
+    to = Endpoint("127.0.0.1", free_port())
     for kind in (Probe.GATEWAY, Probe.TCP):
         result = await probe(DirectLink(), kind, to, timeout=1)
         assert result.gateway.verdict is Verdict.NOT_LISTENING
@@ -136,8 +140,9 @@ async def test_a_gateway_that_stops_between_two_questions() -> None:
         await reader.read()
         writer.close()
 
-    stop.append(await asyncio.start_server(once, "127.0.0.1", 0))
-    result = await probe(link, Probe.GATEWAY, Endpoint("127.0.0.1", stop[0].sockets[0].getsockname()[1]), timeout=5)
+    to = Endpoint("127.0.0.1", free_port())
+    stop.append(await asyncio.start_server(once, to.host, to.port))
+    result = await probe(link, Probe.GATEWAY, to, timeout=30)
     assert result.gateway.verdict is Verdict.HEALTHY
     assert result.gateway.version is None
 
@@ -149,3 +154,34 @@ async def test_a_lost_link_says_nothing_about_the_gateway() -> None:
         link.lose()
         with pytest.raises(LinkLost):
             await probe(link, Probe.GATEWAY, to, timeout=1)
+
+
+ODD = [
+    *((name, says, Verdict.NOT_A_GATEWAY, False) for name, says in NOT_A_GATEWAY.items()),
+    *((name, says, Verdict.UNREACHABLE, False) for name, says in UNREACHABLE.items()),
+    *((f"{name}, and silence", says, Verdict.UNREACHABLE, True) for name, says in UNREACHABLE.items()),
+    *((name, says, Verdict.HEALTHY, False) for name, says in HEALTHY.items()),
+]
+
+
+@pytest.mark.parametrize(("says", "verdict", "stays"), [case[1:] for case in ODD], ids=[case[0] for case in ODD])
+def test_an_odd_answer_has_a_verdict_and_the_next_one_too(says: Pieces, verdict: Verdict, stays: bool) -> None:
+    """What a tunnel knows of its gateway before, during and after it; a gateway that goes away then is noticed."""
+
+    @async_test
+    async def run() -> None:
+        async with odd_gateway() as (gateway, to):
+            link = DirectLink()
+            watch = GatewayWatch(TunnelSpec("dev", "alias", (Forward(Endpoint("127.0.0.1", 1), to),)))
+            watch.connected()
+            seen = []
+            for what in (well, says, well):
+                gateway.says, gateway.stays = what, stays and what is says
+                failure = await watch.probe(link, timeout=0.1 if gateway.stays else 20)
+                assert (failure is None) == (watch.status().verdict is Verdict.HEALTHY)
+                seen.append(watch.status().verdict)
+            assert seen == [Verdict.HEALTHY, verdict, Verdict.HEALTHY]
+        assert (await watch.probe(link, timeout=20)) is not None
+        assert watch.status().verdict is Verdict.NOT_LISTENING
+
+    run()

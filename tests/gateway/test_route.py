@@ -17,7 +17,7 @@ from openclaw_tunnel.gateway.examine import examine
 from openclaw_tunnel.gateway.hello import Credentials
 from openclaw_tunnel.gateway.route import LinkRoute, Route, UrlRoute
 from openclaw_tunnel.gateway.url import GatewayUrl, parse_url
-from support.aio import async_test, settle
+from support.aio import async_test, pass_time, settle
 from support.certificates import Certificate, new_certificate
 from support.links import DirectLink
 from support.receiver import Receiver
@@ -99,7 +99,7 @@ def test_a_wrong_pin_says_so_and_nothing_is_sent(certificate: Certificate) -> No
             assert "openssl x509" in error.failure.hint
             assert error.failure.exit_code == 22
             # Whatever the first connection may have said arrives before what a second one says.
-            channel = await secure(to, pin=certificate.fingerprint).open(Receiver(), timeout=5)
+            channel = await secure(to, pin=certificate.fingerprint).open(Receiver(), timeout=30)
             channel.write(b"second")
             await settle(lambda: heard)
             channel.abort()
@@ -150,8 +150,9 @@ def test_what_speaks_no_tls() -> None:
             assert found.verdict is Verdict.NOT_A_GATEWAY
             assert found.failure is not None
             assert "does not speak TLS" in found.failure.message
-        async with listener() as (to, _, came):
-            error = await failure(secure(to), timeout=0.2)
+        async with listener() as (to, _, came), asyncio.TaskGroup() as group:
+            group.create_task(pass_time(30, lambda: came))
+            error = await failure(secure(to), timeout=30)
             assert error.failure.code is Code.GATEWAY_HOST
             assert came
 

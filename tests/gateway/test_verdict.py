@@ -7,9 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw_tunnel.core.failures import Code, Failure
-from openclaw_tunnel.core.status import Verdict
+from openclaw_tunnel.core.states import State
+from openclaw_tunnel.core.status import ForwardStatus, Snapshot, Verdict
 from openclaw_tunnel.gateway.answer import MAX_ANSWER, Answer, parse
+from openclaw_tunnel.gateway.refusal import judge_upgrade
 from openclaw_tunnel.gateway.verdict import judge, judge_channel
+from openclaw_tunnel.relay.trouble import trouble
 
 TO = "127.0.0.1:18789"
 LIVE = Answer(200, "application/json", b'{"ok":true,"status":"live"}')
@@ -107,6 +110,22 @@ def test_a_tunnel_that_answers_in_its_gateways_place() -> None:
     )
     assert "openclaw-tunnel status" in found.failure.hint
     assert judge(Answer(200, "application/json", body), None, to=TO).verdict is Verdict.NOT_A_GATEWAY
+
+
+def test_a_tunnel_that_leads_back_to_itself() -> None:
+    """Whose probe is one of its own clients: it gets what they get."""
+    failure = Failure(Code.LOOP, "it leads back", {"to": TO})
+    forward = ForwardStatus(TO, TO, True)
+    tunnel = Snapshot("dev", State.DEGRADED, "2026-11-22T06:00:01Z", "me@h:22", "gw", (forward,))
+    for host in ("127.0.0.1", "any.example"):
+        body = json.dumps(trouble(tunnel, failure, host).to_json()).encode()
+        for found in (judge(Answer(503, "application/json", body), None, to=TO), judge_upgrade(503, body, to=TO)):
+            assert found.verdict is Verdict.NOT_A_GATEWAY
+            assert found.failure is not None
+            assert found.failure.code is Code.LOOP
+            assert found.failure.message == f"{TO} is the local port of a tunnel that leads back to itself"
+            assert "-r PORT" in found.failure.hint
+    assert judge(Answer(200, "application/json", body), None, to=TO).failure != found.failure
 
 
 def test_channels_that_do_not_open() -> None:

@@ -2,16 +2,22 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from websockets.asyncio.server import ServerConnection
 
 from openclaw_tunnel.config.model import Endpoint, Forward, Probe, TunnelSpec
 from openclaw_tunnel.core.failures import Code, Failure
-from openclaw_tunnel.core.status import Verdict
+from openclaw_tunnel.core.link import LinkLost
+from openclaw_tunnel.core.status import GatewayStatus, Verdict
 from openclaw_tunnel.gateway.hello import Credentials
+from openclaw_tunnel.gateway.probe import ProbeResult
 from openclaw_tunnel.gateway.watch import GatewayWatch
 from support.aio import async_test, settle
 from support.links import DirectLink
@@ -52,7 +58,7 @@ class Rig:
         return self.watch.status().verdict
 
     async def probe(self) -> str | None:
-        failure = await self.watch.probe(self.link, timeout=5)
+        failure = await self.watch.probe(self.link, timeout=30)
         return str(failure.code) if failure else None
 
 
@@ -107,8 +113,7 @@ async def test_credentials_that_take_their_time_hold_nothing_up() -> None:
     async with rig() as r:
         r.hold = asyncio.Event()
         for _ in range(3):
-            async with asyncio.timeout(2):
-                assert await r.probe() is None
+            assert await r.probe() is None
         assert (r.verdict, r.asked) == (Verdict.HEALTHY, 1)
         r.hold.set()
         await settle(lambda: r.news == [False], "the handshake's outcome")
@@ -227,3 +232,211 @@ async def test_a_new_connection_knows_nothing_of_the_old_one() -> None:
         r.watch.connected()
         await r.probe()
         await settle(lambda: r.script.connections == 2)
+
+
+# What nobody foresaw
+
+UNFORESEEN = [
+    *(ValueError("x"), OverflowError(), MemoryError(), RecursionError(), KeyError("k"), OSError(5, "I/O error")),
+    *(AssertionError(), TimeoutError(), StopIteration(), StopAsyncIteration(), ExceptionGroup("g", [ValueError()])),
+    *(asyncio.CancelledError(), asyncio.InvalidStateError(), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "\x1b[31m")),
+]
+WELL = ProbeResult(GatewayStatus(Verdict.HEALTHY, "2026.9.6", 1.0), None)
+SPEC = TunnelSpec("dev", "alias", (Forward(Endpoint("127.0.0.1", 1), Endpoint("127.0.0.1", 2)),))
+
+
+def fresh(error: BaseException) -> BaseException:
+    """Another one like it: a traceback grows with each time that one and the same exception is raised."""
+    return type(error)(*error.args)
+
+
+class Prober:
+    """Raises what it is given, in order; then all is well."""
+
+    def __init__(self, *errors: BaseException | None) -> None:
+        self.errors = list(errors)
+
+    async def __call__(self, *_: Any, **__: Any) -> ProbeResult:
+        error = self.errors.pop(0) if self.errors else None
+        if error is not None:
+            raise fresh(error)
+        return WELL
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from([None, *UNFORESEEN]), max_size=6))
+def test_a_prober_that_breaks_is_a_failure_and_the_next_probe_works(errors: list[BaseException | None]) -> None:
+    @async_test
+    async def run() -> None:
+        watch = GatewayWatch(SPEC, prober=Prober(*errors), logger=logging.getLogger("test.broken"))
+        watch.connected()
+        link = DirectLink()
+        for raised in [*errors, None]:
+            failure = await watch.probe(link, timeout=5)
+            assert (failure is None) == (raised is None)
+            assert watch.status().verdict is (Verdict.HEALTHY if raised is None else Verdict.UNKNOWN)
+            if failure is not None:
+                assert failure.code is Code.BUG
+                assert type(raised).__name__ in failure.message
+                assert failure.message == watch.status().detail
+                assert failure.message.isprintable()
+        await watch.disconnected()
+
+    run()
+
+
+@async_test
+async def test_a_prober_that_hangs_is_given_up() -> None:
+    async def hang(*_: Any, **__: Any) -> ProbeResult:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    watch = GatewayWatch(SPEC, prober=hang)
+    failure = await watch.probe(DirectLink(), timeout=0.01)
+    assert failure is not None
+    assert failure.code is Code.BUG
+
+
+@async_test
+async def test_who_cancels_a_probe_is_obeyed_and_a_lost_link_is_no_failure() -> None:
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait(*_: Any, **__: Any) -> ProbeResult:
+        asked.set()
+        await go_on.wait()
+        raise LinkLost
+
+    watch = GatewayWatch(SPEC, prober=wait)
+    async with asyncio.TaskGroup() as group:
+        probe = group.create_task(watch.probe(DirectLink(), timeout=5))
+        await asked.wait()
+        probe.cancel()
+    assert probe.cancelled()
+    go_on.set()
+    with pytest.raises(LinkLost):
+        await watch.probe(DirectLink(), timeout=5)
+
+
+@async_test
+async def test_a_result_of_a_connection_that_has_gone_is_not_kept() -> None:
+    watch = GatewayWatch(SPEC)
+
+    async def late(*_: Any, **__: Any) -> ProbeResult:
+        watch.connected()
+        raise ValueError
+
+    watch._prober = late
+    failure = await watch.probe(DirectLink(), timeout=5)
+    assert failure is not None
+    assert watch.status().verdict is Verdict.UNKNOWN
+    assert watch.status().detail is None
+
+
+def _tracebacks(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.exc_info]
+
+
+@pytest.mark.parametrize("error", UNFORESEEN, ids=lambda error: type(error).__name__)
+def test_credentials_that_break_are_looked_up_again(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
+    @async_test
+    async def run() -> None:
+        async with rig() as r:
+            errors = [fresh(error) for _ in range(3)]
+
+            async def credentials() -> Credentials:
+                if errors:
+                    raise errors.pop()
+                return Credentials(token="good")
+
+            r.watch._credentials = credentials
+            for _ in range(3):
+                left = len(errors)
+                assert await r.probe() is None
+                await settle(lambda: not r.watch._tasks, "the look-up")
+                assert len(errors) == left - 1
+                assert r.verdict is Verdict.HEALTHY
+            assert await r.probe() is None
+            await settle(lambda: r.news == [False], "the handshake's outcome")
+            assert r.script.connections == 1
+
+    with caplog.at_level(logging.ERROR):
+        run()
+    assert _tracebacks(caplog) == ["internal error while looking up the gateway's credentials"]
+
+
+class BrokenLink(DirectLink):
+    """Opens channels for HTTP; ``error`` comes out where a WebSocket is to be opened."""
+
+    error: BaseException | None = None
+
+    async def open_channel(self, host: str, port: int, receiver: Any, *, timeout: float) -> Any:
+        if self.error is not None and type(receiver).__name__ == "WebSocket":
+            raise fresh(self.error)
+        return await super().open_channel(host, port, receiver, timeout=timeout)
+
+
+@pytest.mark.parametrize("error", UNFORESEEN, ids=lambda error: type(error).__name__)
+def test_a_session_that_breaks_blocks_no_later_one(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
+    """It is not tried with every probe, either: credentials that get no answer have their minute."""
+
+    @async_test
+    async def run() -> None:
+        async with rig() as r:
+            r.link = BrokenLink()
+            r.link.error = error
+            assert await r.probe() is None
+            await settle(lambda: r.asked == 1 and not r.watch._tasks, "the session's end")
+            assert await r.probe() is None
+            await settle(lambda: r.asked == 2 and not r.watch._tasks, "the second look")
+            assert (r.verdict, r.script.connections) == (Verdict.HEALTHY, 0)
+            r.news.clear()
+            r.link.error = None
+            r.credentials = Credentials(token="better")
+            assert await r.probe() is None
+            await settle(lambda: r.news == [False], "the handshake's outcome")
+            assert r.script.connections == 1
+
+    with caplog.at_level(logging.ERROR):
+        run()
+    foreseen = isinstance(error, TimeoutError)
+    assert _tracebacks(caplog) == ["internal error while holding the session with the gateway"] * (not foreseen)
+
+
+@async_test
+async def test_a_session_that_is_cancelled_before_it_began_blocks_no_later_one() -> None:
+    async with rig() as r:
+        moved = asyncio.Event()
+
+        def move() -> None:
+            assert r.watch._session is not None
+            r.watch.moved()
+            moved.set()
+
+        async def credentials() -> Credentials:
+            if not moved.is_set():
+                asyncio.get_running_loop().call_soon(move)  # in the round after this one, before the session's first
+            return r.credentials
+
+        r.watch._credentials = credentials
+        await r.probe()
+        await moved.wait()
+        await settle(lambda: not r.watch._tasks, "its end")
+        assert r.script.connections == 0
+        await r.probe()
+        await settle(lambda: r.news == [False], "the handshake's outcome")
+
+
+@async_test
+async def test_a_listener_for_news_that_breaks_ends_nothing() -> None:
+    async with rig() as r:
+        heard = []
+
+        def listen(in_doubt: bool) -> None:
+            heard.append(in_doubt)
+            raise ZeroDivisionError
+
+        r.watch._on_news = listen
+        await r.probe()
+        await settle(lambda: heard == [False] and not r.watch._tasks, "the news")
+        assert await r.probe() is None
+        assert r.verdict is Verdict.HEALTHY

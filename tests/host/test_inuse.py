@@ -2,14 +2,13 @@
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from openclaw_tunnel.host.holders import Kind
-from openclaw_tunnel.host.inuse import ASK_TIMEOUT, answers_as_gateway, why_in_use
+from openclaw_tunnel.host.inuse import answers_as_gateway, why_in_use
 from support.waiting import free_port
 
 LIVE = b'HTTP/1.1 200 OK\r\nContent-Length: 27\r\n\r\n{"ok":true,"status":"live"}'
@@ -49,6 +48,8 @@ def answering(*pieces: bytes) -> Iterator[int]:
         ((LIVE.replace(b"live", b"dead"),), False),
         ((LIVE.replace(b'{"ok', b'["ok'),), False),
         ((b"HTTP/1.1 200 OK\r\n\r\n[1]",), False),
+        ((b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 4000,), False),
+        ((b'HTTP/1.1 200 OK\r\n\r\n{"ok":' + b"9" * 4000,), False),
         ((b"SSH-2.0-OpenSSH_9.2\r\n",), False),
         ((b"x" * 100_000,), False),
         ((), False),
@@ -64,10 +65,8 @@ def test_nobody_is_no_gateway() -> None:
 
 
 def test_who_says_nothing_is_no_gateway() -> None:
-    began = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         assert not answers_as_gateway("0.0.0.0", silent.getsockname()[1])
-    assert ASK_TIMEOUT <= time.monotonic() - began < ASK_TIMEOUT + 20
 
 
 def test_this_process_is_told_from_others() -> None:

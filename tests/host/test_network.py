@@ -255,7 +255,7 @@ def test_where_it_may_not_be_asked_that_is_logged_once(caplog: pytest.LogCapture
     with caplog.at_level(logging.DEBUG, "openclaw_tunnel"):
         start()
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("DEBUG", "changes of the network will not be noticed: [Errno 1] in a sandbox")
+        ("DEBUG", "changes of the network are not noticed for the moment: [Errno 1] in a sandbox")
     ]
 
 
@@ -272,12 +272,37 @@ def test_a_source_that_breaks_is_let_go(source: Playing, at_once: bool, caplog: 
         if not at_once:
             source.say(True)
         await settle(lambda: source.handle.fileno() == -1)
+        watching.close()
 
     with caplog.at_level(logging.DEBUG, "openclaw_tunnel"):
         start()
     assert [record.getMessage() for record in caplog.records] == [
-        "changes of the network will not be noticed: [Errno 5] broken"
+        "changes of the network are not noticed for the moment: [Errno 5] broken"
     ]
+
+
+@async_test
+async def test_a_source_that_broke_is_opened_again_and_what_changed_meanwhile_is_noticed(source: Playing) -> None:
+    told: list[frozenset[str]] = []
+    opened: list[Playing] = []
+
+    def open_source() -> Playing:
+        if len(opened) == 1:
+            opened.append(source)
+            raise OSError(errno.EMFILE, "too many open files")  # not yet
+        opened.append(source if not opened else Playing())
+        opened[-1].now = seen("10.1.0.1" if len(opened) == 1 else "10.1.0.2")
+        return opened[-1]
+
+    watching = NetworkWatch(told.append, open_source=open_source, settle=QUICK, again=QUICK)
+    watching.start()
+    source.broken = OSError(errno.EIO, "broken")
+    source.say(True)
+    await settle(lambda: told)
+    assert told == [frozenset({"10.1.0.2"})]
+    assert len(opened) == 3
+    watching.close()
+    opened[-1].__exit__()
 
 
 @async_test

@@ -1,5 +1,6 @@
 """Notices on the desktop, with programs in the place of osascript and notify-send."""
 
+import asyncio
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from openclaw_tunnel.core.notices import Notice
 from openclaw_tunnel.host.notify import QUIET, SystemDesktop
 from openclaw_tunnel.host.process import is_running
 from openclaw_tunnel.host.tasks import Tasks
-from support.aio import async_test, settle
+from support.aio import async_test, pass_time, settle
 from support.faketool import Program
 
 NOTICE = Notice(("default",), 'default: "it" $(has) failed', "do <b>this</b> & that\\n:\nopenclaw-tunnel status")
@@ -102,9 +103,11 @@ async def test_without_a_bus_nobody_is_asked_to_show_anything(tmp_path: Path) ->
 
 @async_test
 async def test_a_program_that_hangs_is_ended_and_asked_again_next_time(tmp_path: Path) -> None:
-    program, desktop = Program(tmp_path, "notify-send"), SystemDesktop("linux", deadline=2.0)
+    program, desktop = Program(tmp_path, "notify-send"), SystemDesktop("linux", deadline=20.0)
     program.answers(pause=60)
-    await desktop.show(NOTICE, session(tmp_path))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(pass_time(20, lambda: program.was_called))
+        await desktop.show(NOTICE, session(tmp_path))
     program.answers()
     await desktop.show(NOTICE, session(tmp_path))
     assert [("--print-id" in call) for call in program.calls()] == [True, True]

@@ -14,7 +14,7 @@ def systemd(tmp_path: Path) -> socket.socket:
     """The end of NOTIFY_SOCKET that systemd has."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     sock.bind(str(tmp_path / "n"))
-    sock.settimeout(5)
+    sock.settimeout(60)
     return sock
 
 
@@ -43,7 +43,7 @@ def test_an_abstract_socket() -> None:
     name = f"oct-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(f"\0{name}")
-        sock.settimeout(5)
+        sock.settimeout(60)
         Notifier({"NOTIFY_SOCKET": f"@{name}"}).ready()
         assert sock.recv(100) == b"READY=1"
 

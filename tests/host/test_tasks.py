@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from openclaw_tunnel.host.tasks import Tasks
+from openclaw_tunnel.host.tasks import Tasks, is_being_cancelled
 
 
 async def _forever() -> None:
@@ -82,3 +82,25 @@ def test_a_task_may_cancel_its_siblings_without_ending_itself() -> None:
         assert other.cancelled()
 
     asyncio.run(scenario())
+
+
+def test_a_cancelled_future_does_not_cancel_who_awaits_it() -> None:
+    seen: list[bool] = []
+
+    async def wait(future: asyncio.Future[None]) -> None:
+        try:
+            await future
+        except asyncio.CancelledError:
+            seen.append(is_being_cancelled())
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        for cancel_the_task in (False, True):
+            future: asyncio.Future[None] = loop.create_future()
+            task = Tasks().start(wait(future), name="waiter")
+            await asyncio.sleep(0)
+            (task if cancel_the_task else future).cancel()
+            await asyncio.wait({task})
+
+    asyncio.run(scenario())
+    assert seen == [False, True]

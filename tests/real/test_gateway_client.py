@@ -32,7 +32,7 @@ STRICT = {
         "nodes": {"pairing": {"autoApproveLocal": False}},
     }
 }
-PATIENCE = 25.0
+PATIENCE = 100.0
 
 
 def straight(gateway: Gateway) -> Route:

@@ -181,11 +181,11 @@ def test_stopped_then_starting_then_well(user: User, ready: Gateway) -> None:
     assert (code, verdict, answer["failed"]) == (30, "not_listening", "channel")
     seen: list[tuple[int, str]] = []
     with background(ready.start):
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while "starting" not in dict(map(reversed, seen)) and time.monotonic() < deadline:  # type: ignore[arg-type]
             code, probe = user.ask("probe", ready.port, "--token-file", token, "--timeout", "5")
             seen.append((code, probe["verdict"]))
-        code, health = user.ask("health", ready.port, "--token-file", token, "--timeout", "60")
+        code, health = user.ask("health", ready.port, "--token-file", token, "--timeout", "110")
     assert set(seen) <= {(30, "not_listening"), (30, "starting"), (0, "healthy")}
     assert (30, "starting") in seen
     assert (code, health["verdict"]) == (0, "healthy"), "health waits for a gateway that is starting"

@@ -153,7 +153,7 @@ def test_neighbouring_ports_are_free() -> None:
 
 
 def test_waiting_ends_at_its_deadline() -> None:
-    with pytest.raises(DeadlinePassed, match=r"waited 0\.05 s for a miracle"):
+    with pytest.raises(DeadlinePassed, match=r"waited 0\.2 s for a miracle"):
         wait_until(lambda: False, 0.05, "a miracle")
 
 

@@ -94,7 +94,7 @@ FAILED = replace(
     target=UP.target,
     alias="gw",
     forwards=(MAIN,),
-    retry=RetryStatus(),
+    retry=RetryStatus(1, 250.0, on=("files", "wake", "network")),
     failure=told(CHANGED),
 )
 DEAF = Failure(
@@ -150,7 +150,7 @@ lab  backoff for T: no connection, next try in T (4 failed)
             On that machine: systemctl status ssh"""
 
 FAILED_SCREEN = """\
-default  failed for T: it needs you
+default  failed for T: action required
   target    me@gateway.example:22 (gw)
   local     http://127.0.0.1:18789 -> 127.0.0.1:18789
   error     the host key of gateway.example:22 has changed: it is ssh-ed25519
@@ -158,8 +158,10 @@ default  failed for T: it needs you
             /home/me/.ssh/known_hosts:3 has another
   hint      do not go on unless you know why it changed (host reinstalled?);
             then replace the old key: openclaw-tunnel trust gw --replace
-  then      it tries again once its key, known_hosts or settings change, and on:
-            openclaw-tunnel restart default"""
+  then      it tries again in T, when a key, known_hosts, ssh_config or a
+            settings file changes, when the computer wakes up, when the network
+            changes
+  now       openclaw-tunnel restart default"""
 
 DEGRADED_SCREEN = """\
 default  degraded for T: SSH is connected, the gateway is not well

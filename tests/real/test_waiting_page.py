@@ -160,7 +160,7 @@ def test_the_page_of_a_tunnel_that_needs_a_person(impatient: Cli, sshd: Sshd, si
     """What the page says to do, done, brings the gateway's page."""
     port = up(impatient, sshd, site.port, "--probe", "tcp", exit_code=22, known=False)
     browser.open(f"http://localhost:{port}/")
-    shows(browser, "The tunnel needs you")
+    shows(browser, "Action required")
     assert sshd.fingerprint() in browser.text()
     command = str(browser.evaluate("document.querySelector('#hint code').textContent")).split()
     assert command[:2] == ["openclaw-tunnel", "trust"]
@@ -226,7 +226,7 @@ def test_news_change_the_words_in_place(site: Site, browser: Chromium) -> None:
     site.trouble = told(
         State.FAILED, Failure(Code.HOST_KEY_UNKNOWN, words, {"trust": f"openclaw-tunnel trust '{words}'"})
     )
-    shows(browser, "The tunnel needs you", BACK)
+    shows(browser, "Action required", BACK)
     assert browser.evaluate("document.querySelector('main').dataset.state") == "failed"
     assert browser.evaluate("document.getElementById('message').textContent") == words
     assert browser.evaluate("[...document.querySelectorAll('code')].map(node => node.textContent)") == [
@@ -234,7 +234,7 @@ def test_news_change_the_words_in_place(site: Site, browser: Chromium) -> None:
         "openclaw-tunnel restart dev",
     ]
     assert "Next try" not in browser.text()
-    assert browser.evaluate("document.title") == "The tunnel needs you"
+    assert browser.evaluate("document.title") == "Action required"
     assert browser.complaints == []
 
 
@@ -257,7 +257,7 @@ def test_a_phone(impatient: Cli, sshd: Sshd, site: Site, browser: Chromium, sche
     browser.resize(375, 700)
     browser.prefer(scheme)
     browser.open(f"http://127.0.0.1:{port}/")
-    shows(browser, "The tunnel needs you")
+    shows(browser, "Action required")
     assert browser.evaluate("document.documentElement.scrollWidth") == 375
     least = browser.evaluate(CONTRAST)
     assert least["ratio"] >= 4.5, least

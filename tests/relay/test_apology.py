@@ -23,7 +23,7 @@ from openclaw_tunnel.relay.apology import Apologist
 from openclaw_tunnel.relay.listener import Listener
 from openclaw_tunnel.relay.request import MOST
 from openclaw_tunnel.relay.waiting import Gate
-from support.aio import async_test, settle
+from support.aio import async_test, pass_time, settle
 from support.links import DirectLink
 from support.waiting import free_port
 
@@ -227,7 +227,8 @@ async def test_a_client_that_says_nothing_is_reset() -> None:
 
 @async_test
 async def test_a_client_that_stops_within_its_head_is_answered_as_far_as_it_goes() -> None:
-    async with port(patience=0.02) as p:
+    async with port(patience=30) as p, asyncio.TaskGroup() as group:
+        group.create_task(pass_time(30, lambda: p.clients == 1))
         assert error(await p.ask(GET[:-2]))["code"] == "refused"
 
 

@@ -65,10 +65,33 @@ def test_a_try_that_follows_a_failure_is_about_that_failure() -> None:
 
 def test_a_person_must_act() -> None:
     found = told(State.FAILED, UNKNOWN_KEY, retry=RetryStatus(attempt=1))
-    assert (found.code, found.permanent, found.title) == ("host_key_unknown", True, "The tunnel needs you")
+    assert (found.code, found.permanent, found.title) == ("host_key_unknown", True, "Action required")
     assert found.commands == ["openclaw-tunnel trust gw", "openclaw-tunnel restart default"]
+    assert found.outlook.endswith(
+        "The tunnel tries again only on request, because each try asks a person, or at once with: "
+        "openclaw-tunnel restart default"
+    )
     assert found.retry_in_s is None
     assert found.retry_after == 30
+
+
+def test_when_a_stopped_tunnel_tries_again_is_shown() -> None:
+    found = told(State.FAILED, UNKNOWN_KEY, retry=RetryStatus(1, 47.2, on=("wake", "network")))
+    assert "tries again in 48s, when the computer wakes up, when the network changes, or at once" in found.outlook
+    assert (found.retry_in_s, found.retry_after) == (47.2, 30)
+
+
+def test_what_the_other_side_said_is_shown() -> None:
+    said = replace(REFUSED, said="Exceeded MaxStartups\ntry later")
+    found = told(State.BACKOFF, said)
+    assert found.message.endswith("; it said: Exceeded MaxStartups | try later")
+
+
+def test_a_person_who_is_asked_is_shown_what_for() -> None:
+    found = told(State.CONNECTING, REFUSED, asks="open https://login.example/abc")
+    assert found.title == "The tunnel waits for you"
+    assert found.message.endswith("waits for you: open https://login.example/abc")
+    assert found.hint == "open https://login.example/abc"
 
 
 def test_nothing_listens_where_the_gateway_should() -> None:
@@ -169,6 +192,7 @@ COMMANDS = {
     Code.LOST: [],
     Code.NOT_LISTENING: ["openclaw gateway run"],
     Code.NOT_A_GATEWAY: ["openclaw config get gateway.port"],
+    Code.LOOP: ["openclaw config get gateway.port"],
     Code.GATEWAY_UNREACHABLE: ["openclaw logs"],
     Code.PROTOCOL_MISMATCH: ["openclaw update", "pip install -U openclaw-tunnel"],
     Code.AUTH_FAILED: ["openclaw config set gateway.remote.token VALUE"],
@@ -183,6 +207,14 @@ COMMANDS = {
 def test_command_lines_are_found_in_the_hints(code: Code) -> None:
     hint = Failure(code, "m", FACTS).hint
     assert Trouble("t", "m", hint, "").commands == COMMANDS[code]
+
+
+def test_that_it_is_a_loop_is_no_secret() -> None:
+    """The tunnel's own probe has to know it, by whatever name it calls the port."""
+    loop = Failure(Code.LOOP, "127.0.0.1:18789 leads back")
+    found = trouble(snapshot(State.UP), loop, "evil.example")
+    assert found == replace(NO_DETAILS, code="loop", retry_in_s=found.retry_in_s)
+    assert trouble(snapshot(State.UP), loop, "localhost").title == "The tunnel leads back to itself"
 
 
 def test_every_failure_has_a_trouble() -> None:

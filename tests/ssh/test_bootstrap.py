@@ -12,7 +12,7 @@ from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.ssh.asking import Asker, Question
 from openclaw_tunnel.ssh.bootstrap import SetupConnection, log_in
-from support.aio import async_test, settle
+from support.aio import async_test, pass_time, settle
 from support.askingserver import AskingServer, Challenge
 from support.receiver import Receiver
 from support.sshserver import SshTestServer
@@ -41,12 +41,12 @@ class Person:
         return self.answers.pop(0)
 
 
-async def enter(target: SshTarget, ask: Asker | None, seconds: float = 5.0, **others: SshTarget) -> SetupConnection:
+async def enter(target: SshTarget, ask: Asker | None, seconds: float = 30.0, **others: SshTarget) -> SetupConnection:
     policy = Policy(connect_timeout=seconds)
     return await log_in("gw", env={}, ask=ask, resolve=Resolver(gw=target, **others), policy=policy)
 
 
-async def refusal(target: SshTarget, ask: Asker | None, seconds: float = 5.0, **others: SshTarget) -> TunnelError:
+async def refusal(target: SshTarget, ask: Asker | None, seconds: float = 30.0, **others: SshTarget) -> TunnelError:
     with pytest.raises(TunnelError) as caught:
         await enter(target, ask, seconds, **others)
     return caught.value
@@ -144,23 +144,32 @@ async def test_ssh_config_may_forbid_to_ask_and_without_an_asker_nobody_is(tmp_p
 @async_test
 async def test_the_deadline_stands_still_while_a_person_types(tmp_path: Path) -> None:
     hold = asyncio.Event()
-    asyncio.get_running_loop().call_later(2.2, hold.set)
-    async with AskingServer(password="secret") as server:
-        async with await enter(target_for(server, tmp_path), Person(["secret"], hold=hold), 2.0) as connection:
+    person = Person(["secret"], hold=hold)
+
+    async def think() -> None:
+        await pass_time(30, lambda: person.asked)
+        hold.set()
+
+    async with AskingServer(password="secret") as server, asyncio.TaskGroup() as group:
+        group.create_task(think())
+        async with await enter(target_for(server, tmp_path), person, 20) as connection:
             assert connection.how.method == "password"
 
 
 @async_test
 async def test_and_goes_on_when_the_answer_is_there(tmp_path: Path) -> None:
-    async with AskingServer(password="secret") as server:
+    answered = asyncio.Event()
+    async with AskingServer(password="secret") as server, asyncio.TaskGroup() as group:
 
         async def answer(question: Question) -> Sequence[str]:
             server.fall_silent()
+            answered.set()
             return ["secret"]
 
-        error = await refusal(target_for(server, tmp_path), answer, 2.0)
+        group.create_task(pass_time(20, answered.is_set))
+        error = await refusal(target_for(server, tmp_path), answer, 20)
     assert error.exit_code is ExitCode.UNREACHABLE
-    assert "did not answer within 2 s (logging in)" in error.message
+    assert "did not answer within 20 s (logging in)" in error.message
 
 
 @async_test
@@ -238,6 +247,6 @@ async def test_channels_reach_what_is_behind_the_host(tmp_path: Path) -> None:
         target = target_for(server, tmp_path, identity_files=(str(tmp_path / "id"),))
         async with await enter(target, None) as connection:
             receiver = Receiver()
-            channel = await connection.link.open_channel("127.0.0.1", behind.port, receiver, timeout=5.0)
+            channel = await connection.link.open_channel("127.0.0.1", behind.port, receiver, timeout=30)
             await settle(lambda: bytes(receiver.got).startswith(b"SSH-2.0-"))
             channel.close()

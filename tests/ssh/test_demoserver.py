@@ -1,6 +1,7 @@
 """The demo's SSH server lets one key in, leads to one address, and can have an outage."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 
 import asyncssh
@@ -101,6 +102,8 @@ def test_an_outage_cuts_and_refuses_and_ends_on_the_same_port() -> None:
         with pytest.raises(ConnectionRefusedError):
             await connect(server)
         await server.fail()  # twice is as good as once
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", port))
         await server.begin()
         assert server.port == port
         async with await connect(server):

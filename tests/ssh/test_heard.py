@@ -8,6 +8,8 @@ from typing import Any
 
 import asyncssh
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import Asks, DialFailed, nobody_asked
@@ -250,6 +252,19 @@ async def test_words_instead_of_a_version(words: bytes, shown: str, hint: str) -
     assert failure.said.splitlines()[:1] == ([first] if first else [])
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.binary(max_size=300))
+def test_no_bytes_before_the_login_stop_a_tunnel(data: bytes) -> None:
+    """Whatever a network on the way makes of the first packets."""
+
+    async def dial(words: bytes) -> Failure:
+        async with saying(words) as port:
+            return await failure_of(make_connector(make_target(port=port)))
+
+    for words in (data, b"SSH-2.0-x\r\n" + data):
+        assert not asyncio.run(dial(words)).permanent
+
+
 @async_test
 async def test_a_server_that_speaks_only_ssh_1() -> None:
     async with saying(b"SSH-1.5-Cisco-1.25\n") as port:
@@ -302,6 +317,19 @@ async def test_the_host_key_behind_a_proxy_command_that_wants_a_login(tmp_path: 
         found = await look_at("gw", ssh_config="", env=ENV, resolve=gw, policy=SHORT, asks=asked.append)
     assert found.failure is None
     assert asked[-2:] == [LOG_IN, ""]
+
+
+@async_test
+async def test_what_to_call_when_nobody_did_it(tmp_path: Path) -> None:
+    """There may be no tunnel yet that could be restarted."""
+    command = "sh -c 'echo Please visit https://login.example/abc123 to log in >&2; exit 1'"
+    gw = Resolver(gw=make_target(proxy_command=command))
+    with pytest.raises(TunnelError) as caught:
+        await look_at("gw", ssh_config="", env=ENV, resolve=gw)
+    assert caught.value.hint == "call the same command again when you can answer"
+    walked = await walk(make_spec(), env=ENV, resolve=gw)
+    assert walked.failure
+    assert walked.failure.hint == "try again when you can answer: openclaw-tunnel restart t"
 
 
 @async_test

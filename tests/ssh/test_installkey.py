@@ -1,5 +1,6 @@
 """ssh/installkey.py: a key goes into authorized_keys, and has to open the door by itself."""
 
+import asyncio
 from pathlib import Path
 
 import asyncssh
@@ -12,7 +13,7 @@ from openclaw_tunnel.ssh.bootstrap import SetupConnection, log_in
 from openclaw_tunnel.ssh.installkey import Installed, install_key, prove_key
 from openclaw_tunnel.ssh.keyfiles import load_private_key
 from openclaw_tunnel.ssh.keypair import ChosenKey, make_key
-from support.aio import async_test
+from support.aio import async_test, pass_time
 from support.askingserver import AskingServer, shell_in
 from support.sshtargets import Resolver, target_for
 
@@ -69,13 +70,17 @@ async def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
 async def test_a_host_that_does_not_get_on_with_it(tmp_path: Path) -> None:
     key = make_key(str(tmp_path / "id"), "me@here")
 
+    asked = asyncio.Event()
+
     async def hang(process: "asyncssh.SSHServerProcess[bytes]") -> None:
+        asked.set()
         await process.wait_closed()
 
     async with AskingServer(password="secret", run=hang) as server:
-        async with await enter(server, tmp_path) as connection:
+        async with await enter(server, tmp_path) as connection, asyncio.TaskGroup() as group:
+            group.create_task(pass_time(30, asked.is_set))
             with pytest.raises(TunnelError, match="let me in, and did not run a command in time") as caught:
-                await install_key(connection, key, timeout=0.3)
+                await install_key(connection, key, timeout=30)
     assert caught.value.hint.endswith(key.line)
 
 

@@ -64,8 +64,8 @@ async def test_who_answers_and_how_fast(tmp_path: Path) -> None:
     async with linked(tmp_path) as (_, link):
         assert link.server.version.startswith("AsyncSSH_")
         assert link.server.cipher
-        assert 0 < await link.ping(timeout=5) < 5
-        assert 0 < await link.ping(timeout=5) < 5
+        assert await link.ping(timeout=30) > 0
+        assert await link.ping(timeout=30) > 0
 
 
 @async_test
@@ -78,7 +78,7 @@ async def test_the_end_of_one_direction_leaves_the_other_open(tmp_path: Path) ->
 
     async with linked(tmp_path) as (_, link), listening(count) as port:
         receiver = Receiver()
-        channel = await link.open_channel("127.0.0.1", port, receiver, timeout=5)
+        channel = await link.open_channel("127.0.0.1", port, receiver, timeout=30)
         channel.write(b"x" * 100_000)
         channel.write_eof()
         channel.write(b"too late")
@@ -97,7 +97,7 @@ async def test_the_far_end_of_file_leaves_our_direction_open(tmp_path: Path) -> 
 
     async with linked(tmp_path) as (_, link), listening(finish_first) as port:
         receiver = Receiver()
-        channel = await link.open_channel("127.0.0.1", port, receiver, timeout=5)
+        channel = await link.open_channel("127.0.0.1", port, receiver, timeout=30)
         await settle(lambda: receiver.eofs == 1)
         channel.write(b"still ")
         channel.write(b"here")
@@ -136,10 +136,10 @@ async def test_a_slow_receiver_holds_the_far_end_back(tmp_path: Path) -> None:
 
     async with linked(tmp_path) as (_, link), listening(flood) as port:
         receiver = OneChunkAtATime()
-        channel = receiver.channel = await link.open_channel("127.0.0.1", port, receiver, timeout=5)
+        channel = receiver.channel = await link.open_channel("127.0.0.1", port, receiver, timeout=30)
         for _ in range(40):
-            await link.ping(timeout=5)  # lets everything that the window allows arrive
-            await link.ping(timeout=5)
+            await link.ping(timeout=30)  # lets everything that the window allows arrive
+            await link.ping(timeout=30)
             wanted = receiver.chunks + 1
             channel.resume_reading()
             await settle(lambda wanted=wanted: receiver.chunks >= wanted)  # type: ignore[misc]
@@ -159,7 +159,7 @@ async def test_a_server_that_does_not_read_stops_our_writing(tmp_path: Path) -> 
 
     async with linked(tmp_path) as (_, link), listening(read_late) as port:
         receiver = Receiver()
-        channel = await link.open_channel("127.0.0.1", port, receiver, timeout=5)
+        channel = await link.open_channel("127.0.0.1", port, receiver, timeout=30)
         written = 0
         while receiver.writable.is_set():
             channel.write(bytes(65536))
@@ -177,10 +177,10 @@ async def test_a_server_that_does_not_read_stops_our_writing(tmp_path: Path) -> 
 async def test_a_congested_link_pauses_every_channel_once(tmp_path: Path) -> None:
     async with linked(tmp_path) as (_, link), listening(echo) as port:
         early, late = Receiver(), Receiver()
-        channel = await link.open_channel("127.0.0.1", port, early, timeout=5)
+        channel = await link.open_channel("127.0.0.1", port, early, timeout=30)
         link._connection.pause_writing()
         assert not early.writable.is_set()
-        other = await link.open_channel("127.0.0.1", port, late, timeout=5)
+        other = await link.open_channel("127.0.0.1", port, late, timeout=30)
         assert not late.writable.is_set(), "also one that is opened meanwhile"
         link._connection.resume_writing()
         assert early.writable.is_set()
@@ -201,7 +201,7 @@ async def test_closing_sends_what_was_written(tmp_path: Path) -> None:
 
     async with linked(tmp_path) as (server, link), listening(listen) as port:
         receiver = Receiver()
-        channel = await link.open_channel("127.0.0.1", port, receiver, timeout=5)
+        channel = await link.open_channel("127.0.0.1", port, receiver, timeout=30)
         channel.write(b"x" * 3 * MIB)
         channel.close()
         channel.close()
@@ -214,7 +214,7 @@ async def test_closing_sends_what_was_written(tmp_path: Path) -> None:
 async def test_aborting_ends_at_once_and_once(tmp_path: Path) -> None:
     async with linked(tmp_path) as (server, link), listening(echo) as port:
         receiver = Receiver()
-        channel = await link.open_channel("127.0.0.1", port, receiver, timeout=5)
+        channel = await link.open_channel("127.0.0.1", port, receiver, timeout=30)
         channel.abort()
         channel.abort()
         channel.write(b"x")
@@ -228,7 +228,7 @@ async def test_a_socket_path_at_the_far_end(tmp_path: Path) -> None:
     listener = await asyncio.start_unix_server(echo, path)
     async with linked(tmp_path) as (_, link), listener:
         receiver = Receiver()
-        channel = await link.open_channel(path, 0, receiver, timeout=5)
+        channel = await link.open_channel(path, 0, receiver, timeout=30)
         channel.write(b"hello")
         channel.write_eof()
         assert await receiver.lost is None
@@ -245,12 +245,12 @@ async def test_a_refused_channel_leaves_the_link_alone(tmp_path: Path) -> None:
         ):
             server.refuse_channels = refusal
             with pytest.raises(ChannelFailed) as caught:
-                await link.open_channel("127.0.0.1", port, Receiver(), timeout=5)
+                await link.open_channel("127.0.0.1", port, Receiver(), timeout=30)
             assert caught.value.failure.code is code
             assert caught.value.failure.facts["to"] == f"127.0.0.1:{port}"
             assert caught.value.failure.facts["target"] == "gw"
         server.refuse_channels = None
-        (await link.open_channel("127.0.0.1", port, Receiver(), timeout=5)).abort()
+        (await link.open_channel("127.0.0.1", port, Receiver(), timeout=30)).abort()
 
 
 @async_test
@@ -263,7 +263,7 @@ async def test_a_channel_that_opens_too_late_is_closed(tmp_path: Path) -> None:
         assert caught.value.failure.code is Code.TIMEOUT
         asyncio.get_running_loop().call_later(0.05, server.hold_channels.set)
         await settle(lambda: server.opened == 1 and server.hold_channels.is_set())  # type: ignore[union-attr]
-        await link.ping(timeout=5)
+        await link.ping(timeout=30)
         await settle(lambda: server.channels == 0)
         assert not receiver.lost.done(), "nobody waits for it any more"
 
@@ -273,11 +273,11 @@ async def test_a_cancelled_opening_is_closed_when_it_comes(tmp_path: Path) -> No
     async with linked(tmp_path) as (server, link), listening(echo) as port:
         server.hold_channels = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            opening = group.create_task(link.open_channel("127.0.0.1", port, Receiver(), timeout=5))
+            opening = group.create_task(link.open_channel("127.0.0.1", port, Receiver(), timeout=30))
             await settle(lambda: server.opened == 1)
             opening.cancel()
         server.hold_channels.set()
-        await link.ping(timeout=5)
+        await link.ping(timeout=30)
         await settle(lambda: server.channels == 0)
 
 
@@ -303,7 +303,7 @@ async def test_two_hundred_channels_at_once(tmp_path: Path) -> None:
 async def test_a_lost_link_is_told_to_every_receiver(tmp_path: Path) -> None:
     async with linked(tmp_path) as (server, link), listening(echo) as port:
         receivers = [Receiver() for _ in range(5)]
-        channels = [await link.open_channel("127.0.0.1", port, r, timeout=5) for r in receivers]
+        channels = [await link.open_channel("127.0.0.1", port, r, timeout=30) for r in receivers]
         server.cut()
         failure = await link.wait_lost()
         assert (failure.code, failure.message) == (Code.LOST, f"the connection to 127.0.0.1:{server.port} was cut")
@@ -316,9 +316,9 @@ async def test_a_lost_link_is_told_to_every_receiver(tmp_path: Path) -> None:
             channel.close()
             channel.abort()
         with pytest.raises(LinkLost):
-            await link.open_channel("127.0.0.1", port, Receiver(), timeout=5)
+            await link.open_channel("127.0.0.1", port, Receiver(), timeout=30)
         with pytest.raises(LinkLost):
-            await link.ping(timeout=5)
+            await link.ping(timeout=30)
         assert (await link.wait_lost()).code is Code.LOST
 
 
@@ -329,7 +329,7 @@ async def test_a_link_that_is_lost_while_channels_open(tmp_path: Path) -> None:
 
         async def expect_loss() -> None:
             with pytest.raises(LinkLost):
-                await link.open_channel("127.0.0.1", port, Receiver(), timeout=5)
+                await link.open_channel("127.0.0.1", port, Receiver(), timeout=30)
 
         async with asyncio.TaskGroup() as group:
             for _ in range(10):
@@ -343,10 +343,10 @@ async def test_a_link_that_is_lost_while_channels_open(tmp_path: Path) -> None:
 async def test_a_retired_link_opens_no_more_and_is_idle_when_its_last_channel_has_gone(tmp_path: Path) -> None:
     async with linked(tmp_path) as (server, link), listening(echo) as port:
         receiver = Receiver()
-        channel = await link.open_channel("127.0.0.1", port, receiver, timeout=5)
+        channel = await link.open_channel("127.0.0.1", port, receiver, timeout=30)
         server.hold_channels = asyncio.Event()
         loop = asyncio.get_running_loop()
-        opening = loop.create_task(link.open_channel("127.0.0.1", port, Receiver(), timeout=5))
+        opening = loop.create_task(link.open_channel("127.0.0.1", port, Receiver(), timeout=30))
         await settle(lambda: server.opened == 2)
         idle = loop.create_task(link.wait_idle())
         link.retire()
@@ -354,22 +354,22 @@ async def test_a_retired_link_opens_no_more_and_is_idle_when_its_last_channel_ha
         with pytest.raises(LinkLost):
             await opening
         with pytest.raises(LinkLost):
-            await link.open_channel("127.0.0.1", port, Receiver(), timeout=5)
+            await link.open_channel("127.0.0.1", port, Receiver(), timeout=30)
         server.hold_channels.set()
         channel.write(b"still here")
         await settle(lambda: bytes(receiver.got) == b"still here")
         assert not idle.done()
         channel.abort()
-        await asyncio.wait_for(idle, 5)
+        await idle
         assert link.local_address == "127.0.0.1"
-        assert await link.ping(timeout=5) > 0
+        assert await link.ping(timeout=30) > 0
 
 
 @async_test
 async def test_a_server_that_says_goodbye(tmp_path: Path) -> None:
     async with linked(tmp_path) as (server, link), listening(echo) as port:
         receiver = Receiver()
-        await link.open_channel("127.0.0.1", port, receiver, timeout=5)
+        await link.open_channel("127.0.0.1", port, receiver, timeout=30)
         for connection in server.connections:
             connection.disconnect(asyncssh.DISC_BY_APPLICATION, "closed for the night")
         assert (await link.wait_lost()).message == f"127.0.0.1:{server.port} closed the connection"
@@ -380,7 +380,7 @@ async def test_a_server_that_says_goodbye(tmp_path: Path) -> None:
 async def test_our_own_close_is_told_as_such_and_is_idempotent(tmp_path: Path) -> None:
     async with linked(tmp_path) as (server, link), listening(echo) as port:
         receiver = Receiver()
-        await link.open_channel("127.0.0.1", port, receiver, timeout=5)
+        await link.open_channel("127.0.0.1", port, receiver, timeout=30)
         async with asyncio.TaskGroup() as group:
             group.create_task(link.close())
             group.create_task(link.close())
@@ -410,8 +410,8 @@ async def test_a_receiver_that_fails_loses_its_channel_and_no_other(
 
     async with linked(tmp_path) as (server, link), listening(echo) as port:
         good, bad = Receiver(), Failing()
-        channel = await link.open_channel("127.0.0.1", port, good, timeout=5)
-        (await link.open_channel("127.0.0.1", port, bad, timeout=5)).write(b"x")
+        channel = await link.open_channel("127.0.0.1", port, good, timeout=30)
+        (await link.open_channel("127.0.0.1", port, bad, timeout=30)).write(b"x")
         assert isinstance(await bad.lost, ZeroDivisionError)
         await settle(lambda: server.channels == 1)
         assert "ZeroDivisionError" in caplog.text

@@ -1,5 +1,6 @@
 """Setting up against real servers: a password, a key installed and proved, and what is said where that cannot be."""
 
+import asyncio
 import os
 import shutil
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from openclaw_tunnel.ssh.keypair import ChosenKey, KeyToMake, choose_key, make_k
 from openclaw_tunnel.ssh.knownhosts import parse_key
 from openclaw_tunnel.ssh.remote import read_far_settings
 from support.agent import SshAgent
-from support.aio import async_test, settle
+from support.aio import async_test, pass_time, settle
 from support.passwordsshd import PasswordSshd
 from support.process import program
 from support.servers import Dropbear, new_key
@@ -150,8 +151,9 @@ async def test_an_account_that_runs_no_commands(extra: Sequence[str], shell: str
 @async_test
 async def test_a_script_that_takes_too_long_is_ended_over_there() -> None:
     with PasswordSshd(let_in=True) as server:
-        async with await enter(server.ssh_config()) as connection:
-            ran = await connection.run("sleep 600 <&- & wait", timeout=1.0)
+        async with await enter(server.ssh_config()) as connection, asyncio.TaskGroup() as group:
+            group.create_task(pass_time(30, lambda: "sleep" in names(server.connections())))
+            ran = await connection.run("sleep 600 <&- & wait", timeout=30)
             assert (ran.reached, ran.in_time) == (True, False)
             await settle(lambda: "sleep" not in names(server.connections()), "sleep to be ended")
 

@@ -132,6 +132,8 @@ def test_what_a_person_is_asked_to_do(text: str, request_line: str | None) -> No
         # What was asked has been done.
         SK_HELPER + "User presence confirmed\n",
         CLOUDFLARED + "Successfully fetched your token\n",
+        # It did not come to that.
+        "To ask for access, visit https://access.corp.example/\nchannel 0: open failed: Connection refused\n",
         "Successfully logged into Start URL: https://corp.awsapps.com/start\n",
     ],
 )

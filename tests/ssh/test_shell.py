@@ -9,7 +9,7 @@ import pytest
 from openclaw_tunnel.errors import TunnelError
 from openclaw_tunnel.ssh.bootstrap import SetupConnection, log_in
 from openclaw_tunnel.ssh.shell import Ran
-from support.aio import async_test, settle
+from support.aio import async_test, pass_time, settle
 from support.askingserver import AskingServer, Run, shell_in
 from support.sshtargets import Resolver, target_for
 
@@ -70,18 +70,21 @@ async def test_no_commands_at_all(tmp_path: Path) -> None:
 
 @async_test
 async def test_a_script_that_does_not_end(tmp_path: Path) -> None:
-    ended = asyncio.Event()
+    begun, ended = asyncio.Event(), asyncio.Event()
 
     async def hang(process: Process) -> None:
         mark = (await process.stdin.read()).split()[3]
         process.stdout.write(mark + b"\nfirst\n")
+        begun.set()
         try:
             await process.stdin.read()
             await process.wait_closed()
         finally:
             ended.set()
 
-    ran = await run(tmp_path, hang, "true", timeout=2.0)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(pass_time(30, begun.is_set))
+        ran = await run(tmp_path, hang, "true", timeout=30)
     assert (ran.reached, ran.output, ran.in_time) == (True, b"first\n", False)
     await ended.wait()
 

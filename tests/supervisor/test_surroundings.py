@@ -1,10 +1,18 @@
 """supervisor/surroundings.py: whether this computer, or a file, is no longer what it was."""
 
+import asyncio
+import logging
 from pathlib import Path
 
 import pytest
 
-from openclaw_tunnel.supervisor.surroundings import WatchedFiles, has_moved
+from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.core.retry import PLANS, Cause
+from openclaw_tunnel.core.status import RetryStatus
+from openclaw_tunnel.host.tracebacks import Tracebacks
+from openclaw_tunnel.supervisor.surroundings import Change, Dependencies, has_moved
+from support.aio import async_test, settle
+from support.links import ScriptedConnector
 
 
 @pytest.mark.parametrize(
@@ -24,17 +32,71 @@ def test_whether_we_have_moved(local: str, addresses: set[str] | None, moved: bo
     assert has_moved(local, None if addresses is None else frozenset(addresses)) is moved
 
 
-def test_each_change_of_a_file_is_told_once(tmp_path: Path) -> None:
-    one, other = tmp_path / "one", tmp_path / "other"
-    one.write_text("a")
-    files = WatchedFiles((str(one), str(other)))
-    assert not files.changed()
-    other.write_text("b")
-    assert files.changed()
-    assert not files.changed()
-    one.chmod(0o600)
-    assert files.changed()
-    other.unlink()
-    assert files.changed()
-    assert not files.changed()
-    assert not WatchedFiles(()).changed()
+class Watched(ScriptedConnector):
+    """Counts how often the agent is asked, and fails to look once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks: list[bool] = []
+
+    async def changed(self, *, agent: bool) -> bool:
+        self.looks.append(agent)
+        if len(self.looks) == 1:
+            raise ZeroDivisionError("oops")
+        return await super().changed(agent=agent)
+
+
+def dependencies(connector: ScriptedConnector, *settings: Path) -> Dependencies:
+    return Dependencies(connector, tuple(map(str, settings)), Tracebacks(logging.getLogger(__name__)))
+
+
+@async_test
+async def test_a_file_that_changes_ends_the_wait(tmp_path: Path) -> None:
+    known_hosts = tmp_path / "known_hosts"
+    connector = Watched()
+    connector.files = (str(known_hosts),)
+    await connector.connect()
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        wait = group.create_task(dependencies(connector).wait(PLANS[Cause.LOCAL_FILES], every=0.001))
+        await settle(lambda: len(connector.looks) > 5)
+        assert not wait.done()
+        known_hosts.write_text("a key")
+    assert wait.result() is Change.DEPENDENCY
+    assert not any(connector.looks)  # the agent has nothing to do with it
+
+
+@async_test
+async def test_the_agent_is_asked_now_and_then(tmp_path: Path) -> None:
+    connector = Watched()
+    await connector.connect()
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        wait = group.create_task(dependencies(connector).wait(PLANS[Cause.LOGIN], every=0.001))
+        await settle(lambda: any(connector.looks))
+        connector.agent_keys = (b"a key",)
+    assert wait.result() is Change.DEPENDENCY
+    assert connector.looks[:3] == [False, False, True]
+
+
+@async_test
+async def test_settings_count_whatever_the_cause_is(tmp_path: Path) -> None:
+    settings = tmp_path / "tunnels.json5"
+    connector = Watched()
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        wait = group.create_task(dependencies(connector, settings).wait(PLANS[Cause.PERSON], every=0.001))
+        while not wait.done():
+            settings.write_text(f"{{}} // {asyncio.get_running_loop().time()}")
+            await asyncio.wait([wait], timeout=0.01)
+    assert wait.result() is Change.SETTINGS
+    assert connector.looks == []
+
+
+def test_what_is_watched_is_shown() -> None:
+    connector = ScriptedConnector()
+    connector.files, connector.agent = ("/k",), "/agent"
+    shown = dependencies(connector, Path("/s"))
+    denied = Failure(Code.AUTH_DENIED, "denied")
+    assert shown.retry(denied, 2, 5.0, flapping=False) == RetryStatus(
+        2, 5.0, on=("files", "agent", "wake", "network"), files=("/k", "/s"), agent="/agent"
+    )
+    assert shown.retry(Failure(Code.NOT_CONFIRMED, "no"), 2, None, flapping=False) == RetryStatus(2)
+    assert shown.retry(None, 2, 5.0, flapping=True) == RetryStatus(2, 5.0, flapping=True)

@@ -72,7 +72,6 @@ class AskingServer(SshTestServer):
         self._acceptor = await asyncssh.create_server(
             lambda: _Asking(self), "127.0.0.1", self.port, server_host_keys=self.host_keys, **commands, **options
         )
-        self.port = self._acceptor.get_port()
 
 
 class _Asking(asyncssh.SSHServer):

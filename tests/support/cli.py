@@ -59,7 +59,11 @@ def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str,
 
 
 def run_cli(
-    args: Sequence[str | Path], home: Path, env: Mapping[str, str] | None = None, timeout: float = 30.0, stdin: str = ""
+    args: Sequence[str | Path],
+    home: Path,
+    env: Mapping[str, str] | None = None,
+    timeout: float = 120.0,
+    stdin: str = "",
 ) -> Answer:
     """Run ``openclaw-tunnel`` once and wait for it.
 
@@ -94,9 +98,11 @@ class Cli:
     Attributes:
         home: HOME; ``ssh_config`` in it is what ``ssh -G`` reads.
         env: added to the environment of every command.
+        grace: seconds that processes have to end in, as of :func:`wait_until`.
     """
 
-    def __init__(self, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, env: Mapping[str, str] | None = None, *, grace: float = 5.0) -> None:
+        self._grace = grace
         # /tmp by name: the temporary folder of macOS is too deep for the path of a Unix socket.
         self.home = Path(tempfile.mkdtemp(prefix="oct-", dir="/tmp"))
         self.env = dict(env or {})
@@ -108,7 +114,7 @@ class Cli:
         return self.home / "t"
 
     def __call__(
-        self, *args: str | Path, timeout: float = 30.0, stdin: str = "", env: Mapping[str, str] | None = None
+        self, *args: str | Path, timeout: float = 120.0, stdin: str = "", env: Mapping[str, str] | None = None
     ) -> Answer:
         """Run one command; as :func:`run_cli`."""
         return run_cli(args, self.home, {**self.env, **(env or {})}, timeout, stdin)
@@ -166,7 +172,7 @@ class Cli:
             return
         down = self("down", "--all")
         try:
-            wait_until(lambda: not self.processes(), 5, f"the end of every process after {down}")
+            wait_until(lambda: not self.processes(), self._grace, f"the end of every process after {down}")
         except DeadlinePassed as passed:
             left = self.processes()
             commands = [Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ") for pid in left]

@@ -79,9 +79,9 @@ def serving(folder: Path, handler: Handler, *, check_every: float = 0.05, limit:
     thread = threading.Thread(target=asyncio.run, args=(live(),), name="fake daemon")
     thread.start()
     try:
-        assert started.wait(10), "the fake daemon did not start"
+        assert started.wait(60), "the fake daemon did not start"
         yield path
     finally:
         ending[0]()
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive(), "the fake daemon did not end"

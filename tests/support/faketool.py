@@ -67,6 +67,11 @@ class Program:
         self._calls.write_text("")
         return [json.loads(line) for line in text.splitlines()]
 
+    @property
+    def was_called(self) -> bool:
+        """Whether there is a call that :meth:`calls` has not told yet."""
+        return self._calls.exists() and self._calls.read_text().endswith("\n")
+
     def pid(self) -> int:
         """The process of the last call."""
         return int(self._pid.read_text())

@@ -49,7 +49,7 @@ def healthz(port: int, *, timeout: float = 10.0) -> Any:
 def readyz(port: int) -> bool:
     """Whether ``GET /readyz`` says that clients are let in."""
     try:
-        status, body = http_get(port, "/readyz", timeout=2)
+        status, body = http_get(port, "/readyz", timeout=20)
         return status == http.client.OK and bool(json.loads(body).get("ready"))
     except (OSError, http.client.HTTPException, ValueError):
         return False
@@ -146,7 +146,7 @@ class Gateway:
 
     def healthy(self) -> bool:
         """Whether /healthz says live."""
-        return bool(healthz(self.port, timeout=2) == HEALTHY)
+        return bool(healthz(self.port, timeout=20) == HEALTHY)
 
     def stop(self) -> None:
         """End it with everything it started; idempotent."""

@@ -4,6 +4,7 @@ from typing import Self
 
 from openclaw_tunnel.core import commands as do
 from openclaw_tunnel.core import events as ev
+from openclaw_tunnel.core.backoff import Delays
 from openclaw_tunnel.core.machine import Machine
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.core.states import State
@@ -17,9 +18,9 @@ def steps(tries: int) -> float:
 class Playbook:
     """``>>`` gives the machine an event, ``<<`` says which command comes next; ``wait`` lets time pass."""
 
-    def __init__(self, policy: Policy | None = None) -> None:
+    def __init__(self, policy: Policy | None = None, backoff: Delays = steps) -> None:
         self.moves: list[tuple[State, State]] = []
-        self.machine = Machine(policy or Policy(), steps, on_change=lambda old, new: self.moves.append((old, new)))
+        self.machine = Machine(policy or Policy(), backoff, on_change=lambda old, new: self.moves.append((old, new)))
         self.now = 1000.0
         self._expected: list[do.Command] = []
 

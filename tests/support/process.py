@@ -114,7 +114,7 @@ class Child:
         for pid in [*([self.pid] if self.running else []), *self.descendants()]:
             send(pid, number)
 
-    def stop(self, *, grace: float = 10.0) -> None:
+    def stop(self, *, grace: float = 40.0) -> None:
         """End the program alone, with SIGTERM, after ``grace`` seconds with SIGKILL; idempotent."""
         self.descendants()
         if self.running:
@@ -123,9 +123,9 @@ class Child:
                 self._process.wait(grace)
                 return
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(40)
 
-    def wait(self, timeout: float = 10.0) -> int:
+    def wait(self, timeout: float = 40.0) -> int:
         """Wait until the program has ended; its exit code, the signal's negative number if one ended it.
 
         Raises:
@@ -133,7 +133,7 @@ class Child:
         """
         return self._process.wait(timeout)
 
-    def end_with(self, number: signal.Signals, timeout: float = 10.0) -> int:
+    def end_with(self, number: signal.Signals, timeout: float = 40.0) -> int:
         """Signal the program alone, as Ctrl-C or a service manager does, and :meth:`wait`."""
         send(self.pid, number)
         return self.wait(timeout)
@@ -148,7 +148,7 @@ class Child:
         if self.running:
             send(self.pid, signal.SIGSTOP)  # so that it starts nothing more while its descendants are counted
         self.signal_all(signal.SIGKILL)
-        self._process.wait(10)
+        self._process.wait(40)
 
 
 @dataclass(frozen=True, slots=True)

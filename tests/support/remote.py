@@ -24,12 +24,12 @@ class Remote:
 
     def __enter__(self) -> "Remote":
         self._thread.start()
-        assert self._started.wait(10)
+        assert self._started.wait(60)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._end()
-        self._thread.join(10)
+        self._thread.join(60)
         assert not self._thread.is_alive()
 
     async def _live(self) -> None:

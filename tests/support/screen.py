@@ -86,9 +86,9 @@ class Screen:
             return bool(shows(seen))
 
         try:
-            wait_until(look, deadline)
-        except DeadlinePassed:
-            raise DeadlinePassed(f"waited {deadline:g} s for {what or shows} on:\n{seen}") from None
+            wait_until(look, deadline, what or str(shows))
+        except DeadlinePassed as passed:
+            raise DeadlinePassed(f"{passed} on:\n{seen}") from None
         return seen
 
     def type(self, *keys: str) -> None:

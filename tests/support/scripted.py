@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -131,7 +131,9 @@ class Script:
         if request.headers.get("Upgrade", "").lower() == "websocket":
             self.headers.append(dict(request.headers.raw_items()))
             return self.upgrade
-        return self.http.get(request.path, page())
+        answer = self.http.get(request.path, page())
+        # a copy: the server adds a header to what it sends, and an answer is sent many times
+        return replace(answer, headers=Headers(answer.headers.raw_items()))
 
 
 def _response(number: str, answer: Json) -> Json:
@@ -140,11 +142,11 @@ def _response(number: str, answer: Json) -> Json:
 
 
 @asynccontextmanager
-async def scripted(script: Script, **options: Any) -> AsyncIterator[Endpoint]:
+async def scripted(script: Script, port: int = 0, **options: Any) -> AsyncIterator[Endpoint]:
     """The gateway of ``script``, on loopback; ``options`` are those of ``websockets.serve``."""
     server: Server
     options = {"compression": None, "ping_interval": None, "close_timeout": 1, **options}
-    async with serve(script.serve, "127.0.0.1", 0, process_request=script.request, **options) as server:
+    async with serve(script.serve, "127.0.0.1", port, process_request=script.request, **options) as server:
         yield Endpoint("127.0.0.1", next(iter(server.sockets)).getsockname()[1])
 
 

@@ -1,4 +1,4 @@
-"""An SSH server inside the test, on port 0 of 127.0.0.1, that misbehaves when it is told to."""
+"""An SSH server inside the test, on 127.0.0.1, that misbehaves when it is told to."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -6,6 +6,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import asyncssh
+
+from support.ports import free_port
 
 
 class SshTestServer:
@@ -18,6 +20,7 @@ class SshTestServer:
         hold_channels: channels do not open until this is set; None opens them at once.
         banner: shown to whoever logs in, before the login goes on.
         hold_login: logins do not go on until this is set.
+        logins: how many were begun.
         farewell: with these words every login is ended; empty: none is.
         channels: how many direct-tcpip channels are open now.
         opened: how many were ever asked for.
@@ -32,12 +35,13 @@ class SshTestServer:
         self.hold_channels: asyncio.Event | None = None
         self.banner = ""
         self.hold_login: asyncio.Event | None = None
+        self.logins = 0
         self.farewell = ""
         self.passwords = False
         self.channels = 0
         self.opened = 0
         self.connections: set[asyncssh.SSHServerConnection] = set()
-        self.port = 0
+        self.port = free_port()
         self._acceptor: asyncssh.SSHAcceptor | None = None
 
     async def __aenter__(self) -> Self:
@@ -50,11 +54,10 @@ class SshTestServer:
         await self.stop()
 
     async def start(self, **options: Any) -> None:
-        """Listen, on the same port as before if there was one."""
+        """Listen, always on the same port."""
         self._acceptor = await asyncssh.create_server(
             lambda: _Owner(self), "127.0.0.1", self.port, server_host_keys=self.host_keys, **options
         )
-        self.port = self._acceptor.get_port()
 
     async def stop(self) -> None:
         """Stop listening and cut every connection."""
@@ -97,6 +100,7 @@ class _Owner(asyncssh.SSHServer):
             self._server.connections.discard(self._connection)
 
     async def begin_auth(self, username: str) -> bool:
+        self._server.logins += 1
         assert self._connection
         if self._server.banner:
             self._connection.send_auth_banner(self._server.banner)

@@ -47,7 +47,7 @@ def make_spec(**fields: Any) -> TunnelSpec:
     """A tunnel to ``gw`` with a short deadline."""
     forward = Forward(Endpoint("127.0.0.1", 18789), Endpoint("127.0.0.1", 18789))
     defaults: dict[str, Any] = {"name": "t", "target": "gw", "forwards": (forward,)}
-    return TunnelSpec(**{**defaults, "policy": Policy(connect_timeout=5.0), **fields})
+    return TunnelSpec(**{**defaults, "policy": Policy(connect_timeout=30), **fields})
 
 
 def target_for(server: SshTestServer, folder: Path, **fields: Any) -> SshTarget:

@@ -28,9 +28,9 @@ def in_thread(make: Callable[[], AbstractAsyncContextManager[T]]) -> Iterator[T]
     thread = threading.Thread(target=asyncio.run, args=(live(),), name="server")
     thread.start()
     try:
-        assert started.wait(10), "the server did not start"
+        assert started.wait(60), "the server did not start"
         yield made[0]
     finally:
         ending[0]()
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive(), "the server did not end"

@@ -19,6 +19,10 @@ _STEP = {
 }
 
 
+_LONGEST = 64
+"""Characters of a ``Date``; a good one has 29."""
+
+
 def clock_check(here: datetime, there: str, target: str, *, platform: str) -> Check:
     """Compare.
 
@@ -28,11 +32,10 @@ def clock_check(here: datetime, there: str, target: str, *, platform: str) -> Ch
         target: what the user calls the gateway's host.
         platform: as in ``sys.platform``.
     """
-    try:
-        told = parsedate_to_datetime(there)
-    except ValueError:
+    told = _time(there)
+    if told is None:
         return skipped(Part.CLOCK, "not compared: the gateway does not tell the time")
-    ahead = (here - (told if told.tzinfo else told.replace(tzinfo=UTC))).total_seconds()
+    ahead = (here - told).total_seconds()
     if abs(ahead) < NOTED:
         return ok(Part.CLOCK, f"this computer and {target} agree")
     message = f"the clock here is {duration(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} that of {target}"
@@ -40,3 +43,12 @@ def clock_check(here: datetime, there: str, target: str, *, platform: str) -> Ch
     if abs(ahead) < REFUSED:
         return warning(Part.CLOCK, message, hint, code="clock")
     return fault(Part.CLOCK, f"{message}: the gateway refuses what devices sign", hint, code="clock")
+
+
+def _time(there: str) -> datetime | None:
+    """What a header ``Date`` says; None where it says nothing that can be used."""
+    try:
+        told = parsedate_to_datetime(there) if len(there) <= _LONGEST else None
+    except (ValueError, TypeError, LookupError, OverflowError):  # the standard parser raises any of these
+        return None
+    return told if told is None or told.tzinfo else told.replace(tzinfo=UTC)

@@ -31,7 +31,7 @@ SILENT = 1.0
 
 _PART_OF = {"credentials": Part.CREDENTIALS, "scopes": Part.CREDENTIALS}
 _FILE_OPTIONS = re.compile(r", or (pass )?--(token|password)-file.*")
-_WRONG_PORT = (str(Code.NOT_LISTENING), str(Code.NOT_A_GATEWAY))
+_WRONG_PORT = (str(Code.NOT_LISTENING), str(Code.NOT_A_GATEWAY), str(Code.LOOP))
 
 
 async def remote_checks(link: Link, plan: Plan, asked: Asked) -> tuple[list[Check], str]:

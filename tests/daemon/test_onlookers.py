@@ -1,0 +1,91 @@
+"""Commands that look at a tunnel, or wait for it."""
+
+import asyncio
+from typing import Any
+
+from openclaw_tunnel.config.model import Endpoint, Forward, TunnelSpec
+from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.core.policy import Policy
+from openclaw_tunnel.core.states import State
+from openclaw_tunnel.daemon.onlookers import look, watch
+from openclaw_tunnel.supervisor.tunnel import Supervisor
+from support.aio import async_test, settle
+from support.links import ScriptedConnector
+
+REFUSED = Failure(Code.REFUSED, "refused")
+NOT_CONFIRMED = Failure(Code.NOT_CONFIRMED, "nobody touched the key")
+
+
+class Watched:
+    """A tunnel that dials at most every 20 ms, and what an onlooker of it is shown."""
+
+    def __init__(self, *script: Failure | None) -> None:
+        self.connector = ScriptedConnector(*script)
+        self.changed = asyncio.Event()
+        self.states: list[str] = []
+        forward = Forward(Endpoint("127.0.0.1", 1), Endpoint("127.0.0.1", 1))
+        spec = TunnelSpec("dev", "alias", (forward,), policy=Policy(dial_gap=0.02))
+        self.supervisor: Supervisor | None = Supervisor(
+            spec, self.connector, backoff=lambda tries: 3600.0, on_change=self._note
+        )
+
+    def _note(self) -> None:
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    def emit(self, event: dict[str, Any]) -> None:
+        self.states.append(event["snapshot"]["state"])
+
+    def watch(self, *, waits: bool) -> "asyncio.Future[dict[str, Any]]":
+        return asyncio.ensure_future(  # noqa: TID251  the test keeps it
+            watch(lambda: self.supervisor, lambda: self.changed, self.emit, waits=waits)
+        )
+
+
+async def started(*script: Failure | None) -> tuple[Watched, Supervisor]:
+    watched = Watched(*script)
+    supervisor = watched.supervisor
+    assert supervisor is not None
+    from openclaw_tunnel.core import events as ev
+
+    supervisor.post(ev.StartRequested())
+    return watched, supervisor
+
+
+@async_test
+async def test_whoever_waits_has_it_tried_again_and_again() -> None:
+    watched, supervisor = await started(*[REFUSED] * 5)
+    await settle(lambda: supervisor.state is State.BACKOFF)
+    waiting = watched.watch(waits=True)
+    await settle(lambda: watched.connector.links)
+    assert watched.connector.dials == 6
+    watched.supervisor = None
+    await supervisor.stop()
+    assert await waiting == {}
+
+
+@async_test
+async def test_whoever_only_watches_hurries_nothing() -> None:
+    watched, supervisor = await started(REFUSED)
+    await settle(lambda: supervisor.state is State.BACKOFF)
+    watching = watched.watch(waits=False)
+    await settle(lambda: watched.states)
+    assert watched.states == ["backoff"]
+    assert watched.connector.dials == 1
+    watched.supervisor = None
+    await supervisor.stop()
+    await watching
+
+
+@async_test
+async def test_a_tunnel_that_asked_a_person_is_tried_once_for_each_who_waits() -> None:
+    watched, supervisor = await started(NOT_CONFIRMED, NOT_CONFIRMED, NOT_CONFIRMED)
+    await settle(lambda: supervisor.state is State.FAILED)
+    waiting = watched.watch(waits=True)
+    await settle(lambda: watched.connector.dials == 2 and supervisor.state is State.FAILED)
+    assert supervisor.snapshot().retry.next_in_s is None
+    look([supervisor, None])
+    await settle(lambda: watched.connector.dials == 3 and supervisor.state is State.FAILED)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    await supervisor.stop()
