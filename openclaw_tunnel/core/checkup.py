@@ -60,6 +60,7 @@ WAY = (Part.NAME, Part.ROUTE, Part.SERVER, Part.HOST_KEY, Part.LOGIN)
 
 _STAGE_OF = {
     Code.CONFIG: Part.SSH_CONFIG,
+    Code.HELPER: Part.SSH_CONFIG,
     Code.DNS: Part.NAME,
     Code.REFUSED: Part.ROUTE,
     Code.NO_ROUTE: Part.ROUTE,
@@ -175,8 +176,6 @@ def stage_of(failure: Failure) -> Part:
         return Part.SERVER
     if failure.code is Code.TIMEOUT and failure.facts.get("stage") == "logging in":
         return Part.LOGIN
-    if failure.code is Code.TIMEOUT and failure.facts.get("stage") == "reading ssh_config":
-        return Part.SSH_CONFIG
     return _STAGE_OF.get(failure.code, Part.SERVER)
 
 

@@ -4,8 +4,9 @@ A tunnel that has failed is tried again when something changes that could make a
 """
 
 import asyncio
+import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from openclaw_tunnel.config.model import TunnelSpec
 from openclaw_tunnel.config.sshconfig import config_roots
@@ -14,12 +15,14 @@ from openclaw_tunnel.config.sshtarget import SshTarget
 from openclaw_tunnel.config.sshtokens import Account
 from openclaw_tunnel.errors import ConfigError
 from openclaw_tunnel.host.offloop import OffLoop
+from openclaw_tunnel.host.tracebacks import Tracebacks
 from openclaw_tunnel.host.watch import Fingerprint, fingerprints
 from openclaw_tunnel.ssh.agent import agent_path
 from openclaw_tunnel.ssh.agentkeys import Keys, list_keys
 
 Looks = dict[str, Fingerprint]
 
+_TRACEBACKS = Tracebacks(logging.getLogger(__name__))
 _LOOK_SECONDS = 1.0
 """What a look at all files may take; a home on a network that is away takes for ever."""
 
@@ -63,7 +66,7 @@ class DialInputs:
         self._targets[destination] = target
         self._asked.add(destination)
         new = [path for path in files_of(target) if path not in self._seen]
-        self._seen |= await self._off_loop.run(lambda: _looks(new), timeout=_LOOK_SECONDS) or {}
+        self._seen |= await self._look_at(lambda: new) or {}
 
     def saw_keys(self, target: SshTarget, keys: Keys | None) -> None:
         """A login has asked the agent, and this is what it had; None for no answer."""
@@ -88,9 +91,14 @@ class DialInputs:
     async def _look(self) -> Looks | None:
         """Look at all files; None where that takes too long."""
         known = (*self._own(), *self._read())
-        return await self._off_loop.run(
-            lambda: _looks(dict.fromkeys([*self._configuration(), *known])), timeout=_LOOK_SECONDS
-        )
+        return await self._look_at(lambda: dict.fromkeys([*self._configuration(), *known]))
+
+    async def _look_at(self, paths: Callable[[], Iterable[str]]) -> Looks | None:
+        try:
+            return await self._off_loop.run(lambda: _looks(paths()), timeout=_LOOK_SECONDS)
+        except Exception as exc:  # a look that goes wrong must not end a dial, and shows no change
+            _TRACEBACKS.log("looking at the files of a tunnel", exc)
+            return None
 
     def _own(self) -> tuple[str, ...]:
         named = [self._spec.ssh_config] if self._spec.ssh_config else []

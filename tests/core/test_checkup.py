@@ -136,7 +136,7 @@ def test_fixes_are_named_once() -> None:
         (Code.PROXY, {}, Part.ROUTE),
         (Code.TIMEOUT, {}, Part.ROUTE),
         (Code.TIMEOUT, {"stage": "connecting"}, Part.ROUTE),
-        (Code.TIMEOUT, {"stage": "reading ssh_config"}, Part.SSH_CONFIG),
+        (Code.HELPER, {"command": "ssh -G gw"}, Part.SSH_CONFIG),
         (Code.TIMEOUT, {"stage": "exchanging keys"}, Part.SERVER),
         (Code.TIMEOUT, {"stage": "logging in"}, Part.LOGIN),
         (Code.NOT_SSH, {}, Part.SERVER),

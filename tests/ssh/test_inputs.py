@@ -253,3 +253,19 @@ async def test_a_home_that_does_not_answer_holds_up_no_dial(tmp_path: Path) -> N
     (tmp_path / "known_hosts").touch()
     assert not await hanging.changed(agent=True)
     assert f"{tmp_path}/known_hosts" in hanging.files
+
+
+class Broken(OffLoop[Looks]):
+    """Whatever is looked at, something goes wrong that nobody has thought of."""
+
+    async def run(self, call: Callable[[], Looks], *, timeout: float) -> Looks | None:
+        raise ZeroDivisionError
+
+
+@async_test
+async def test_a_look_that_goes_wrong_ends_no_dial(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    inputs = DialInputs(make_spec(), {}, off_loop=Broken("broken"))
+    await inputs.begin()
+    await inputs.learn("gw", make_target())
+    assert not await inputs.changed(agent=True)
+    assert [record.exc_info is not None for record in caplog.records] == [True], "with its traceback, one a minute"

@@ -126,7 +126,8 @@ async def plan_of(
         return None, [fault(Part.SETTINGS, f"{file.path}: {error.message}", error.hint, code=CONFIG)]
     except (ConfigError, HelperError) as error:
         part = Part.SETTINGS if _is_missing(choice.identity) else Part.SSH_CONFIG
-        return None, [fault(part, error.message, error.hint, code=CONFIG)]
+        code = str(Code.HELPER) if isinstance(error, HelperError) else CONFIG
+        return None, [fault(part, error.message, error.hint, code=code)]
     plan = Plan(options, choice, resolved, settings, file)
     return plan, [*_ssh_checks(resolved)]
 
