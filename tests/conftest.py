@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import openclaw_tunnel
+from support import ports
 from support.cli import Cli
 
 _CHECKOUT = Path(__file__).resolve().parents[1]
@@ -19,6 +20,11 @@ def pytest_configure() -> None:
     """Stop where the installed package was to be tested and the checkout's is found."""
     if os.environ.get("OPENCLAW_TUNNEL_TEST_INSTALLED") == "1" and _PACKAGE.parent == _CHECKOUT:
         pytest.exit(f"the installed package was to be tested, not {_PACKAGE}", returncode=4)
+
+
+def pytest_sessionstart() -> None:
+    """Hold the ports of this run, before a test goes into a network namespace of its own."""
+    ports.ours()
 
 
 def pytest_report_header() -> str:

@@ -44,7 +44,7 @@ class FakeLaunchd:
         script = self.bin / "launchctl"
         support = Path(__file__).parents[1]
         script.write_text(
-            f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(support)!r})\n"
+            f"#!{sys.executable} -IS\nimport sys\nsys.path.insert(0, {str(support)!r})\n"
             "from support.fakelaunchd import main\nmain(sys.argv[1:])\n"
         )
         script.chmod(0o755)

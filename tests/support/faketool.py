@@ -17,7 +17,7 @@ class Tool:
         self.answers: dict[str, tuple[int, str, str]] = {}
         self.path = self.folder / self.name
         self.path.write_text(
-            f"#!{sys.executable}\nimport json, sys\nfrom pathlib import Path\n"
+            f"#!{sys.executable} -IS\nimport json, sys\nfrom pathlib import Path\n"
             f"folder = Path({str(self.folder)!r})\n"
             f"log = (folder / '{self.name}.calls').open('a')\nlog.write(' '.join(sys.argv[1:]) + '\\n')\n"
             f"answers = json.loads((folder / '{self.name}.answers').read_text())\n"
@@ -49,7 +49,7 @@ class Program:
         self._pid = folder / f"{name}.pid"
         self.path = folder / name
         self.path.write_text(
-            f"#!{sys.executable}\nimport json, os, sys, time\n"
+            f"#!{sys.executable} -IS\nimport json, os, sys, time\n"
             f"open({str(self._pid)!r}, 'w').write(str(os.getpid()))\n"
             f"open({str(self._calls)!r}, 'a').write(json.dumps(sys.argv[1:]) + '\\n')\n"
             f"code, out, pause = json.load(open({str(self._answer)!r}))\n"

@@ -10,6 +10,7 @@ import os
 import re
 import socket
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 _BLOCK = 600
@@ -96,8 +97,10 @@ def _kernels_choice() -> str:
     return _KERNELS_CHOICE.read_text() if _KERNELS_CHOICE.exists() else _MACOS_CHOICE
 
 
-# When it is imported: a test that is in a network namespace of its own must not hold its block there.
-_OURS = PortBlock(blocks(_kernels_choice()))
+@cache
+def ours() -> PortBlock:
+    """The block of this process; the first who asks has to be in the network in which blocks are shared."""
+    return PortBlock(blocks(_kernels_choice()))
 
 
 def free_port() -> int:
@@ -107,4 +110,4 @@ def free_port() -> int:
 
 def free_ports(count: int) -> int:
     """The first of ``count`` neighbouring ones."""
-    return _OURS.take(count)
+    return ours().take(count)

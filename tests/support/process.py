@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
-
 from support.waiting import wait_until
 
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -24,6 +22,8 @@ def real_servers_required() -> bool:
 
 def missing(what: str) -> None:
     """Skip the test because ``what`` is missing here, or fail it where everything has to be there."""
+    import pytest  # late: programs of the tests import this module as well, and start six times as fast without it
+
     if real_servers_required():
         pytest.fail(f"{what} (OPENCLAW_TUNNEL_TEST_REAL=1 demands it)")
     pytest.skip(what)
