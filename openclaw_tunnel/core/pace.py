@@ -10,6 +10,9 @@ from openclaw_tunnel.core.retry import Cause
 _HUNG_UP = frozenset({Code.NOT_SSH, Code.LOST, Code.KEEPALIVE_TIMEOUT})
 """Failures of a server that answers and does not keep the connection."""
 
+_SEEN_BY_THE_SERVER = _HUNG_UP | {Code.AGENT_UNREACHABLE, Code.BUG}
+"""After these, haste would be a connection a second that the server sees fail, and may ban the address for."""
+
 _AWAY = frozenset({Code.DNS, Code.TIMEOUT, Code.NO_ROUTE})
 """Failures of a network that is not there: dialling again costs the server nothing."""
 
@@ -69,8 +72,9 @@ class Pace:
         """
         self._end_life(now)
         if failure.code in _HUNG_UP:
-            self._drops += 1
             self._recent.append(now)
+        if failure.code in _SEEN_BY_THE_SERVER:
+            self._drops += 1
         elif failure.code in _AWAY:
             self._drops = 0
         self.tries += 1

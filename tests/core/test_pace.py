@@ -27,6 +27,8 @@ def new_pace() -> Pace:
         ([Code.NOT_SSH] * 3, 2.0),
         ([Code.NOT_SSH, Code.LOST, Code.KEEPALIVE_TIMEOUT, Code.LOST], 4.0),
         ([Code.NOT_SSH] * 8, 60.0),
+        ([Code.AGENT_UNREACHABLE] * 8, 60.0),
+        ([Code.BUG] * 8, 60.0),
         ([Code.NOT_SSH] * 2000, 60.0),
         ([Code.NOT_SSH] * 8 + [Code.TIMEOUT], 1.0),
         ([Code.NOT_SSH] * 8 + [Code.NO_ROUTE], 1.0),
