@@ -11,7 +11,7 @@ import pytest
 
 from support.cli import Answer
 from support.servers import Sshd
-from support.usermanager import HOME, UserManager
+from support.usermanager import HOME, UID, UserManager
 from support.waiting import accepts, free_port, wait_until
 
 UNIT = "openclaw-tunnel.service"
@@ -358,3 +358,25 @@ def test_the_template(user: UserManager, sshd: Sshd) -> None:
     assert user("wait", "lab").exit_code == 0
     assert banner(port) == b"SSH-2.0"
     assert user("status", "--json").json()["daemon"]["services"]["lab"]["unit"] == "openclaw-tunnel@lab.service"
+
+
+def test_at_login_the_agent_is_empty_and_filled_later(user: UserManager, sshd: Sshd) -> None:
+    """The service starts before anybody has typed a passphrase; it connects once the agent has the key."""
+    user.use_server(sshd)
+    agent = f"/run/user/{UID}/agent"
+    config = (user.home / ".ssh/config").read_text().replace("IdentityFile ", "#").replace("IdentitiesOnly yes", "")
+    user.write(".ssh/config", f"{config}  IdentityFile none\n  IdentityAgent {agent}\n")
+    begun = user.run("systemd-run", "--user", "--unit=agent", "ssh-agent", "-D", "-a", agent)
+    assert begun.exit_code == 0, begun.stderr
+    wait_until(lambda: user.run("ssh-add", "-l", env={"SSH_AUTH_SOCK": agent}).exit_code == 1, 20, "an empty agent")
+    port = free_port()
+    installed = user("service", "install", "gw", "-p", str(port), "-r", str(sshd.port), "--probe", "tcp")
+    assert "load a key into the SSH agent" in installed.stderr
+    assert state(user) == "failed"
+    assert "the keys in the SSH agent change" in user("status").stdout
+    first = pid(user)
+    added = user.run("ssh-add", "-q", HOME / ".ssh" / sshd.client_key.name, env={"SSH_AUTH_SOCK": agent})
+    assert added.exit_code == 0, added.stderr
+    wait_until(lambda: state(user) == "up", 20, "the tunnel")
+    assert banner(port) == b"SSH-2.0"
+    assert pid(user) == first
