@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,8 +24,13 @@ def pytest_configure() -> None:
 
 
 def pytest_sessionstart() -> None:
-    """Hold the ports of this run, before a test goes into a network namespace of its own."""
+    """Hold the ports of this run, before a test goes into a network namespace of its own; let programs hear Ctrl-C.
+
+    A shell without job control starts what runs in the background deaf to it, and what that starts is deaf as well.
+    """
     ports.ours()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> str:
