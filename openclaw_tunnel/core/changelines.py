@@ -13,6 +13,7 @@ FIRST = 10
 EVERY = 50
 """After that, one in so many."""
 
+_NO_CONNECTION = (State.BACKOFF, State.FAILED)
 _ABOUT_A_FAILURE = (State.BACKOFF, State.DEGRADED, State.FAILED)
 
 
@@ -41,10 +42,10 @@ class ChangeLines:
         return f"{before} -> {state}{after}{reason}{retry}"
 
     def _count(self, before: State, state: State, reason: str) -> None:
-        if (before, state) == (State.CONNECTING, State.BACKOFF):
+        if before is State.CONNECTING and state in _NO_CONNECTION:
             self._same = self._same + 1 if reason == self._reason else 1
             self._reason = reason
-        elif (before, state) != (State.BACKOFF, State.CONNECTING):
+        elif before not in _NO_CONNECTION or state is not State.CONNECTING:
             self._same = 0
 
     def _times(self) -> str:
