@@ -19,7 +19,7 @@ from openclaw_tunnel.config.model import DEFAULT_NAME, PortChoice
 from openclaw_tunnel.config.paths import Paths, ensure_private_dir
 from openclaw_tunnel.config.resolve import NoDestination, Resolved, UpOptions, resolve
 from openclaw_tunnel.control.client import ControlClient
-from openclaw_tunnel.core.failures import hint_without
+from openclaw_tunnel.core.outlook import hint_without
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, RequestRefused, TunnelError

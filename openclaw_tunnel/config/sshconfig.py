@@ -54,8 +54,8 @@ async def resolve_ssh(
     config = _given(ssh_config, env)
     command = f"ssh -G {as_ssh_words(target, config)}"
     ssh = find_ssh(env, sys.platform, command)
-    _check_readable(config, "ssh configuration file", "give another file with -F, or leave -F out")
-    _check_readable(identity, "identity file", "give the private key file with -i FILE")
+    if "\0" in config + identity:  # no program can be called with it
+        _check_files(config, identity)
     try:
         async with asyncio.timeout(timeout):
             answer = await _run(build_argv(ssh, asked, ssh_config=config, identity=identity), env, command)
@@ -66,6 +66,8 @@ async def resolve_ssh(
             hint=f"a Match exec of the ssh configuration may hang: try: {command}",
             command=command,
         ) from None
+    # Only now: in a home that is away ssh hangs, and has been killed; our own look would stop all tunnels.
+    _check_files(config, identity)
     printed = parse_printed(answer.stdout)
     if answer.code != 0 or "hostname" not in printed:
         raise complaint(answer.code, answer.stderr, command)
@@ -124,6 +126,11 @@ def config_files(stderr: str, ssh_config: str, around: Surroundings) -> tuple[st
     read = tuple(m[1] for line in stderr.split("\n") if (m := _READ.fullmatch(line)))
     full = (os.path.join(around.folder, p) for p in (*asked, *read) if p != _NO_FILE)
     return tuple(dict.fromkeys(full))
+
+
+def _check_files(config: str, identity: str) -> None:
+    _check_readable(config, "ssh configuration file", "give another file with -F, or leave -F out")
+    _check_readable(identity, "identity file", "give the private key file with -i FILE")
 
 
 def _check_readable(path: str, what: str, hint: str) -> None:

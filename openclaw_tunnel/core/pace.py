@@ -10,8 +10,8 @@ from openclaw_tunnel.core.retry import Cause
 _HUNG_UP = frozenset({Code.NOT_SSH, Code.LOST, Code.KEEPALIVE_TIMEOUT})
 """Failures of a server that answers and does not keep the connection."""
 
-_SEEN_BY_THE_SERVER = _HUNG_UP | {Code.AGENT_UNREACHABLE, Code.BUG}
-"""After these, haste would be a connection a second that the server sees fail, and may ban the address for."""
+_COSTS_A_LOGIN = _HUNG_UP | {Code.AGENT_UNREACHABLE, Code.BUG}
+"""Passing failures behind which there may be a login that the server refused: it may count those."""
 
 _AWAY = frozenset({Code.DNS, Code.TIMEOUT, Code.NO_ROUTE})
 """Failures of a network that is not there: dialling again costs the server nothing."""
@@ -25,6 +25,15 @@ _LEAST = 1.0
 _SPARED = 3
 """... for so many tries."""
 
+_STOPS_WINDOW = 300.0
+"""Where dials end in FAILED within so many seconds ..."""
+
+_STOPS_FREE = 3
+"""... more often than this, the next one has to wait, whatever seems to be a reason for it ..."""
+
+_REST, _LONGEST_REST = 5.0, 60.0
+"""... so many seconds, doubled with each, and at most so many."""
+
 
 class Pace:
     """The failed tries of one tunnel, and what follows from them.
@@ -32,6 +41,10 @@ class Pace:
     A waiting client may cut the backoff short, which is what brings a tunnel back the moment the network does. With a
     server that accepts and drops, the same haste would be one useless login a second, for ever: there the time between
     two dials doubles, whoever waits.
+
+    A dial that ended in FAILED is made again when something changes that could make a difference, and when a person
+    waits. A file that another program rewrites all the time, a network that flaps and a script that waits in a loop
+    look the same; so dials that keep ending there become rare too.
 
     Attributes:
         tries: failed or lost connections in a row; forgotten with a connection that lasts ``policy.stable_after``.
@@ -46,6 +59,7 @@ class Pace:
         self._drops = self._steps = 0
         self._longest = float("inf")
         self._recent: deque[float] = deque()
+        self._stopped: deque[float] = deque()
         self._last_dial = float("-inf")
         self._connected_at: float | None = None
         self._cause = Cause.PASSING
@@ -61,6 +75,7 @@ class Pace:
         """A connection is there; one that takes over from another goes on with its life."""
         self._accepted = True
         self.stops = 0
+        self._stopped.clear()
         if self._connected_at is None:
             self._connected_at = now
 
@@ -73,7 +88,7 @@ class Pace:
         self._end_life(now)
         if failure.code in _HUNG_UP:
             self._recent.append(now)
-        if failure.code in _SEEN_BY_THE_SERVER:
+        if failure.code in _COSTS_A_LOGIN:
             self._drops += 1
         elif failure.code in _AWAY:
             self._drops = 0
@@ -81,11 +96,13 @@ class Pace:
         self._steps += not hurried
         self.look(now)
 
-    def stopped(self, failure: Failure) -> float | None:
+    def stopped(self, failure: Failure, now: float) -> float | None:
         """A dial has ended in FAILED: seconds until the next one if nothing changes; None: not at all."""
+        self._stopped.append(now)
         self.stops = self.stops + 1 if failure.cause is self._cause else 1
         self._cause = failure.cause
-        return failure.plan.wait(self.stops, accepted=self._accepted)
+        wait = failure.plan.wait(self.stops, accepted=self._accepted)
+        return None if wait is None else max(wait, self.rest)
 
     def begin_again(self) -> None:
         """A person wants another try: what follows from it is as after the first one."""
@@ -98,8 +115,8 @@ class Pace:
 
     def look(self, now: float) -> None:
         """Let the time that has passed count."""
-        while self._recent and self._recent[0] <= now - self._policy.flap_window:
-            self._recent.popleft()
+        _forget(self._recent, now - self._policy.flap_window)
+        _forget(self._stopped, now - _STOPS_WINDOW)
         self.flapping = len(self._recent) >= self._policy.flap_losses
 
     def retry_delay(self) -> float:
@@ -115,6 +132,12 @@ class Pace:
     def hurried_delay(self, now: float) -> float:
         """Seconds until the next dial if somebody waits for it; 0 or less: now."""
         return self._gap() - self.since_dial(now)
+
+    @property
+    def rest(self) -> float:
+        """Seconds between two dials, at least, where the ones before ended in FAILED; 0.0 after the first few."""
+        many = len(self._stopped) - _STOPS_FREE
+        return min(_REST * 2.0 ** (many - 1), _LONGEST_REST) if many > 0 else 0.0
 
     def _end_life(self, now: float) -> None:
         """A connection that lasted is forgotten with all that was before it, and bounds the waits that follow."""
@@ -132,3 +155,8 @@ class Pace:
         on."""
         doublings = min(max(0, self._drops - 2), 32)
         return min(self._policy.dial_gap * 2.0**doublings, max(self._policy.dial_gap, self._policy.backoff_max))
+
+
+def _forget(times: deque[float], until: float) -> None:
+    while times and times[0] <= until:
+        times.popleft()

@@ -14,7 +14,7 @@ from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.dials import Dial
 from openclaw_tunnel.core.doubt import Inquiry, Probing, Shock, Step
 from openclaw_tunnel.core.states import State, Trigger
-from openclaw_tunnel.core.steps import NOTHING, Commands, Steps
+from openclaw_tunnel.core.steps import NOTHING, STOPPED_GAP, Commands, Steps
 
 # What the user asks for
 
@@ -63,7 +63,7 @@ def _connected(m: Steps, event: ev.Connected, now: float) -> Commands:
 def _connect_failed(m: Steps, event: ev.ConnectFailed, now: float) -> Commands:
     m.pace.failed(event.failure, now, hurried=m.dial.hurried)
     if event.failure.permanent:
-        return m.give_up(event.failure)
+        return m.give_up(event.failure, now)
     return m.back_off(event.failure, Trigger.TRANSIENT_FAILURE)
 
 
@@ -173,7 +173,7 @@ def _first_probe_failed(m: Steps, event: ev.ProbeFailed, now: float) -> Commands
     if not event.failure.permanent:
         return _probe_failed(m, event, now)
     m.pace.failed(event.failure, now)
-    return (*m.drop_replacement(), *m.give_up(event.failure), do.CloseConnection(m.attempt))
+    return (*m.drop_replacement(), *m.give_up(event.failure, now), do.CloseConnection(m.attempt))
 
 
 def _gateway_in_doubt(m: Steps, _: ev.GatewayInDoubt, now: float) -> Commands:
@@ -209,6 +209,11 @@ def _person_waiting(m: Steps, _: ev.PersonWaiting, now: float) -> Commands:
     return m.hurry(Trigger.PERSON_WAITS, now)
 
 
+def _person_waiting_failed(m: Steps, _: ev.PersonWaiting, now: float) -> Commands:
+    m.pace.begin_again()
+    return m.look_again(Trigger.PERSON_WAITS, now)
+
+
 def _woke_waiting(m: Steps, _: ev.Woke, now: float) -> Commands:
     m.pace.woke()
     return m.hurry(Trigger.RETRY, now)
@@ -225,7 +230,7 @@ def _woke_connected(m: Steps, _: ev.Woke, now: float) -> Commands:
 
 
 def _woke_failed(m: Steps, _: ev.Woke, now: float) -> Commands:
-    return m.look_again(now) if m.failure and m.failure.plan.on_wake else NOTHING
+    return m.look_again(Trigger.RETRY, now, STOPPED_GAP) if m.failure and m.failure.plan.on_wake else NOTHING
 
 
 def _network_changed_waiting(m: Steps, _: ev.NetworkChanged, now: float) -> Commands:
@@ -243,7 +248,7 @@ def _network_changed_connected(m: Steps, event: ev.NetworkChanged, now: float) -
 
 
 def _network_changed_failed(m: Steps, _: ev.NetworkChanged, now: float) -> Commands:
-    return m.look_again(now) if m.failure and m.failure.plan.on_network else NOTHING
+    return m.look_again(Trigger.RETRY, now, STOPPED_GAP) if m.failure and m.failure.plan.on_network else NOTHING
 
 
 def _dependency_changed_waiting(m: Steps, _: ev.DependencyChanged, now: float) -> Commands:
@@ -253,7 +258,7 @@ def _dependency_changed_waiting(m: Steps, _: ev.DependencyChanged, now: float) -
 
 def _dependency_changed(m: Steps, _: ev.DependencyChanged, now: float) -> Commands:
     m.pace.begin_again()
-    return m.hurry(Trigger.CHANGED, now)
+    return m.look_again(Trigger.CHANGED, now)
 
 
 Handlers = Mapping[type[Any], Callable[[Steps, Any, float], Commands]]
@@ -307,7 +312,7 @@ HANDLERS: Mapping[State, Handlers] = MappingProxyType(
             ev.RestartRequested: _restart_waiting,
             ev.RetryDue: _retry_due,
             ev.HurryDue: _hurry_due,
-            ev.PersonWaiting: _person_waiting,
+            ev.PersonWaiting: _person_waiting_failed,
             ev.DependencyChanged: _dependency_changed,
             ev.Woke: _woke_failed,
             ev.NetworkChanged: _network_changed_failed,

@@ -109,9 +109,9 @@ class Steps:
             return self.begin_dial(trigger, now, hurried=True)
         return (do.StartTimer(do.Timer.HURRY, wait, self.attempt),)
 
-    def look_again(self, now: float) -> Commands:
-        """Try again because something around a tunnel in FAILED changed, which may make the difference."""
-        return self.hurry(Trigger.RETRY, now, least=STOPPED_GAP)
+    def look_again(self, trigger: Trigger, now: float, least: float = 0.0) -> Commands:
+        """Leave FAILED because something changed, or somebody waits: now, or once the last dials are long ago."""
+        return self.hurry(trigger, now, least=max(least, self.pace.rest))
 
     def made(self, now: float) -> None:
         """A connection is there, and nothing is known against it."""
@@ -121,12 +121,12 @@ class Steps:
         self.misses = 0
         self.probing, self.doubt = Probing.IDLE, Doubt()
 
-    def give_up(self, failure: Failure) -> Commands:
+    def give_up(self, failure: Failure, now: float) -> Commands:
         """Try again only when something has changed, somebody asks, or much later."""
         self.failure = failure
         self.probing, self.doubt = Probing.IDLE, Doubt()
         self.move(Trigger.PERMANENT_FAILURE)
-        wait = self.pace.stopped(failure)
+        wait = self.pace.stopped(failure, now)
         return (do.CancelTimers(), *(() if wait is None else (do.StartTimer(do.Timer.RETRY, wait, self.attempt),)))
 
     def back_off(self, failure: Failure, trigger: Trigger) -> Commands:

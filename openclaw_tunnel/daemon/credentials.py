@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from openclaw_tunnel.config.contracts import Surface
@@ -16,9 +16,15 @@ from openclaw_tunnel.config.tunnels import load_tunnels
 from openclaw_tunnel.errors import TunnelError
 from openclaw_tunnel.gateway.hello import Credentials
 from openclaw_tunnel.gateway.inquiry import revealed
-from openclaw_tunnel.host.watch import Fingerprint, fingerprint
+from openclaw_tunnel.host.offloop import OffLoop
+from openclaw_tunnel.host.watch import Fingerprint, fingerprints
 
 logger = logging.getLogger(__name__)
+
+Looks = dict[str, Fingerprint]
+
+_LOOK_SECONDS = 1.0
+"""What a look at all files may take."""
 
 
 def is_for(settings: OpenClawSettings, spec: TunnelSpec) -> bool:
@@ -52,29 +58,38 @@ class SettingsCredentials:
         spec: TunnelSpec,
         *,
         clock: Callable[[], float] = time.monotonic,
+        off_loop: OffLoop[Looks] | None = None,
     ) -> None:
-        """Know nothing yet; ``clock`` gives seconds and does not go back."""
+        """Know nothing yet.
+
+        Args:
+            clock: gives seconds and does not go back.
+            off_loop: makes the looks at the files, which may hang; what was known holds meanwhile.
+        """
         self._env = env
         self._spec = spec
         self._clock = clock
         self._files: tuple[Path, ...] = (config_file(env), tunnels_file, *dotenv_files(env))
         self._tunnels_file = tunnels_file
-        self._seen: dict[Path, Fingerprint] = {}
+        self._seen: Looks = {}
         self._again_at = float("-inf")
         self._known = Credentials()
         self._said = ""
+        self._off_loop = off_loop or OffLoop[Looks]("files of the gateway's credentials")
 
     async def __call__(self) -> Credentials:
         """The credentials for the status of a remote gateway; empty ones where there are none to be had."""
-        seen = self._look(self._files)
-        if seen != self._seen or self._clock() >= self._again_at:
+        seen = await self._look()
+        if seen is not None and (seen != self._seen or self._clock() >= self._again_at):
             self._known = await self._look_up()
             # What was known before is compared with how it was before: it may have changed while it was read.
-            self._seen = {**self._look(self._files), **seen}
+            self._seen = {**(await self._look() or {}), **seen}
         return self._known
 
-    def _look(self, files: Iterable[Path]) -> dict[Path, Fingerprint]:
-        return {path: fingerprint(str(path)) for path in files}
+    async def _look(self) -> Looks | None:
+        """None where it takes too long, as in a home on a network that is away."""
+        files = [str(path) for path in self._files]
+        return await self._off_loop.run(lambda: fingerprints(files), timeout=_LOOK_SECONDS)
 
     async def _look_up(self) -> Credentials:
         try:

@@ -126,7 +126,8 @@ class Deadline:
         """That person is not waited for any more; idempotent.
 
         Args:
-            renew: machines have all of their time again.
+            renew: machines have all of their time again, which persons then have less: a program that asks and is
+                content again and again does not make a dial last for ever.
         """
         if request not in self._requests:
             return
@@ -134,7 +135,8 @@ class Deadline:
             self._requests.remove(request)
             if request._timer:
                 request._timer.cancel()
-            self._left = self._seconds if renew else self._left
+            more = min(self._seconds - self._left, max(self._person_left, 0.0)) if renew else 0.0
+            self._left, self._person_left = self._left + more, self._person_left - more
         self._report()
 
     def has_waited(self, request: Request) -> bool:

@@ -40,8 +40,10 @@ _DONE = re.compile(
 )
 # The way beyond is barred: that passes without anybody's help.
 _FAILED = re.compile(
-    r"\b(connection (refused|reset|closed|timed out)|connect failed|no route to host|(network|host) is unreachable|"
-    r"could not resolve|name or service not known|no such host)\b",
+    r"\b(connection (refused|reset|closed|timed out)|connect failed|no route to host|"
+    r"(network|host) is (unreachable|down)|operation timed out|i/o timeout|handshake timeout|could not resolve|"
+    r"name or service not known|no such host|nodename nor servname|no address associated|"
+    r"temporary failure in name resolution)\b",
     re.IGNORECASE,
 )
 _CODE = re.compile(r"\bcode\b", re.IGNORECASE)

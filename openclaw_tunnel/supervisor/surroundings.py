@@ -9,11 +9,17 @@ from openclaw_tunnel.core.failures import Failure
 from openclaw_tunnel.core.link import Connector
 from openclaw_tunnel.core.retry import Plan
 from openclaw_tunnel.core.status import RetryStatus
+from openclaw_tunnel.host.offloop import OffLoop
 from openclaw_tunnel.host.tracebacks import Tracebacks
-from openclaw_tunnel.host.watch import fingerprints
+from openclaw_tunnel.host.watch import Fingerprint, fingerprints
+
+Looks = dict[str, Fingerprint]
 
 LOOK = 1.0
 """Seconds between two looks at the files that a tunnel in FAILED depends on; only while FAILED."""
+
+_LOOK_SECONDS = 1.0
+"""What a look at the settings may take."""
 
 LOOKS_AN_AGENT = 3
 """The SSH agent is asked for its keys with one look in so many."""
@@ -46,12 +52,21 @@ class Dependencies:
         connector: knows what its last dial depended on.
         settings_files: where the tunnel's own settings come from.
         tracebacks: for what nobody foresaw; it counts as no change.
+        off_loop: makes the looks at the settings, which may hang.
     """
 
-    def __init__(self, connector: Connector, settings_files: tuple[str, ...], tracebacks: Tracebacks) -> None:
+    def __init__(
+        self,
+        connector: Connector,
+        settings_files: tuple[str, ...],
+        tracebacks: Tracebacks,
+        *,
+        off_loop: OffLoop[Looks] | None = None,
+    ) -> None:
         self._connector = connector
         self._settings_files = settings_files
         self._tracebacks = tracebacks
+        self._off_loop = off_loop or OffLoop[Looks]("settings of a tunnel")
 
     def retry(self, failure: Failure | None, attempt: int, next_in_s: float | None, *, flapping: bool) -> RetryStatus:
         """When it is tried again, and what is watched for ``failure``; None: it is not about being in FAILED."""
@@ -70,15 +85,25 @@ class Dependencies:
             plan: what of them counts; the settings always do.
             every: seconds between two looks at the files.
         """
-        settings = await asyncio.to_thread(fingerprints, self._settings_files)
+        settings = await self._look_at_settings()
         for look in itertools.count(1):
             await asyncio.sleep(every)
             agent = plan.on_agent and look % LOOKS_AN_AGENT == 0
             if plan.on_files and await self._dial_changed(agent=agent):
                 return Change.DEPENDENCY
-            if await asyncio.to_thread(fingerprints, self._settings_files) != settings:
+            now = await self._look_at_settings()
+            settings = now if settings is None else settings
+            if now is not None and now != settings:
                 return Change.SETTINGS
         raise AssertionError("unreachable")
+
+    async def _look_at_settings(self) -> Looks | None:
+        """None where that cannot be done now, as in a home on a network that is away."""
+        try:
+            return await self._off_loop.run(lambda: fingerprints(self._settings_files), timeout=_LOOK_SECONDS)
+        except Exception as error:
+            self._tracebacks.log("looking at the settings", error)
+            return None
 
     async def _dial_changed(self, *, agent: bool) -> bool:
         try:

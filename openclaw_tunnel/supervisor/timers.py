@@ -1,6 +1,7 @@
 """The clocks of one tunnel's machine: started and cancelled by its commands, answered with its events."""
 
 import asyncio
+import math
 from collections.abc import Callable
 
 from openclaw_tunnel.core import commands as do
@@ -11,6 +12,9 @@ _EVENTS: dict[do.Timer, Callable[[int], ev.Event]] = {
     do.Timer.HURRY: ev.HurryDue,
     do.Timer.PROBE: ev.ProbeDue,
 }
+
+MOMENT = 10.0
+"""Seconds for which a command that has just been given waits for the dial that it hurries; a later one is shown."""
 
 
 class Timers:
@@ -33,9 +37,10 @@ class Timers:
             handle.cancel()
         self._running.clear()
 
-    def runs(self, timer: do.Timer) -> bool:
-        """Whether it runs."""
-        return timer in self._running
+    def runs(self, timer: do.Timer, within: float = math.inf) -> bool:
+        """Whether it runs, and runs out within so many seconds."""
+        handle = self._running.get(timer)
+        return handle is not None and handle.when() - asyncio.get_running_loop().time() <= within
 
     def next_dial_in(self) -> float | None:
         """Seconds until the first of those that dial runs out; None where none runs."""

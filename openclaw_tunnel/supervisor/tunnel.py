@@ -34,7 +34,7 @@ from openclaw_tunnel.relay.unanswered import Unanswered
 from openclaw_tunnel.relay.waiting import Gate
 from openclaw_tunnel.supervisor.connections import Connections
 from openclaw_tunnel.supervisor.surroundings import Change, Dependencies, has_moved
-from openclaw_tunnel.supervisor.timers import Timers
+from openclaw_tunnel.supervisor.timers import MOMENT, Timers
 
 
 class Supervisor:
@@ -188,8 +188,8 @@ class Supervisor:
 
     @property
     def about_to_dial(self) -> bool:
-        """A dial that somebody waits for comes as soon as the pace allows."""
-        return self._timers.runs(do.Timer.HURRY)
+        """A dial that somebody waits for comes in a moment: the pace allows no earlier one."""
+        return self._timers.runs(do.Timer.HURRY, within=MOMENT)
 
     def snapshot(self) -> Snapshot:
         """Everything there is to show, at this moment."""
@@ -306,7 +306,7 @@ class Supervisor:
             self._watching = self._tasks.start(self._wait_for_change(plan), name="wait for a change")
 
     async def _wait_for_change(self, plan: Plan) -> None:
-        """Until the state changes: try again, or read the settings again, once what may have caused the failure changes."""
+        """Until the state changes: try, or read the settings again, once what may have caused the failure changes."""
         while True:
             change = await self._dependencies.wait(plan)
             self._log.debug("%s changed", change.value)

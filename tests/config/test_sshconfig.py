@@ -422,6 +422,21 @@ async def test_a_match_exec_that_hangs_is_ended_with_all_its_children(config: Co
     await hanging.is_gone()
 
 
+@async_test
+async def test_where_ssh_hangs_nothing_else_is_looked_at(config: Config, hanging: Hanging) -> None:
+    """A home on a network that is away stops whoever looks: ssh, not the event loop with all tunnels."""
+    config.file.write_text(hanging.text)
+
+    async def hang() -> None:
+        await hanging.runs()
+        await pass_time(30, lambda: True)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(hang())
+        with pytest.raises(HelperError, match="did not answer"):
+            await resolve_ssh("gw", ssh_config=str(config.file), identity="/no/key", env=ENV, timeout=30)
+
+
 def test_cancelling_ends_ssh_with_all_its_children(config: Config, hanging: Hanging) -> None:
     config.file.write_text(hanging.text)
 

@@ -4,7 +4,8 @@ import string
 
 import pytest
 
-from openclaw_tunnel.core.failures import KINDS, Code, Failure, hint_without
+from openclaw_tunnel.core.failures import KINDS, Code, Failure
+from openclaw_tunnel.core.outlook import hint_without
 from openclaw_tunnel.errors import ExitCode
 
 
@@ -67,7 +68,7 @@ def test_a_fact_that_may_be_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    "code, hint",
+    ("code", "hint"),
     [
         (Code.NOT_CONFIRMED, "unlock it; try again when you can answer"),
         (Code.KEY_LOCKED, "load the key into the SSH agent: ssh-add k"),

@@ -27,14 +27,14 @@ def new_pace() -> Pace:
         ([Code.NOT_SSH] * 3, 2.0),
         ([Code.NOT_SSH, Code.LOST, Code.KEEPALIVE_TIMEOUT, Code.LOST], 4.0),
         ([Code.NOT_SSH] * 8, 60.0),
-        ([Code.AGENT_UNREACHABLE] * 8, 60.0),
-        ([Code.BUG] * 8, 60.0),
         ([Code.NOT_SSH] * 2000, 60.0),
         ([Code.NOT_SSH] * 8 + [Code.TIMEOUT], 1.0),
         ([Code.NOT_SSH] * 8 + [Code.NO_ROUTE], 1.0),
         ([Code.NOT_SSH] * 8 + [Code.DNS], 1.0),
         ([Code.NOT_SSH] * 8 + [Code.REFUSED], 60.0),
-        ([Code.REFUSED, Code.TIMEOUT, Code.PROXY, Code.AGENT_UNREACHABLE] * 5, 1.0),
+        ([Code.REFUSED, Code.TIMEOUT, Code.PROXY, Code.HELPER] * 5, 1.0),
+        ([Code.AGENT_UNREACHABLE] * 8, 60.0),  # a key file's login may have been refused each time
+        ([Code.BUG] * 8, 60.0),
     ],
 )
 def test_how_long_a_waiting_client_has_to_wait(codes: list[Code], gap: float) -> None:
@@ -98,11 +98,27 @@ def test_hurried_tries_are_shown_and_not_counted() -> None:
 def test_stops_are_counted_by_cause() -> None:
     pace = new_pace()
     denied, changed = Failure(Code.AUTH_DENIED, "denied"), Failure(Code.HOST_KEY_CHANGED, "changed")
-    assert [pace.stopped(denied), pace.stopped(denied), pace.stopped(changed)] == [60.0, 120.0, 15.0]
+    assert [pace.stopped(failure, 1000.0) for failure in (denied, denied, changed)] == [60.0, 120.0, 15.0]
     pace.begin_again()
-    assert pace.stopped(changed) == 15.0
+    assert pace.stopped(changed, 2000.0) == 15.0
+    pace.connected(3000.0)
+    pace.look(3000.0)
+    assert [pace.stopped(denied, 3000.0) for _ in range(3)] == [5.0, 15.0, 60.0]
+
+
+def test_dials_that_keep_ending_in_failed_become_rare_and_the_time_forgives() -> None:
+    pace, denied = new_pace(), Failure(Code.AUTH_DENIED, "denied")
     pace.connected(1000.0)
-    assert [pace.stopped(denied), pace.stopped(denied), pace.stopped(denied)] == [5.0, 15.0, 60.0]
+    rests, waits = [], []
+    for _ in range(9):
+        pace.begin_again()  # a file changed, or somebody waits
+        waits.append(pace.stopped(denied, 1000.0))
+        rests.append(pace.rest)
+    assert rests == [0.0, 0.0, 0.0, 5.0, 10.0, 20.0, 40.0, 60.0, 60.0]
+    assert waits == [5.0, 5.0, 5.0, 5.0, 10.0, 20.0, 40.0, 60.0, 60.0]
+    assert pace.stopped(Failure(Code.NOT_CONFIRMED, "no"), 1000.0) is None
+    pace.look(1300.0)
+    assert pace.rest == 0.0
 
 
 def test_flapping_comes_and_goes_with_time() -> None:

@@ -218,3 +218,37 @@ def test_the_walks_find_a_handler_that_acts_while_stopping() -> None:
 def test_the_walks_find_a_state_that_nothing_leaves() -> None:
     deaf = {event: handler for event, handler in HANDLERS[State.UP].items() if event is not ev.ProbeFailed}
     assert any(walk(seed, {**HANDLERS, State.UP: deaf}) for seed in range(WALKS))
+
+
+REASONS = (ev.DependencyChanged(), ev.PersonWaiting(), ev.NetworkChanged(), ev.NetworkChanged(moved=True), ev.Woke())
+
+
+def dials_within_an_hour(code: Code, happening: tuple[ev.Event, ...]) -> int:
+    """How often a server is dialled that always answers with ``code``, where something happens four times a second."""
+    world = World(random.Random(1), HANDLERS)
+    world.send(ev.StartRequested())
+    end, dials = world.now + 3600.0, 0
+    while world.now < end:
+        world.now += 0.25
+        for timer, (due, attempt) in sorted(world.timers.items()):
+            if due <= world.now and timer in world.timers:
+                del world.timers[timer]
+                world.send(TIMERS[timer](attempt))
+        for attempt in [*world.dials]:
+            dials += 1
+            world.dials.remove(attempt)
+            world.send(ev.ConnectFailed(attempt, Failure(code, "it failed")))
+        world.send(world.chance.choice(happening))
+    return dials
+
+
+@pytest.mark.parametrize("code", [Code.AUTH_DENIED, Code.HOST_KEY_CHANGED, Code.NOT_CONFIRMED])
+def test_whatever_happens_around_a_server_that_refuses_us_it_is_left_alone(code: Code) -> None:
+    """A file that is rewritten all the time, a network that flaps, a script that waits in a loop."""
+    assert 10 < dials_within_an_hour(code, REASONS) < 100
+
+
+@pytest.mark.parametrize("code", [Code.AGENT_UNREACHABLE, Code.BUG, Code.NOT_SSH])
+def test_clients_cause_few_logins_that_may_be_refused(code: Code) -> None:
+    waiting = (ev.ClientWaiting(), ev.PersonWaiting(), ev.NetworkChanged())
+    assert 10 < dials_within_an_hour(code, waiting) < 150

@@ -3,13 +3,15 @@
 import asyncio
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from openclaw_tunnel.config.model import Endpoint, Forward, TunnelSpec
-from openclaw_tunnel.daemon.credentials import RETRY, SettingsCredentials
+from openclaw_tunnel.daemon.credentials import RETRY, Looks, SettingsCredentials
 from openclaw_tunnel.gateway.hello import Credentials
+from openclaw_tunnel.host.offloop import OffLoop
 from support.aio import async_test
 
 SPEC = TunnelSpec(
@@ -46,6 +48,28 @@ def test_the_token_of_the_remote_gateway_and_its_changes(tmp_path: Path) -> None
         assert await find() == Credentials(token="three")
 
     run()
+
+
+class Hung(OffLoop[Looks]):
+    """A home on a network that goes away, and comes back."""
+
+    away = False
+
+    async def run(self, call: Callable[[], Looks], *, timeout: float) -> Looks | None:
+        return None if self.away else await super().run(call, timeout=timeout)
+
+
+@async_test
+async def test_files_that_cannot_be_looked_at_leave_what_was_known(tmp_path: Path) -> None:
+    hung = Hung("hung")
+    find = SettingsCredentials({"HOME": str(tmp_path)}, tmp_path / "tunnels.json5", SPEC, off_loop=hung)
+    write(tmp_path, {"token": "one"})
+    assert await find() == Credentials(token="one")
+    write(tmp_path, {"token": "three"})
+    hung.away = True
+    assert await find() == Credentials(token="one")
+    hung.away = False
+    assert await find() == Credentials(token="three")
 
 
 def test_a_change_of_any_file_that_a_secret_comes_from_is_noticed(tmp_path: Path) -> None:

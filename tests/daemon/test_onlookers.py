@@ -78,6 +78,25 @@ async def test_whoever_waits_is_shown_how_the_next_try_ends_not_the_last_one() -
 
 
 @async_test
+async def test_where_the_next_try_is_far_away_whoever_waits_is_shown_the_last_one() -> None:
+    """A script that waits in a loop asks a person, or fails to log in, only now and then."""
+    from openclaw_tunnel.core import events as ev
+
+    watched, supervisor = await started(*[NOT_CONFIRMED] * 9)
+    for _ in range(8):
+        await settle(lambda: supervisor.state is State.FAILED)
+        supervisor.post(ev.StartRequested())
+    await settle(lambda: watched.connector.dials == 9 and supervisor.state is State.FAILED)
+    waiting = watched.watch(waits=True)
+    await settle(lambda: watched.states)
+    assert watched.states == ["failed"]
+    assert 10.0 < (supervisor.snapshot().retry.next_in_s or 0.0) <= 60.0
+    watched.supervisor = None
+    await supervisor.stop()
+    await waiting
+
+
+@async_test
 async def test_whoever_only_watches_hurries_nothing() -> None:
     watched, supervisor = await started(REFUSED)
     await settle(lambda: supervisor.state is State.BACKOFF)

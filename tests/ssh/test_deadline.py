@@ -106,6 +106,17 @@ def test_machines_can_begin_again() -> None:
     assert rig.left == 10.0
 
 
+def test_a_program_that_asks_again_and_again_does_not_make_a_dial_last_for_ever() -> None:
+    """A ProxyCommand that prints its URL and "logged in" every few seconds, and gets nowhere."""
+    rig, began = Rig(10.0), 0
+    while rig.left is not None and rig.left > 0 and began < 1000:
+        request = rig.deadline.ask("log in")
+        rig.deadline.answered(request, renew=True)
+        rig.clock.turn(5)
+        began += 5
+    assert began == 10 + 120
+
+
 def test_what_has_its_own_limit_costs_neither() -> None:
     """Also within a request, and within itself."""
     rig = Rig(10.0)

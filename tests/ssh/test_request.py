@@ -134,6 +134,17 @@ def test_what_a_person_is_asked_to_do(text: str, request_line: str | None) -> No
         CLOUDFLARED + "Successfully fetched your token\n",
         # It did not come to that.
         "To ask for access, visit https://access.corp.example/\nchannel 0: open failed: Connection refused\n",
+        *(
+            f"{CLOUDFLARED}{why}\n"
+            for why in (
+                "failed to connect to origin: dial tcp 192.0.2.7:443: i/o timeout",
+                "error: dial tcp: lookup team.cloudflareaccess.com: Temporary failure in name resolution",
+                "websocket: net/http: TLS handshake timeout",
+                "connect: Operation timed out",
+                "getaddrinfo: nodename nor servname provided, or not known",
+                "connect: Network is down",
+            )
+        ),
         "Successfully logged into Start URL: https://corp.awsapps.com/start\n",
     ],
 )

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,9 @@ import pytest
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.retry import PLANS, Cause
 from openclaw_tunnel.core.status import RetryStatus
+from openclaw_tunnel.host.offloop import OffLoop
 from openclaw_tunnel.host.tracebacks import Tracebacks
-from openclaw_tunnel.supervisor.surroundings import Change, Dependencies, has_moved
+from openclaw_tunnel.supervisor.surroundings import Change, Dependencies, Looks, has_moved
 from support.aio import async_test, settle
 from support.links import ScriptedConnector
 
@@ -88,6 +91,47 @@ async def test_settings_count_whatever_the_cause_is(tmp_path: Path) -> None:
             await asyncio.wait([wait], timeout=0.01)
     assert wait.result() is Change.SETTINGS
     assert connector.looks == []
+
+
+class Slow(OffLoop[Looks]):
+    """The first looks do not come back in time; one fails."""
+
+    def __init__(self, most: float) -> None:
+        super().__init__("slow")
+        self.looks = 0
+        self._most = most
+
+    async def run(self, call: Callable[[], Looks], *, timeout: float) -> Looks | None:
+        self.looks += 1
+        if self.looks == 2:
+            raise ZeroDivisionError("oops")
+        return None if self.looks <= self._most else await super().run(call, timeout=timeout)
+
+
+@async_test
+async def test_settings_that_cannot_be_looked_at_do_not_keep_the_rest_from_being_noticed(tmp_path: Path) -> None:
+    connector, slow = Watched(), Slow(math.inf)
+    await connector.connect()
+    hung = Dependencies(connector, (str(tmp_path),), Tracebacks(logging.getLogger(__name__)), off_loop=slow)
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        wait = group.create_task(hung.wait(PLANS[Cause.LOGIN], every=0.001))
+        await settle(lambda: slow.looks > 5)
+        assert not wait.done()
+        connector.agent_keys = (b"a key",)
+    assert wait.result() is Change.DEPENDENCY
+
+
+@async_test
+async def test_settings_count_from_the_first_look_that_comes_back(tmp_path: Path) -> None:
+    settings = tmp_path / "tunnels.json5"
+    slow = Slow(3)
+    late = Dependencies(Watched(), (str(settings),), Tracebacks(logging.getLogger(__name__)), off_loop=slow)
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        wait = group.create_task(late.wait(PLANS[Cause.PERSON], every=0.001))
+        await settle(lambda: slow.looks > 6)
+        assert not wait.done()
+        settings.write_text("{}")
+    assert wait.result() is Change.SETTINGS
 
 
 def test_what_is_watched_is_shown() -> None:

@@ -41,6 +41,8 @@ async def test_the_next_dial_is_the_earlier_of_two() -> None:
     assert left is not None
     assert 0 < left <= 2000
     assert timers.runs(do.Timer.HURRY)
+    assert timers.runs(do.Timer.HURRY, within=2000.0)
+    assert not timers.runs(do.Timer.HURRY, within=10.0)
     timers.cancel_all()
     assert timers.next_dial_in() is None
     assert not timers.runs(do.Timer.HURRY)
