@@ -122,7 +122,7 @@ def closed(name: str) -> TunnelError:
     return TunnelError(f"{name} was closed meanwhile", exit_code=ExitCode.NOT_RUNNING)
 
 
-def failure_of(tunnel: Snapshot) -> TunnelError:
+def failure_of(tunnel: Snapshot) -> RequestRefused:
     """The error of a command that wanted ``tunnel`` up."""
     failure = tunnel.failure or FailureStatus("unknown", change(tunnel), "", False, int(ExitCode.NOT_LISTENING))
     code = failure.exit_code

@@ -270,6 +270,16 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
 )
 
 
+_OF_A_TUNNEL = (", and the tunnel connects automatically", ", then the tunnel tries again", ": openclaw-tunnel restart {name}")
+
+
+def hint_without(tunnel: str, hint: str) -> str:
+    """The next step where the command has closed its tunnel: none is left that tries again, or could be restarted."""
+    for words in _OF_A_TUNNEL:
+        hint = hint.replace(words.format(name=tunnel), "")
+    return hint
+
+
 class _Facts(dict[str, str]):
     """A fact nobody supplied reads as its own name in capitals, as in a usage line."""
 
