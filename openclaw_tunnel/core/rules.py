@@ -246,6 +246,11 @@ def _network_changed_failed(m: Steps, _: ev.NetworkChanged, now: float) -> Comma
     return m.look_again(now) if m.failure and m.failure.plan.on_network else NOTHING
 
 
+def _dependency_changed_waiting(m: Steps, _: ev.DependencyChanged, now: float) -> Commands:
+    m.pace.woke()
+    return m.hurry(Trigger.RETRY, now)
+
+
 def _dependency_changed(m: Steps, _: ev.DependencyChanged, now: float) -> Commands:
     m.pace.begin_again()
     return m.hurry(Trigger.CHANGED, now)
@@ -292,6 +297,7 @@ HANDLERS: Mapping[State, Handlers] = MappingProxyType(
             ev.HurryDue: _hurry_due,
             ev.ClientWaiting: _client_waiting,
             ev.PersonWaiting: _person_waiting,
+            ev.DependencyChanged: _dependency_changed_waiting,
             ev.Woke: _woke_waiting,
             ev.NetworkChanged: _network_changed_waiting,
         },

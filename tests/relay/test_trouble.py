@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from openclaw_tunnel.core.failures import KINDS, Code, Failure
-from openclaw_tunnel.core.retry import Cause
+from openclaw_tunnel.core.retry import BACKING_OFF
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import FailureStatus, ForwardStatus, GatewayStatus, RetryStatus, Snapshot, Verdict
 from openclaw_tunnel.relay.trouble import NO_DETAILS, Trouble, trouble
@@ -219,7 +219,7 @@ def test_that_it_is_a_loop_is_no_secret() -> None:
 
 def test_every_failure_has_a_trouble() -> None:
     for code, kind in KINDS.items():
-        state = State.FAILED if kind.cause is not Cause.PASSING else State.BACKOFF
+        state = State.FAILED if kind.cause not in BACKING_OFF else State.BACKOFF
         found = told(state, Failure(code, "m", FACTS))
         assert (found.code, found.message) == (code, "m")
         assert found.title
