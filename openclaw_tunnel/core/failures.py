@@ -7,6 +7,7 @@ FAILED, with the retry plan of its cause.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import reduce
 from types import MappingProxyType
 from typing import Any
 
@@ -108,8 +109,7 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
             advice="what answers there is no SSH server, or hangs up at once: check host and port",
         ),
         Code.PROXY: _passing(
-            ExitCode.UNREACHABLE,
-            "the way through ProxyCommand or ProxyJump failed: try it with: ssh -v {ssh}",
+            ExitCode.UNREACHABLE, "the way through ProxyCommand or ProxyJump failed: try it with: ssh -v {ssh}"
         ),
         Code.NEGOTIATION: _of(
             Cause.SERVER_RULES,
@@ -280,9 +280,7 @@ _OF_A_TUNNEL = (
 
 def hint_without(tunnel: str, hint: str) -> str:
     """The next step where the command has closed its tunnel: none is left that tries again, or could be restarted."""
-    for words in _OF_A_TUNNEL:
-        hint = hint.replace(words.format(name=tunnel), "")
-    return hint
+    return reduce(lambda text, words: text.replace(words.format(name=tunnel), ""), _OF_A_TUNNEL, hint)
 
 
 class _Facts(dict[str, str]):
