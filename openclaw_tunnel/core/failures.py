@@ -7,6 +7,7 @@ FAILED, with the retry plan of its cause.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import reduce
 from types import MappingProxyType
 from typing import Any
 
@@ -108,8 +109,7 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
             advice="what answers there is no SSH server, or hangs up at once: check host and port",
         ),
         Code.PROXY: _passing(
-            ExitCode.UNREACHABLE,
-            "the way through ProxyCommand or ProxyJump failed: try it with: ssh -v {ssh}",
+            ExitCode.UNREACHABLE, "the way through ProxyCommand or ProxyJump failed: try it with: ssh -v {ssh}"
         ),
         Code.NEGOTIATION: _of(
             Cause.SERVER_RULES,

@@ -230,6 +230,7 @@ def _woke_connected(m: Steps, _: ev.Woke, now: float) -> Commands:
 
 
 def _woke_failed(m: Steps, _: ev.Woke, now: float) -> Commands:
+    m.pace.woke()
     return m.look_again(Trigger.RETRY, now, STOPPED_GAP) if m.failure and m.failure.plan.on_wake else NOTHING
 
 
@@ -257,6 +258,7 @@ def _dependency_changed_waiting(m: Steps, _: ev.DependencyChanged, now: float) -
 
 
 def _dependency_changed(m: Steps, _: ev.DependencyChanged, now: float) -> Commands:
+    m.pace.woke()
     m.pace.begin_again()
     return m.look_again(Trigger.CHANGED, now)
 

@@ -306,7 +306,7 @@ class Supervisor:
             self._watching = self._tasks.start(self._wait_for_change(plan), name="wait for a change")
 
     async def _wait_for_change(self, plan: Plan) -> None:
-        """Until the state changes: try, or read the settings again, once what may have caused the failure changes."""
+        """Try again, or read the settings again, once what may have caused the failure changes."""
         while True:
             change = await self._dependencies.wait(plan)
             self._log.debug("%s changed", change.value)

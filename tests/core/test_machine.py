@@ -197,6 +197,16 @@ def test_an_agent_that_is_away_is_watched() -> None:
     assert not book.machine.watched
 
 
+def test_an_agent_that_is_started_first_and_filled_later() -> None:
+    """Nor does it count that it was away before, once there is an agent and no key in it."""
+    for event in (ev.DependencyChanged(), ev.Woke()):
+        book = connecting()
+        for attempt in range(1, 9):
+            book.skip(ev.ConnectFailed(attempt, AGENT_AWAY)).wait(60.0).skip(ev.RetryDue(attempt))
+        book.skip(ev.ConnectFailed(9, DENIED)).at(State.FAILED).wait(5.0)
+        book >> event << CancelTimers() << OpenConnection(10)
+
+
 @pytest.mark.parametrize("event", [ev.Woke(), ev.NetworkChanged()])
 def test_what_happens_around_a_failed_tunnel_counts_as_its_cause_says(event: ev.Event) -> None:
     for failure, counts in ((UNKNOWN_KEY, True), (DENIED, True), (REFUSED_BY_A_PERSON, False)):

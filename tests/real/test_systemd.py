@@ -41,6 +41,12 @@ def state(user: UserManager, name: str = "default") -> str:
     return str(found[0]["state"]) if found else ""
 
 
+def code(user: UserManager) -> str:
+    """What the tunnel's present state is about."""
+    found = user("status", "--json").json()["tunnels"]
+    return str((found[0]["failure"] or {}).get("code")) if found else ""
+
+
 def banner(port: int, timeout: float = 20.0) -> bytes:
     """What comes through the tunnel: the greeting of the SSH server behind it."""
     with socket.create_connection(("127.0.0.1", port), timeout=timeout) as client:
@@ -121,6 +127,24 @@ def test_a_login_starts_it(user: UserManager, sshd: Sshd) -> None:
     user.log_in_again()
     wait_until(lambda: user.property(UNIT, "ActiveState") == "active", 20, "the service")
     assert user("wait").exit_code == 0
+    assert banner(port) == b"SSH-2.0"
+
+
+def test_it_begins_before_the_agent_and_the_agent_before_its_keys(user: UserManager, sshd: Sshd) -> None:
+    """As at a login: nobody owns the agent's socket, then it holds no key, then somebody calls ssh-add."""
+    _, port = install(user, sshd)
+    key, agent = HOME / ".ssh" / sshd.client_key.name, HOME / "agent"
+    config = (user.home / ".ssh/config").read_text().replace("IdentitiesOnly yes", f"IdentityAgent {agent}")
+    user.write(".ssh/config", config.replace(f"IdentityFile {key}", "IdentityFile none"))
+    user.log_in_again()
+    wait_until(lambda: code(user) == "agent_unreachable", 20, "a dial without an agent")
+    first = pid(user)
+    assert user.run("ssh-agent", "-a", agent).exit_code == 0
+    wait_until(lambda: code(user) == "auth_denied", 20, "a dial with an empty agent")
+    assert state(user) == "failed"
+    assert user.run("ssh-add", "-q", key, env={"SSH_AUTH_SOCK": str(agent)}).exit_code == 0
+    wait_until(lambda: state(user) == "up", 20, "up")
+    assert pid(user) == first
     assert banner(port) == b"SSH-2.0"
 
 

@@ -68,8 +68,7 @@ def test_a_person_must_act() -> None:
     assert (found.code, found.permanent, found.title) == ("host_key_unknown", True, "Action required")
     assert found.commands == ["openclaw-tunnel trust gw", "openclaw-tunnel restart default"]
     assert found.outlook.endswith(
-        "The tunnel tries again only on request, because each try asks a person, or at once with: "
-        "openclaw-tunnel restart default"
+        "The tunnel tries again only on request, because each try asks a person: openclaw-tunnel restart default"
     )
     assert found.retry_in_s is None
     assert found.retry_after == 30
@@ -92,6 +91,7 @@ def test_a_person_who_is_asked_is_shown_what_for() -> None:
     assert found.title == "The tunnel waits for you"
     assert found.message.endswith("waits for you: open https://login.example/abc")
     assert found.hint == "open https://login.example/abc"
+    assert found.outlook.startswith("The tunnel connects once that is done. ")
 
 
 def test_nothing_listens_where_the_gateway_should() -> None:
