@@ -180,6 +180,7 @@ COMMANDS = {
     Code.NO_ROUTE: [],
     Code.NOT_SSH: ["ssh -v -F '/home/me/my, config' gw"],
     Code.PROXY: ["ssh -v -F '/home/me/my, config' gw"],
+    Code.PROXY_DENIED: ["ssh -v -F '/home/me/my, config' gw"],
     Code.NEGOTIATION: ["ssh -G -F '/home/me/my, config' gw"],
     Code.AUTH_DENIED: ["ssh-copy-id -F '/home/me/my, config' gw"],
     Code.KEY_LOCKED: ["ssh-add '/home/me/it'\"'\"'s a key'"],
