@@ -1,10 +1,12 @@
-"""Changes of the state as lines of the log; of tries that fail for one reason, one after the other, only some.
+"""Changes of the state as lines of the log; of tries that fail for the same reason only some.
 
 With a client that waits there is a try a second. All of them, for a night, would push out of the log what came before.
 """
 
+from collections import Counter
+
 from openclaw_tunnel.core.durations import precise
-from openclaw_tunnel.core.failures import Failure
+from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.states import State
 
 FIRST = 10
@@ -22,7 +24,7 @@ class ChangeLines:
 
     def __init__(self) -> None:
         """Nothing has failed yet."""
-        self._reason = ""
+        self._failed: Counter[Code] = Counter()
         self._same = 0
 
     def line(self, before: State, state: State, failure: Failure | None, lasted: float, wait: float | None) -> str:
@@ -33,7 +35,7 @@ class ChangeLines:
             lasted: seconds that ``before`` was the state.
             wait: seconds until the next dial; None where none is planned.
         """
-        self._count(before, state, failure.message if failure else "")
+        self._count(before, state, failure)
         if self._same > FIRST and self._same % EVERY:
             return ""
         after = "" if before is State.STOPPED else f" after {precise(lasted)}"
@@ -41,11 +43,13 @@ class ChangeLines:
         retry = "" if wait is None else f", retry in {wait:.1f}s" if wait else ", retry at once"
         return f"{before} -> {state}{after}{reason}{retry}"
 
-    def _count(self, before: State, state: State, reason: str) -> None:
-        if before is State.CONNECTING and state in _NO_CONNECTION:
-            self._same = self._same + 1 if reason == self._reason else 1
-            self._reason = reason
+    def _count(self, before: State, state: State, failure: Failure | None) -> None:
+        """By code: the words may be a ProxyCommand's, with the time of day in them, and two reasons may take turns."""
+        if failure and before is State.CONNECTING and state in _NO_CONNECTION:
+            self._failed[failure.code] += 1
+            self._same = self._failed[failure.code]
         elif before not in _NO_CONNECTION or state is not State.CONNECTING:
+            self._failed.clear()
             self._same = 0
 
     def _times(self) -> str:

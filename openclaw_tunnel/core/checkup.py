@@ -66,6 +66,7 @@ _STAGE_OF = {
     Code.NO_ROUTE: Part.ROUTE,
     Code.TIMEOUT: Part.ROUTE,
     Code.PROXY: Part.ROUTE,
+    Code.PROXY_DENIED: Part.ROUTE,
     Code.FORWARDING_FORBIDDEN: Part.ROUTE,  # a jump host's
     Code.HOST_KEY_UNKNOWN: Part.HOST_KEY,
     Code.HOST_KEY_CHANGED: Part.HOST_KEY,

@@ -7,7 +7,6 @@ FAILED, with the retry plan of its cause.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import reduce
 from types import MappingProxyType
 from typing import Any
 
@@ -24,6 +23,7 @@ class Code(StrEnum):
     NO_ROUTE = "no_route"
     NOT_SSH = "not_ssh"
     PROXY = "proxy"
+    PROXY_DENIED = "proxy_denied"
     NEGOTIATION = "negotiation"
     AUTH_DENIED = "auth_denied"
     KEY_LOCKED = "key_locked"
@@ -110,6 +110,10 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         ),
         Code.PROXY: _passing(
             ExitCode.UNREACHABLE, "the way through ProxyCommand or ProxyJump failed: try it with: ssh -v {ssh}"
+        ),
+        Code.PROXY_DENIED: _passing(
+            ExitCode.LOGIN,
+            "the program of ProxyCommand could not log in where it leads through: try it with: ssh -v {ssh}",
         ),
         Code.NEGOTIATION: _of(
             Cause.SERVER_RULES,

@@ -10,7 +10,7 @@ from openclaw_tunnel.core.retry import Cause
 _HUNG_UP = frozenset({Code.NOT_SSH, Code.LOST, Code.KEEPALIVE_TIMEOUT})
 """Failures of a server that answers and does not keep the connection."""
 
-_COSTS_A_LOGIN = _HUNG_UP | {Code.AGENT_UNREACHABLE, Code.BUG}
+_COSTS_A_LOGIN = _HUNG_UP | {Code.AGENT_UNREACHABLE, Code.PROXY_DENIED, Code.BUG}
 """Passing failures behind which there may be a login that the server refused: it may count those."""
 
 _AWAY = frozenset({Code.DNS, Code.TIMEOUT, Code.NO_ROUTE})

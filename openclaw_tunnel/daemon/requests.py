@@ -11,6 +11,9 @@ from openclaw_tunnel.core.states import LINK_STATES
 from openclaw_tunnel.errors import ExitCode, RequestRefused
 from openclaw_tunnel.supervisor.tunnel import Supervisor
 
+RELOAD_AGAIN = 10.0
+"""Seconds until settings are read again that could not be read for a reason that passes."""
+
 
 class DaemonCloses(RequestRefused):
     """The daemon has begun to end and takes no more tunnels: the command line starts the next one."""

@@ -27,8 +27,8 @@ from openclaw_tunnel.daemon.keepers import Keepers
 from openclaw_tunnel.daemon.onlookers import Emit, look, watch
 from openclaw_tunnel.daemon.portclash import clash
 from openclaw_tunnel.daemon.recorders import Recorders
-from openclaw_tunnel.daemon.requests import DaemonCloses, goes_on, not_running, wanted_tunnel
-from openclaw_tunnel.errors import ExitCode, TunnelError
+from openclaw_tunnel.daemon.requests import RELOAD_AGAIN, DaemonCloses, goes_on, not_running, wanted_tunnel
+from openclaw_tunnel.errors import ExitCode, HelperError, TunnelError
 from openclaw_tunnel.host.notify import Desktop
 from openclaw_tunnel.host.tasks import Tasks
 from openclaw_tunnel.host.walltime import utc_now
@@ -71,8 +71,7 @@ class Daemon:
             on_change: called after every change a view may want to show.
             desktop: shows notices; by default the system's.
         """
-        self._paths = paths
-        self._env = dict(env)
+        self._paths, self._env = paths, dict(env)
         self._make_connector = make_connector or (lambda spec: SshConnector(spec, env=self._env))
         self._view = on_change
         self._tunnels: dict[str, _Tunnel] = {}
@@ -290,7 +289,8 @@ class Daemon:
         """A tunnel that waits for a person: the person may just have mended its settings."""
         self._tasks.start(self._reload_named(name), name=f"reload {name}")
 
-    async def _reload_named(self, name: str) -> None:
+    async def _reload_named(self, name: str, after: float = 0.0) -> None:
+        await asyncio.sleep(after)
         async with self._turn:
             if name in self._tunnels:
                 await self._reload_one(name, self._tunnels[name])
@@ -319,10 +319,10 @@ class Daemon:
             await self._close([name])
             await self._start(spec, tunnel.options, tunnel.env)
         except Exception as error:
-            if isinstance(error, TunnelError):
-                logger.warning("%s: reload: %s", name, error.message)
-            else:
-                logger.exception("%s: reload: internal error", name)
+            log = logger.warning if isinstance(error, TunnelError) else logger.exception
+            log("%s: reload: %s", name, getattr(error, "message", "internal error"))
+            if isinstance(error, HelperError):  # the change must not be missed for a program that was slow once
+                self._tasks.start(self._reload_named(name, RELOAD_AGAIN), name=f"reload {name}")
             if name not in self._tunnels:  # the new settings cannot be had: what ran before goes on
                 await self._start(tunnel.supervisor.spec, tunnel.options, tunnel.env)
 

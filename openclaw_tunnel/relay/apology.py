@@ -6,7 +6,9 @@ waits for the other side to speak first, or keeps a spare connection, says nothi
 
 import asyncio
 import contextlib
+import ipaddress
 from collections.abc import Callable
+from typing import Any
 
 from openclaw_tunnel.core.failures import Failure
 from openclaw_tunnel.core.states import State
@@ -22,6 +24,20 @@ MOST_AT_ONCE = 1000
 """Clients that are heard at the same time, so that their requests take no more memory than 16 MiB."""
 
 
+def comes_from_here(peer: Any, here: Any) -> bool:
+    """Whether a client is on this computer; the arguments are addresses as ``socket`` gives them."""
+    if not isinstance(peer, tuple) or not isinstance(here, tuple):
+        return isinstance(here, str | bytes)  # a Unix socket
+    address = ipaddress.ip_address(str(peer[0]).partition("%")[0])
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback or peer[0] == here[0]
+
+
+def is_local(transport: asyncio.BaseTransport) -> bool:
+    """Whether the client behind ``transport`` is on this computer."""
+    return comes_from_here(transport.get_extra_info("peername"), transport.get_extra_info("sockname"))
+
+
 class Apologist:
     """Answers the clients of one tunnel."""
 
@@ -32,13 +48,19 @@ class Apologist:
         patience: float = PATIENCE,
         linger: float = LINGER,
         most_at_once: int = MOST_AT_ONCE,
+        is_local: Callable[[asyncio.BaseTransport], bool] = is_local,
     ) -> None:
-        """Answer with what ``snapshot`` tells at that moment; the times are seconds."""
+        """Answer with what ``snapshot`` tells at that moment; the times are seconds.
+
+        Args:
+            is_local: whether a client is on this computer.
+        """
         self._snapshot = snapshot
         self._patience = patience
         self._linger = linger
         self._most = most_at_once
         self._busy = 0
+        self._is_local = is_local
 
     async def __call__(self, client: Client, refusal: Failure | None) -> None:
         """Answer ``client``, which nobody has read from, if it speaks HTTP, and let it go in order.
@@ -56,7 +78,8 @@ class Apologist:
             visit = _Visit(client)
             request = await visit.request(self._patience)
             if request is not None:
-                await visit.leave_with(answer(request, self._snapshot(), refusal), self._linger)
+                local = self._is_local(client.transport)
+                await visit.leave_with(answer(request, self._snapshot(), refusal, is_local=local), self._linger)
         finally:
             self._busy -= 1
 

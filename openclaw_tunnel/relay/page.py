@@ -11,7 +11,7 @@ from openclaw_tunnel.relay.trouble import trouble
 _NO_PAGE_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
-def answer(request: Request, tunnel: Snapshot, refusal: Failure | None) -> bytes:
+def answer(request: Request, tunnel: Snapshot, refusal: Failure | None, *, is_local: bool = True) -> bytes:
     """All bytes of the answer: a page for a person, JSON for programs.
 
     Nothing of the request is in it. The JSON is ``{"error": {...}}`` with ``type`` "tunnel_unavailable" and the
@@ -19,9 +19,9 @@ def answer(request: Request, tunnel: Snapshot, refusal: Failure | None) -> bytes
 
     Args:
         tunnel: the tunnel at this moment.
-        refusal: as in :func:`~openclaw_tunnel.relay.trouble.trouble`, which also says who gets to know what.
+        refusal, is_local: as in :func:`~openclaw_tunnel.relay.trouble.trouble`, which also says who gets to know what.
     """
-    found = trouble(tunnel, refusal, request.host)
+    found = trouble(tunnel, refusal, request.host, is_local=is_local)
     if request.wants_page:
         kind, policy, body = "text/html", POLICY, document(found).encode()
     else:

@@ -18,6 +18,8 @@ _SHORT_WAIT = 2.0
 _SETTLED = (State.UP, State.VERIFYING)
 """Not yet about the trouble of a client: how long they last says nothing of it."""
 
+_ASKED_THERE = "what has to be done is shown on the computer that runs the tunnel: openclaw-tunnel status"
+
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  nothing is bound here
 
 _TITLES = {
@@ -103,7 +105,7 @@ NO_DETAILS = Trouble(
 """For whoever may be somebody else's web page."""
 
 
-def trouble(tunnel: Snapshot, refusal: Failure | None, host: str) -> Trouble:
+def trouble(tunnel: Snapshot, refusal: Failure | None, host: str, *, is_local: bool = True) -> Trouble:
     """What to tell a client of the main forward.
 
     A web site can give its own name the address 127.0.0.1 and so read what this port answers to its visitor's browser.
@@ -111,17 +113,28 @@ def trouble(tunnel: Snapshot, refusal: Failure | None, host: str) -> Trouble:
     site can have: localhost, a loopback address, or, on a port that is open to other computers, the address that it
     listens on (any address where it listens on all).
 
+    What a person is asked to do, and what a server or a ProxyCommand has said, may hold the URL of a login with its
+    code: that is told to clients of this computer only.
+
     Args:
         tunnel: the tunnel at this moment.
         refusal: why the client's own channel was refused; None where there was no connection to open one over.
         host: whom the client believes it speaks to.
+        is_local: the client is on this computer.
     """
-    found = _found(tunnel, refusal)
+    found = _found(tunnel if is_local else _for_other_computers(tunnel), refusal)
     if not _is_trusted(host, tunnel.forwards[0].listen):
         # that it is a loop names nobody, and the tunnel's own probe, which is one of its clients then, has to know it
         code = found.code if found.code == Code.LOOP else None
         return replace(NO_DETAILS, retry_in_s=found.retry_in_s, code=code)
     return found
+
+
+def _for_other_computers(tunnel: Snapshot) -> Snapshot:
+    failure = replace(tunnel.failure, said=None) if tunnel.failure else None
+    if failure and failure.code == Code.NOT_CONFIRMED:
+        failure = replace(failure, message="a person was asked, and said no or nothing")
+    return replace(tunnel, failure=failure, asks=_ASKED_THERE if tunnel.asks else None)
 
 
 def _found(tunnel: Snapshot, refusal: Failure | None) -> Trouble:

@@ -22,7 +22,7 @@ from openclaw_tunnel.ssh.deadline import Deadline
 from openclaw_tunnel.ssh.failures import of_dial, of_os_error
 from openclaw_tunnel.ssh.heard import Heard
 from openclaw_tunnel.ssh.hostkeys import HostKeys
-from openclaw_tunnel.ssh.hungup import briefly
+from openclaw_tunnel.ssh.hungup import barred_by_proxy, briefly
 from openclaw_tunnel.ssh.knownhosts import is_certificate
 from openclaw_tunnel.ssh.login import Listener, Login, no_trusted_keys
 from openclaw_tunnel.ssh.options import common_options, login_options
@@ -305,7 +305,7 @@ def _why(exc: Exception, ring: KeyRing | None, place: Place, heard: Heard) -> Fa
     failure = of_dial(exc, place, heard.opening)
     if heard.process and failure.code is Code.NOT_SSH and not heard.opening.speaks_ssh:
         words = next(reversed(heard.of_proxy), "") or briefly(heard.opening.lines) or "it ended"
-        return place.failure(Code.PROXY, f"ProxyCommand did not get through to {place.host}: {words}")
+        return barred_by_proxy(place, heard.of_proxy, words)
     return failure
 
 

@@ -15,6 +15,8 @@ _LIMITED = "that server limits connections and wants to be left alone for a whil
 _OWN_REASON = "an SSH server answers there, and its log says why it hangs up (there: journalctl -u ssh)"
 _WEB = "a web server answers there and no SSH server: check host and port"
 _SSH_1 = "SSH 1 has been unsafe for decades: let that server speak SSH 2 (Cisco: ip ssh version 2)"
+# OpenSSH's client, which ProxyCommand often is: "me@jump: Permission denied (publickey,password)."
+_LOGIN_REFUSED = re.compile(r"permission denied \([a-z]|too many authentication failures", re.IGNORECASE)
 _LONGEST = 200
 
 
@@ -47,6 +49,18 @@ def other_version(place: Place, version: str) -> Failure:
     if version:
         text += f": {version}"
     return place.failure(Code.NOT_SSH, text, **({"advice": _SSH_1} if version.startswith("SSH-1.") else {}))
+
+
+def barred_by_proxy(place: Place, said: Sequence[str], words: str) -> Failure:
+    """The failure of a ProxyCommand that did not get through.
+
+    Args:
+        said: the lines of its standard error.
+        words: what to show of them.
+    """
+    denied = any(_LOGIN_REFUSED.search(line) for line in said)
+    code = Code.PROXY_DENIED if denied else Code.PROXY
+    return place.failure(code, f"ProxyCommand did not get through to {place.host}: {words}")
 
 
 def briefly(lines: Sequence[str]) -> str:

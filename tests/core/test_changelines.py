@@ -57,6 +57,14 @@ def test_a_stopped_tunnel_that_tries_now_and_then() -> None:
     assert "(gw refused the login; 50 times in a row), retry in 300.0s" in told[-2]
 
 
+def test_words_that_change_and_reasons_that_take_turns_do_not_fill_the_log() -> None:
+    lines, told = ChangeLines(), 0
+    for second in range(1000):
+        told += len(fail(lines, Failure(Code.PROXY, f"ProxyCommand did not get through: 12:00:{second} no")))
+        told += len(fail(lines, AWAY))
+    assert told == 2 * 2 * (FIRST + 1000 // EVERY)
+
+
 def test_another_reason_and_the_end_are_told_at_once() -> None:
     lines = ChangeLines()
     fail(lines, times=EVERY - 1)

@@ -134,6 +134,7 @@ def test_fixes_are_named_once() -> None:
         (Code.DNS, {}, Part.NAME),
         (Code.NO_ROUTE, {}, Part.ROUTE),
         (Code.PROXY, {}, Part.ROUTE),
+        (Code.PROXY_DENIED, {}, Part.ROUTE),
         (Code.TIMEOUT, {}, Part.ROUTE),
         (Code.TIMEOUT, {"stage": "connecting"}, Part.ROUTE),
         (Code.HELPER, {"command": "ssh -G gw"}, Part.SSH_CONFIG),

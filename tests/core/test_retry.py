@@ -50,7 +50,7 @@ def test_what_depends_on_this_computer_is_watched() -> None:
     assert {cause for cause, plan in PLANS.items() if plan.on_agent} == {Cause.LOGIN, Cause.AGENT_AWAY}
 
 
-@pytest.mark.parametrize("code", [Code.HELPER, Code.BUG, Code.AGENT_UNREACHABLE, Code.PROXY])
+@pytest.mark.parametrize("code", [Code.HELPER, Code.BUG, Code.AGENT_UNREACHABLE, Code.PROXY, Code.PROXY_DENIED])
 def test_helpers_and_bugs_pass(code: Code) -> None:
     assert KINDS[code].cause in BACKING_OFF
     assert not Failure(code, "m").permanent

@@ -248,7 +248,7 @@ def test_whatever_happens_around_a_server_that_refuses_us_it_is_left_alone(code:
     assert 10 < dials_within_an_hour(code, REASONS) < 100
 
 
-@pytest.mark.parametrize("code", [Code.AGENT_UNREACHABLE, Code.BUG, Code.NOT_SSH])
+@pytest.mark.parametrize("code", [Code.AGENT_UNREACHABLE, Code.BUG, Code.NOT_SSH, Code.PROXY_DENIED])
 def test_clients_cause_few_logins_that_may_be_refused(code: Code) -> None:
     waiting = (ev.ClientWaiting(), ev.PersonWaiting(), ev.NetworkChanged())
     assert 10 < dials_within_an_hour(code, waiting) < 150

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import tempfile
@@ -21,10 +22,11 @@ from openclaw_tunnel.control.client import ControlClient
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.daemon.process import open_daemon
+from openclaw_tunnel.daemon.requests import RELOAD_AGAIN
 from openclaw_tunnel.daemon.tunnels import Daemon
 from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, RequestRefused
 from openclaw_tunnel.host.historyfile import history_file, load
-from support.aio import async_test, settle
+from support.aio import async_test, pass_time, settle
 from support.links import ScriptedConnector
 from support.scripted import Script, scripted
 from support.waiting import accepts, free_port, free_ports
@@ -359,6 +361,22 @@ async def test_reload_starts_a_changed_tunnel_anew_and_leaves_the_others(tmp_pat
         await rig.ask("reload")
         assert rig.daemon.supervisor("changing").spec.main.listen.port == second  # type: ignore[union-attr]
         assert len(rig.connectors["changing"]) == 2
+
+
+@async_test
+async def test_settings_that_could_not_be_read_for_a_reason_that_passes_are_read_again(tmp_path: Path) -> None:
+    """ssh is being replaced at that moment."""
+    programs, port = tmp_path / "bin", free_port()
+    programs.mkdir()
+    env = {"PATH": str(programs), "HOME": str(tmp_path)}
+    async with running(env=env) as rig:
+        options = UpOptions(target="gw", name="default", local_port=port, remote_port=9, probe="none")
+        await rig.ask("up", spec=make_spec().to_json(), options=options.to_json())
+        await rig.ask("reload")
+        assert rig.daemon.supervisor("default").spec.main.listen.port != port  # type: ignore[union-attr]
+        (programs / "ssh").symlink_to(shutil.which("ssh") or "/usr/bin/ssh")
+        await pass_time(RELOAD_AGAIN, lambda: True)
+        await settle(lambda: (tunnel := rig.daemon.supervisor("default")) and tunnel.spec.main.listen.port == port)
 
 
 @async_test

@@ -8,8 +8,9 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import FailureStatus, ForwardStatus, Snapshot
 from openclaw_tunnel.host.logs import close_logging, setup_logging
-from openclaw_tunnel.relay.apology import Apologist
+from openclaw_tunnel.relay.apology import Apologist, comes_from_here
 from openclaw_tunnel.relay.listener import Listener
 from openclaw_tunnel.relay.request import MOST
 from openclaw_tunnel.relay.waiting import Gate
@@ -79,12 +80,12 @@ class Port:
 
 @asynccontextmanager
 async def port(
-    *, hold: float = PATIENT, patience: float = PATIENT, linger: float = PATIENT, most_at_once: int = 1000
+    *, hold: float = PATIENT, patience: float = PATIENT, linger: float = PATIENT, **more: Any
 ) -> AsyncIterator[Port]:
     gate = Gate(lambda: None)
     number = free_port()
     made: list[Port] = []
-    apologise = Apologist(lambda: made[0].snapshot(), patience=patience, linger=linger, most_at_once=most_at_once)
+    apologise = Apologist(lambda: made[0].snapshot(), patience=patience, linger=linger, **more)
     forward = Forward(Endpoint("127.0.0.1", number), Endpoint("127.0.0.1", 1))
     made.append(Port(Listener(forward, gate, Policy(hold=hold), apologise=apologise), gate, number))
     await made[0].listener.bind()
@@ -129,6 +130,33 @@ async def test_a_refused_channel_is_answered_with_its_reason() -> None:
         p.gate.open(link)
         found = error(await p.ask())
         assert (found["code"], found["message"]) == ("not_listening", "nothing listens there")
+
+
+@pytest.mark.parametrize(
+    ("peer", "here", "local"),
+    [
+        (("127.0.0.1", 40000), ("127.0.0.1", 18789), True),
+        (("::1", 40000, 0, 0), ("::1", 18789, 0, 0), True),
+        (("::ffff:127.0.0.1", 40000, 0, 0), ("::ffff:127.0.0.1", 18789, 0, 0), True),
+        (("192.0.2.7", 40000), ("192.0.2.7", 18789), True),
+        (("192.0.2.9", 40000), ("192.0.2.7", 18789), False),
+        (("fe80::9%eth0", 40000, 0, 2), ("fe80::7%eth0", 18789, 0, 2), False),
+        ("", "/run/me/gateway.sock", True),
+        (None, None, False),
+    ],
+)
+def test_who_is_on_this_computer(peer: object, here: object, local: bool) -> None:
+    assert comes_from_here(peer, here) is local
+
+
+@async_test
+async def test_another_computer_does_not_get_what_the_server_said() -> None:
+    elsewhere: dict[str, Any] = {"is_local": lambda transport: False}
+    more: dict[str, Any]
+    for more, is_local in (({}, True), (elsewhere, False)):
+        async with port(hold=0.0, **more) as here:
+            here.failure = replace(REFUSED, said="visit https://login.example/s3cret")
+            assert (b"login.example" in await here.ask()) is is_local
 
 
 @async_test

@@ -50,6 +50,19 @@ def test_the_hold_is_over() -> None:
     assert found.retry_after == 5
 
 
+def test_another_computer_is_not_told_where_to_log_in() -> None:
+    """The URL of a login, with its code, is for whoever sits before this computer."""
+    url = "https://login.example/s3cret"
+    waiting = snapshot(State.CONNECTING, asks=f"visit {url}")
+    denied = Failure(Code.NOT_CONFIRMED, f"gw waited in vain for a person: visit {url}", said=f"visit {url}")
+    for tunnel in (waiting, snapshot(State.FAILED, denied), snapshot(State.BACKOFF, replace(REFUSED, said=url))):
+        assert url in str(trouble(tunnel, None, "localhost").to_json())
+        remote = trouble(tunnel, None, "localhost", is_local=False)
+        assert url not in str(remote.to_json())
+        assert remote.state == str(tunnel.state)
+    assert "openclaw-tunnel status" in trouble(waiting, None, "localhost", is_local=False).hint
+
+
 def test_the_first_connection_takes_longer_than_the_hold() -> None:
     found = told(State.CONNECTING)
     assert (found.code, found.state, found.permanent, found.retry_in_s) == (None, "connecting", False, None)
@@ -180,6 +193,7 @@ COMMANDS = {
     Code.NO_ROUTE: [],
     Code.NOT_SSH: ["ssh -v -F '/home/me/my, config' gw"],
     Code.PROXY: ["ssh -v -F '/home/me/my, config' gw"],
+    Code.PROXY_DENIED: ["ssh -v -F '/home/me/my, config' gw"],
     Code.NEGOTIATION: ["ssh -G -F '/home/me/my, config' gw"],
     Code.AUTH_DENIED: ["ssh-copy-id -F '/home/me/my, config' gw"],
     Code.KEY_LOCKED: ["ssh-add '/home/me/it'\"'\"'s a key'"],

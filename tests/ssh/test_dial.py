@@ -343,8 +343,23 @@ def in_session(number: int) -> list[str]:
 
 
 @pytest.mark.parametrize(
+    "said", ["me@jump: Permission denied (publickey,password).", "2: Too many authentication failures"]
+)
+@async_test
+async def test_a_proxy_command_whose_own_login_is_refused(said: str) -> None:
+    """Clients that wait cause few of these: whoever refuses may count them."""
+    target = make_target(proxy_command=f"sh -c 'echo \"{said}\"; echo closed; exit 1' >&2")
+    failure = await failure_of(make_connector(target, env={"PATH": "/usr/bin:/bin"}))
+    assert failure.code is Code.PROXY_DENIED
+    assert failure.message == "ProxyCommand did not get through to 127.0.0.1:22: closed"
+    assert failure.said == f"{said}\nclosed"
+    assert "ssh -v" in failure.hint
+
+
+@pytest.mark.parametrize(
     ("command", "said"),
     [
+        ("sh -c 'echo bash: /opt/proxy: Permission denied; exit 1' >&2", "Permission denied"),
         ("sh -c 'echo first; printf \"no \\033[31mway\\n\"; exit 1' >&2", "no way"),
         ("true", "it ended"),
         ("/no/such/program", "not found"),

@@ -143,7 +143,8 @@ async def test_a_check_of_what_is_lost_meanwhile_leaves_the_word_to_the_loss() -
         link.slow = asyncio.get_running_loop().create_future()
         made.check(1)
         link.lose()
-        await settle(lambda: events == [ev.ConnectionLost(1, LOST)])
+        await settle(lambda: events[-1:] == [ev.ConnectionLost(1, LOST)])
+        assert events[:-1] in ([], [ev.ConnectionSlow(1)])  # which a busy computer may have been
         link.slow.set_result(None)
         made.check(1)
         made.retire(1, 10.0)

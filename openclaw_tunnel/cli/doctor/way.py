@@ -48,7 +48,7 @@ def _ended(reached: bool, failure: Failure) -> Part:
         reached: the way to the server was open, as far as one sees from here.
     """
     stage = stage_of(failure)
-    if failure.code in (Code.PROXY, Code.FORWARDING_FORBIDDEN):
+    if failure.code in (Code.PROXY, Code.PROXY_DENIED, Code.FORWARDING_FORBIDDEN):
         return Part.ROUTE
     if reached:
         return Part.SERVER if stage in (Part.NAME, Part.ROUTE) else stage
