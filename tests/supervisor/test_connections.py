@@ -146,10 +146,11 @@ async def test_a_check_of_what_is_lost_meanwhile_leaves_the_word_to_the_loss() -
         await settle(lambda: events[-1:] == [ev.ConnectionLost(1, LOST)])
         assert events[:-1] in ([], [ev.ConnectionSlow(1)])  # which a busy computer may have been
         link.slow.set_result(None)
+        told = list(events)
         made.check(1)
         made.retire(1, 10.0)
         await made.measure(1)
-        assert events == [ev.ConnectionLost(1, LOST)]
+        assert events == told
         assert made.retired == 0
 
 
