@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,15 @@ def pytest_configure() -> None:
 def pytest_sessionstart() -> None:
     """Hold the ports of this run, before a test goes into a network namespace of its own."""
     ports.ours()
+    _end_on_ctrl_c()
+
+
+def _end_on_ctrl_c() -> None:
+    """A shell starts what runs in the background with SIGINT and SIGQUIT ignored, which programs inherit: those of the
+    tests would not end on the Ctrl-C that tests send them."""
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 def pytest_report_header() -> str:

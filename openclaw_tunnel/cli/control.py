@@ -19,6 +19,7 @@ from openclaw_tunnel.cli.tunnels import (
     pick,
     settle,
     snapshots,
+    waits_for_a_person,
     watch,
 )
 from openclaw_tunnel.control.client import ControlClient, StreamTimeout
@@ -65,9 +66,12 @@ def wait(name: str | None, timeout: float) -> int:
     if tunnel.state is State.UP:
         output.say(view.change(tunnel))
         return ExitCode.OK
-    failure = failure_of(tunnel)
     if tunnel.state is State.FAILED:
-        raise TunnelError(failure.message, hint=failure.hint)
+        show_outcome(tunnel)
+        return ExitCode.NO
+    if tunnel.asks:
+        raise waits_for_a_person(tunnel, ExitCode.NO)
+    failure = failure_of(tunnel)
     reason = f": {tunnel.failure.message}" if tunnel.failure else ""
     hint = failure.hint or f"see how it stands: openclaw-tunnel status {tunnel.name}"
     raise TunnelError(f"{tunnel.name} is not up after {timeout:g} s ({tunnel.state}){reason}", hint=hint)

@@ -99,11 +99,7 @@ def settle(client: ControlClient, name: str, timeout: float) -> Snapshot:
     except StreamTimeout:
         state = last.state if last else "silent"
         if last and last.asks:
-            raise TunnelError(
-                f"{name} waits for you: {last.asks}",
-                hint=f"it connects once that is done; see how it stands: openclaw-tunnel status {name}",
-                exit_code=ExitCode.LOGIN,
-            ) from None
+            raise waits_for_a_person(last, ExitCode.LOGIN) from None
         raise TunnelError(
             f"{name} is still {state} after {timeout:.0f} s",
             hint=f"it goes on trying in the background; see how it stands: openclaw-tunnel status {name}",
@@ -117,12 +113,21 @@ def _is_on_its_way(tunnel: Snapshot) -> bool:
     return tunnel.state is State.DEGRADED and tunnel.gateway.verdict is Verdict.STARTING
 
 
+def waits_for_a_person(tunnel: Snapshot, exit_code: ExitCode) -> TunnelError:
+    """The error of a command that waits no longer for a tunnel that is not up before a person has done something."""
+    return TunnelError(
+        f"{tunnel.name} waits for you: {tunnel.asks}",
+        hint=f"it connects once that is done; see how it stands: openclaw-tunnel status {tunnel.name}",
+        exit_code=exit_code,
+    )
+
+
 def closed(name: str) -> TunnelError:
     """The error of a command whose tunnel was closed by somebody else."""
     return TunnelError(f"{name} was closed meanwhile", exit_code=ExitCode.NOT_RUNNING)
 
 
-def failure_of(tunnel: Snapshot) -> TunnelError:
+def failure_of(tunnel: Snapshot) -> RequestRefused:
     """The error of a command that wanted ``tunnel`` up."""
     failure = tunnel.failure or FailureStatus("unknown", change(tunnel), "", False, int(ExitCode.NOT_LISTENING))
     code = failure.exit_code

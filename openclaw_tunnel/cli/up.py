@@ -19,9 +19,10 @@ from openclaw_tunnel.config.model import DEFAULT_NAME, PortChoice
 from openclaw_tunnel.config.paths import Paths, ensure_private_dir
 from openclaw_tunnel.config.resolve import NoDestination, Resolved, UpOptions, resolve
 from openclaw_tunnel.control.client import ControlClient
+from openclaw_tunnel.core.outlook import hint_without
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import Snapshot
-from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, TunnelError
+from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, RequestRefused, TunnelError
 
 if TYPE_CHECKING:
     from openclaw_tunnel.daemon.tunnels import Daemon
@@ -164,6 +165,8 @@ def _be_the_daemon(paths: Paths, options: UpOptions, resolved: Resolved) -> int 
             return asyncio.run(serve(paths, os.environ, resolved.spec, options, on_change=changed))
         except DaemonRuns:
             return None
+        except RequestRefused as error:
+            raise _closed_after(error, name) from None
 
 
 def _join(paths: Paths, options: UpOptions, resolved: Resolved) -> int:
@@ -184,7 +187,7 @@ def _join(paths: Paths, options: UpOptions, resolved: Resolved) -> int:
                 was_up |= tunnel.state is State.UP
                 if tunnel.state is State.FAILED and not was_up:
                     client.call("down", {"name": name})
-                    raise failure_of(tunnel)
+                    raise _closed_after(failure_of(tunnel), name)
         except DaemonUnreachable:
             raise TunnelError(
                 f"{name} is closed: the daemon that held it has ended",
@@ -199,6 +202,11 @@ def _join(paths: Paths, options: UpOptions, resolved: Resolved) -> int:
             raise
         shown.closed()
     return ExitCode.OK
+
+
+def _closed_after(error: RequestRefused, name: str) -> RequestRefused:
+    """The error of a tunnel that was never up, and ends with the command."""
+    return RequestRefused(str(error), hint=hint_without(name, error.hint), exit_code=error.exit_code)
 
 
 def _exit_in_order(number: int, frame: object) -> None:

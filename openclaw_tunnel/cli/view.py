@@ -236,13 +236,16 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def lasted(tunnel: Snapshot, now: datetime) -> float:
+    """Seconds for which a tunnel has been as it is: one that tries again and again, since it lost its connection."""
+    trying = tunnel.state in (State.BACKOFF, State.CONNECTING, State.FAILED)
+    return age((tunnel.down_since if trying else None) or tunnel.since, now)
+
+
 def _state(tunnel: Snapshot, now: datetime, elapsed: float) -> str:
     starting = tunnel.state is State.DEGRADED and tunnel.gateway.verdict is Verdict.STARTING
     what = ": the gateway is starting" if starting else _WORDS.get(tunnel.state, "")
-    # a tunnel that tries again and again has been away since it lost its connection, not since the last try
-    trying = tunnel.state in (State.BACKOFF, State.CONNECTING)
-    since = (tunnel.down_since if trying else None) or tunnel.since
-    words = f"{tunnel.state} for {duration(age(since, now))}{what}"
+    words = f"{tunnel.state} for {duration(lasted(tunnel, now))}{what}"
     if tunnel.state is State.BACKOFF:
         words += f": no connection{_next_try(tunnel, elapsed, ', ')}"
     elif tunnel.state is State.CONNECTING and tunnel.asks:

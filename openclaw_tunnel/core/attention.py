@@ -9,6 +9,9 @@ from openclaw_tunnel.core.status import Snapshot, Verdict
 _STAYS = (Code.NOT_A_GATEWAY, Code.LOOP, Code.PROTOCOL_MISMATCH)
 """Of what a gateway can be degraded by: it does not pass, as a gateway that is down or starting does."""
 
+SOON = 15.0
+"""Seconds: a refused login that is tried again within them need not bother anybody yet."""
+
 _REFUSALS = {
     Verdict.AUTH_FAILED: "the gateway refuses the credentials",
     Verdict.PAIRING_REQUIRED: "the gateway asks for this computer to be paired",
@@ -37,6 +40,9 @@ def needs_person(tunnel: Snapshot) -> Trouble | None:
     if tunnel.asks:
         return Trouble(f"asks {tunnel.asks}", f"waits for you: {tunnel.asks}", "")
     failure = tunnel.failure
+    left = tunnel.retry.next_in_s
+    if failure and failure.code == Code.AUTH_DENIED and left is not None and left <= SOON:
+        return None  # the server knew us, and may be booting: it is asked again in a moment
     if failure and (tunnel.state is State.FAILED or (tunnel.state is State.DEGRADED and failure.code in _STAYS)):
         # a tunnel that cannot begin has one code for all reasons: there the exit code tells them apart
         return Trouble(f"{failure.code} {failure.exit_code}", failure.message, failure.hint)

@@ -15,6 +15,7 @@ FIRST = 10
 EVERY = 50
 """After that, one in so many."""
 
+_NO_CONNECTION = (State.BACKOFF, State.FAILED)
 _ABOUT_A_FAILURE = (State.BACKOFF, State.DEGRADED, State.FAILED)
 
 
@@ -44,10 +45,10 @@ class ChangeLines:
 
     def _count(self, before: State, state: State, failure: Failure | None) -> None:
         """By code: the words may be a ProxyCommand's, with the time of day in them, and two reasons may take turns."""
-        if failure and (before, state) == (State.CONNECTING, State.BACKOFF):
+        if failure and before is State.CONNECTING and state in _NO_CONNECTION:
             self._failed[failure.code] += 1
             self._same = self._failed[failure.code]
-        elif (before, state) != (State.BACKOFF, State.CONNECTING):
+        elif before not in _NO_CONNECTION or state is not State.CONNECTING:
             self._failed.clear()
             self._same = 0
 

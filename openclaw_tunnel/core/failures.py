@@ -1,7 +1,7 @@
 """Everything that can go wrong with a tunnel, as data: what it is called, who must act, what to do next.
 
-Each code has a cause (``core.retry``). Where that is PASSING, the tunnel tries again with backoff; every other one ends
-a dial in FAILED, with the retry plan of its cause.
+Each code has a cause (``core.retry``), which says whether the tunnel tries again with backoff or the dial ends in
+FAILED, with the retry plan of its cause.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-from openclaw_tunnel.core.retry import PLANS, Cause, Plan
+from openclaw_tunnel.core.retry import BACKING_OFF, PLANS, Cause, Plan
 from openclaw_tunnel.errors import ExitCode
 
 
@@ -78,7 +78,7 @@ def _passing(exit_code: ExitCode, hint: str, **usual: str) -> Kind:
     return Kind(Cause.PASSING, exit_code, hint, usual)
 
 
-def _stops(cause: Cause, exit_code: ExitCode, hint: str, **usual: str) -> Kind:
+def _of(cause: Cause, exit_code: ExitCode, hint: str, **usual: str) -> Kind:
     return Kind(cause, exit_code, hint, usual)
 
 
@@ -109,45 +109,45 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
             advice="what answers there is no SSH server, or hangs up at once: check host and port",
         ),
         Code.PROXY: _passing(
-            ExitCode.UNREACHABLE,
-            "the way through ProxyCommand or ProxyJump failed: try it with: ssh -v {ssh}",
+            ExitCode.UNREACHABLE, "the way through ProxyCommand or ProxyJump failed: try it with: ssh -v {ssh}"
         ),
         Code.PROXY_DENIED: _passing(
             ExitCode.LOGIN,
             "the program of ProxyCommand could not log in where it leads through: try it with: ssh -v {ssh}",
         ),
-        Code.NEGOTIATION: _stops(
+        Code.NEGOTIATION: _of(
             Cause.SERVER_RULES,
             ExitCode.UNREACHABLE,
             "client and server share no algorithm: see Ciphers, MACs, KexAlgorithms and HostKeyAlgorithms in: "
             "ssh -G {ssh}",
         ),
-        Code.AUTH_DENIED: _stops(
+        Code.AUTH_DENIED: _of(
             Cause.LOGIN,
             ExitCode.LOGIN,
             "{first}install a key of yours on the host with: ssh-copy-id {ssh}, or name the right one with -i FILE "
             "(IdentityFile in ssh_config)",
             first="",
         ),
-        Code.KEY_LOCKED: _stops(
+        Code.KEY_LOCKED: _of(
             Cause.LOGIN,
             ExitCode.LOGIN,
             "load the key into the SSH agent, {then}: {agent}ssh-add {key}",
             then="and the tunnel connects automatically",
             agent="",
         ),
-        Code.KEY_EXPOSED: _stops(
+        Code.KEY_EXPOSED: _of(
             Cause.LOCAL_FILES,
             ExitCode.LOGIN,
             "let nobody else read the key, then the tunnel tries again: chmod 600 {key}",
         ),
-        Code.AGENT_UNREACHABLE: _passing(
+        Code.AGENT_UNREACHABLE: _of(
+            Cause.AGENT_AWAY,
             ExitCode.LOGIN,
             "{step}, or name a key file with -i FILE",
             step="start or restart the SSH agent (ssh-add -l must answer)",
         ),
         # A touch, an agent's prompt, a login in the browser: nobody answered, or somebody said no.
-        Code.NOT_CONFIRMED: _stops(
+        Code.NOT_CONFIRMED: _of(
             Cause.PERSON,
             ExitCode.LOGIN,
             "{first}try again when you can answer: openclaw-tunnel restart {name}",
@@ -158,43 +158,43 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
             ExitCode.CONFIG,
             "nothing to do if it passes: the tunnel tries again; to see it yourself: {command}",
         ),
-        Code.HOST_KEY_UNKNOWN: _stops(
+        Code.HOST_KEY_UNKNOWN: _of(
             Cause.LOCAL_FILES,
             ExitCode.HOST_KEY,
             "{first}compare the fingerprint with the host's own, then remember the key: {trust}",
             first="",
         ),
-        Code.HOST_KEY_CHANGED: _stops(
+        Code.HOST_KEY_CHANGED: _of(
             Cause.LOCAL_FILES,
             ExitCode.HOST_KEY,
             "do not go on unless you know why it changed (host reinstalled?); then replace the old key: {trust}",
         ),
-        Code.HOST_KEY_REVOKED: _stops(
+        Code.HOST_KEY_REVOKED: _of(
             Cause.LOCAL_FILES,
             ExitCode.HOST_KEY,
             "this key is marked as revoked in {file}: do not connect; ask whoever runs the host for a new one, and "
             "once it has that: {trust}",
         ),
-        Code.FORWARDING_FORBIDDEN: _stops(
+        Code.FORWARDING_FORBIDDEN: _of(
             Cause.SERVER_RULES,
             ExitCode.FORWARDING,
             "on the host, allow it for this user in sshd_config: AllowTcpForwarding yes (or local), and PermitOpen, "
             "if set, must list {to}; then there: systemctl reload ssh",
         ),
-        Code.PORT_IN_USE: _stops(
+        Code.PORT_IN_USE: _of(
             Cause.LOCAL_PORT,
             ExitCode.LOCAL_PORT,
             "{step}, or {otherwise}",
             step="stop what uses the port",
             otherwise="choose another local port: -p PORT, or -p auto",
         ),
-        Code.PORT_NOT_ALLOWED: _stops(
+        Code.PORT_NOT_ALLOWED: _of(
             Cause.LOCAL_PORT,
             ExitCode.LOCAL_PORT,
             "choose {another}",
             another="a local port of 1024 or above (-p PORT) on an address of this computer (--bind ADDR)",
         ),
-        Code.CONFIG: _stops(Cause.LOCAL_FILES, ExitCode.CONFIG, "{hint}"),
+        Code.CONFIG: _of(Cause.LOCAL_FILES, ExitCode.CONFIG, "{hint}"),
         Code.LOST: _passing(ExitCode.UNREACHABLE, "nothing to do: the tunnel reconnects by itself"),
         Code.KEEPALIVE_TIMEOUT: _passing(
             ExitCode.UNREACHABLE, "nothing to do: the tunnel reconnects as soon as the network lets it"
@@ -312,7 +312,7 @@ class Failure:
     @property
     def permanent(self) -> bool:
         """True where a dial that ends with it ends in FAILED."""
-        return self.cause is not Cause.PASSING
+        return self.cause not in BACKING_OFF
 
     @property
     def exit_code(self) -> ExitCode:

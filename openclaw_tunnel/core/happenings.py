@@ -126,7 +126,8 @@ class _Telling:
 
 
 def _of(entry: Entry, what: What) -> Happening:
-    tries = entry.tries if what is What.UNREACHED else 0
+    repeated = what is What.FAILED and entry.tries > 1  # a stopped tunnel tries now and then
+    tries = entry.tries if what is What.UNREACHED or repeated else 0
     return Happening(entry.at, what, entry.before, entry.lasted_s, entry.message, tries)
 
 

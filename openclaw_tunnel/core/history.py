@@ -28,6 +28,7 @@ SLOTS = 48
 
 _OVER = (State.STOPPED, State.STOPPING, None)
 _TROUBLE = (State.BACKOFF, State.FAILED, State.DEGRADED)
+_NEXT_TRY = ((State.BACKOFF, State.CONNECTING), (State.FAILED, State.CONNECTING))
 _COUNTS_AS: Mapping[State | None, str] = {
     State.UP: "up",
     State.VERIFYING: "degraded",
@@ -192,10 +193,10 @@ class _Reading(_Adding):
             self.outage_at = self._down_at
 
     def _keep(self, entry: Entry) -> None:
-        if (entry.before, entry.state) == (State.BACKOFF, State.CONNECTING):
+        if (entry.before, entry.state) in _NEXT_TRY:
             return  # how the next try ends is told by the next entry
         last = self.entries[-1] if self.entries else None
-        if last and _is_try(last) and _is_try(entry) and last.code == entry.code:
+        if last and _is_try(last) and last.state is entry.state and _is_try(entry) and last.code == entry.code:
             self.entries[-1] = replace(last, tries=last.tries + entry.tries, message=entry.message)
         else:
             self.entries.append(entry)
@@ -203,4 +204,4 @@ class _Reading(_Adding):
 
 def _is_try(entry: Entry) -> bool:
     """Whether a try to connect failed."""
-    return (entry.before, entry.state) == (State.CONNECTING, State.BACKOFF)
+    return entry.before is State.CONNECTING and entry.state in (State.BACKOFF, State.FAILED)

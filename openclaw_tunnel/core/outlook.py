@@ -23,3 +23,17 @@ def outlook(retry: RetryStatus, elapsed: float = 0.0) -> str:
     times = [] if left is None else [f"in {duration(max(left - elapsed, 0.0) + 0.9)}"]
     events = [_EVENTS[name] for name in retry.on if name in _EVENTS]
     return ", ".join([*times, *events]) or ONLY_ON_REQUEST
+
+
+_OF_A_TUNNEL = (
+    ", and the tunnel connects automatically",
+    ", then the tunnel tries again",
+    ": openclaw-tunnel restart {name}",
+)
+
+
+def hint_without(tunnel: str, hint: str) -> str:
+    """The next step where the command has closed its tunnel: none is left that tries again, or could be restarted."""
+    for words in _OF_A_TUNNEL:
+        hint = hint.replace(words.format(name=tunnel), "")
+    return hint

@@ -109,7 +109,8 @@ class Pace:
         self.stops = 0
 
     def woke(self) -> None:
-        """The computer was asleep: whatever the server did before, it gets a fresh start."""
+        """The computer was asleep, or something else has changed: whatever the server did before, it gets a fresh
+        start."""
         self._drops = 0
 
     def look(self, now: float) -> None:

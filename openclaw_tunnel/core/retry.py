@@ -1,6 +1,6 @@
 """What has to change before another try can succeed, and when a tunnel tries again meanwhile: one row for each cause.
 
-Only ``PASSING`` failures are retried with backoff. Every other one ends in FAILED, where the tunnel looks for what
+``PASSING`` and ``AGENT_AWAY`` are retried with backoff. Every other one ends in FAILED, where the tunnel looks for what
 would make a difference, and tries again without it too, but rarely: nothing that heals stays broken for good.
 """
 
@@ -16,6 +16,7 @@ class Cause(StrEnum):
     """Why a try failed, by what has to change."""
 
     PASSING = "passing"  # it may work at any moment: the network, a helper that was slow, an error nobody foresaw
+    AGENT_AWAY = "agent away"  # the SSH agent cannot be asked: it may not have been started yet
     LOCAL_FILES = "local files"  # files of this computer decide: ssh_config, known_hosts, a key file
     LOGIN = "login"  # the server refused the keys there are, or there are none
     PERSON = "person"  # somebody was asked and said no, or nothing: every dial costs a person something
@@ -25,7 +26,7 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """When a tunnel in FAILED tries again although nobody asks.
+    """When a tunnel in FAILED tries again although nobody asks; of one in BACKOFF, what ends its wait.
 
     Attributes:
         waits: seconds before the first, second, ... automatic try; the last one repeats. Empty: none is made.
@@ -60,9 +61,13 @@ class Plan:
         return waits[min(stops, len(waits)) - 1] if waits else None
 
 
+BACKING_OFF = (Cause.PASSING, Cause.AGENT_AWAY)
+"""What does not end in FAILED."""
+
 PLANS: Mapping[Cause, Plan] = MappingProxyType(
     {
         Cause.PASSING: Plan(),
+        Cause.AGENT_AWAY: Plan(on_files=True, on_agent=True),
         # The network may have been the wrong one. A host key is only checked again, never accepted.
         Cause.LOCAL_FILES: Plan((15.0, MINUTE, 5 * MINUTE), on_files=True, on_wake=True, on_network=True),
         # Servers refuse good keys while they boot, and agents fill after login. Each try is a failed login that the

@@ -230,6 +230,7 @@ def _woke_connected(m: Steps, _: ev.Woke, now: float) -> Commands:
 
 
 def _woke_failed(m: Steps, _: ev.Woke, now: float) -> Commands:
+    m.pace.woke()
     return m.look_again(Trigger.RETRY, now, STOPPED_GAP) if m.failure and m.failure.plan.on_wake else NOTHING
 
 
@@ -251,7 +252,13 @@ def _network_changed_failed(m: Steps, _: ev.NetworkChanged, now: float) -> Comma
     return m.look_again(Trigger.RETRY, now, STOPPED_GAP) if m.failure and m.failure.plan.on_network else NOTHING
 
 
+def _dependency_changed_waiting(m: Steps, _: ev.DependencyChanged, now: float) -> Commands:
+    m.pace.woke()
+    return m.hurry(Trigger.RETRY, now)
+
+
 def _dependency_changed(m: Steps, _: ev.DependencyChanged, now: float) -> Commands:
+    m.pace.woke()
     m.pace.begin_again()
     return m.look_again(Trigger.CHANGED, now)
 
@@ -297,6 +304,7 @@ HANDLERS: Mapping[State, Handlers] = MappingProxyType(
             ev.HurryDue: _hurry_due,
             ev.ClientWaiting: _client_waiting,
             ev.PersonWaiting: _person_waiting,
+            ev.DependencyChanged: _dependency_changed_waiting,
             ev.Woke: _woke_waiting,
             ev.NetworkChanged: _network_changed_waiting,
         },

@@ -11,6 +11,7 @@ from openclaw_tunnel.core.doubt import Doubt, Inquiry, Probing, Shock, Step
 from openclaw_tunnel.core.failures import Failure
 from openclaw_tunnel.core.pace import Pace
 from openclaw_tunnel.core.policy import Policy
+from openclaw_tunnel.core.retry import Plan
 from openclaw_tunnel.core.states import State, Trigger, next_state
 
 Commands = tuple[do.Command, ...]
@@ -64,6 +65,13 @@ class Steps:
     def attempt(self) -> int:
         """Number of the dial that the state is about, counted from 1; 0 before the first."""
         return self.dial.number
+
+    @property
+    def watched(self) -> Plan | None:
+        """What may make a difference while it waits for the next dial; None: nothing but time."""
+        plan = self.failure.plan if self.failure else None
+        waits = self.state is State.FAILED or (self.state is State.BACKOFF and plan and plan.triggers)
+        return plan if waits else None
 
     def move(self, trigger: Trigger) -> None:
         """Change the state as the table says, and report it."""

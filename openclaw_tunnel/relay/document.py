@@ -10,6 +10,7 @@ import base64
 import hashlib
 from html import escape
 
+from openclaw_tunnel.core.states import State
 from openclaw_tunnel.relay.trouble import Trouble
 
 _SLOWEST, _QUICKEST = 30, 5
@@ -200,7 +201,8 @@ POLICY = "; ".join(
 def document(trouble: Trouble) -> str:
     """The page, complete before its script runs."""
     refresh = min(_SLOWEST, max(_QUICKEST, trouble.retry_after))
-    retry = "" if trouble.retry_in_s is None else str(trouble.retry_in_s)
+    tries = trouble.state != State.FAILED and trouble.retry_in_s is not None  # no client makes a stopped tunnel try
+    retry = str(trouble.retry_in_s) if tries else ""
     title = escape(trouble.title)
     state, since = escape(trouble.state or ""), escape(trouble.since or "")
     return f"""<!doctype html>

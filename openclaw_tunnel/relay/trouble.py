@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from openclaw_tunnel.core.failures import Code, Failure
-from openclaw_tunnel.core.outlook import outlook
+from openclaw_tunnel.core.outlook import ONLY_ON_REQUEST, outlook
 from openclaw_tunnel.core.states import LINK_STATES, State
 from openclaw_tunnel.core.status import UNAVAILABLE, FailureStatus, Snapshot, Verdict
 
@@ -35,10 +35,9 @@ _LOOKS_FOR_IT = (
     "SSH is connected, and the tunnel looks for the gateway every few seconds. This page goes on to it as soon as it "
     "answers."
 )
-_ACTION_REQUIRED = (
-    "This page opens the gateway as soon as it responds. The tunnel tries again {when}, or at once with: "
-    "openclaw-tunnel restart {name}"
-)
+_OPENS = "This page opens the gateway as soon as it responds."
+_ACTION_REQUIRED = f"{_OPENS} The tunnel tries again {{when}}{{by_hand}}: openclaw-tunnel restart {{name}}"
+_ASKS = f"The tunnel connects once that is done. {_OPENS}"
 _FLAPPING = "The connection was lost several times within minutes, so the tunnel waits longer between tries. "
 
 # The programs that hints name, each with what tells a command from mere mention of it.
@@ -201,7 +200,11 @@ def _progress(tunnel: Snapshot) -> str:
 
 def _outlook(tunnel: Snapshot) -> str:
     if tunnel.state is State.FAILED:
-        return _ACTION_REQUIRED.format(when=outlook(tunnel.retry), name=tunnel.name)
+        when = outlook(tunnel.retry)
+        by_hand = "" if when == ONLY_ON_REQUEST else ", or at once with"
+        return _ACTION_REQUIRED.format(when=when, by_hand=by_hand, name=tunnel.name)
+    if tunnel.asks:
+        return _ASKS
     if tunnel.state in LINK_STATES:
         return _LOOKS_FOR_IT
     return (_FLAPPING if tunnel.retry.flapping else "") + _KEEPS_TRYING

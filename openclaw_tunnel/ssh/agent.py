@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import asyncssh
@@ -90,7 +91,8 @@ async def ask_agent(path: str, *, timeout: float = AGENT_SECONDS) -> AgentAnswer
     except TimeoutError:
         problem, silent = f"the SSH agent at {path} did not answer within {timeout:g} s", True
     except (OSError, ValueError) as exc:
-        problem, silent = f"the SSH agent at {path} cannot be asked: {exc}", not isinstance(exc, OSError)
+        why = getattr(exc, "strerror", None) or exc
+        problem, silent = f"the SSH agent at {path} cannot be asked: {why}", not isinstance(exc, OSError)
     except BaseException:
         await close_agent(client)
         raise
@@ -102,4 +104,5 @@ async def close_agent(client: AgentClient | None) -> None:
     """Close the connection to the agent; idempotent."""
     if client:
         client.close()
-        await client.wait_closed()
+        with suppress(OSError):  # one that has hung up: that it is closed is all that is wanted
+            await client.wait_closed()

@@ -157,6 +157,8 @@ class Connections:
 
     def _asked(self, attempt: int, what: str) -> None:
         if attempt in self._dials:
+            if what:
+                self._log.info("waits for a person: %s", what)
             self._post(ev.PersonAsked(attempt, what))
 
     def _ended(self, attempt: int, event: ev.Event) -> None:

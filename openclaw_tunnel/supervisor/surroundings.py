@@ -75,6 +75,7 @@ class Dependencies:
         on = failure.plan.triggers
         files = (*self._connector.files, *self._settings_files) if "files" in on else ()
         agent = self._connector.agent if "agent" in on else ""
+        on = tuple(name for name in on if name != "agent" or agent)
         return RetryStatus(attempt, next_in_s, flapping, on, tuple(dict.fromkeys(files)), agent or None)
 
     async def wait(self, plan: Plan, every: float = LOOK) -> Change:

@@ -46,7 +46,7 @@ class Supervisor:
         extra_ports: the forwards to the gateway's other ports.
     """
 
-    _watching: asyncio.Task[None] | None = None  # for what may make a difference, while FAILED
+    _watching: asyncio.Task[None] | None = None  # for what may make a difference
     _persons = 0  # who wait for it to be up
 
     def __init__(
@@ -218,12 +218,10 @@ class Supervisor:
         return self._dependencies.retry(stopped, tries, self._next_dial_in(), flapping=machine.pace.flapping)
 
     def _failure_status(self, failure: Failure) -> FailureStatus:
-        told = {**failure.to_json(self._failed_at), "permanent": self._machine.state is State.FAILED}
-        return FailureStatus(**told)
+        return FailureStatus(**{**failure.to_json(self._failed_at), "permanent": self._machine.state is State.FAILED})
 
     def _next_dial_in(self) -> float | None:
-        waits = self._machine.state in (State.BACKOFF, State.FAILED)
-        return self._timers.next_dial_in() if waits else None
+        return self._timers.next_dial_in() if self._machine.state in (State.BACKOFF, State.FAILED) else None
 
     # Doing what the machine asks for
 
@@ -294,23 +292,27 @@ class Supervisor:
         if before in LINK_STATES and state not in LINK_STATES:
             self._unanswered.clear()
             self._tasks.start(self._watch.disconnected(), name="end the session with the gateway")
-        if before is State.FAILED and self._watching is not None:
-            self._watching.cancel()
+        self._watch_for_change()
         if state is State.BACKOFF and (self._gate.waiting or self._persons):
             self._client_waiting()
-        elif state is State.FAILED and failure is not None:
-            self._watching = self._tasks.start(self._wait_for_change(failure.plan), name="wait for a change")
         elif state is State.STOPPED:
             self._stopped.set()
 
+    def _watch_for_change(self) -> None:
+        """Begin, or end, to look for what may make a difference to the tunnel as it is now."""
+        if self._watching is not None:
+            self._watching.cancel()
+        if plan := self._machine.watched:
+            self._watching = self._tasks.start(self._wait_for_change(plan), name="wait for a change")
+
     async def _wait_for_change(self, plan: Plan) -> None:
-        """While FAILED: try again, or read the settings again, once what may have caused the failure changes."""
+        """Try again, or read the settings again, once what may have caused the failure changes."""
         while True:
-            if await self._dependencies.wait(plan) is Change.DEPENDENCY:
-                self._log.debug("something that the connection depends on changed")
+            change = await self._dependencies.wait(plan)
+            self._log.debug("%s changed", change.value)
+            if change is Change.DEPENDENCY:
                 self.post(ev.DependencyChanged())
             else:
-                self._log.debug("a settings file changed")
                 self._safely("reading the settings again", self._on_settings)
 
     def _changed(self) -> None:

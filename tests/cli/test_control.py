@@ -10,7 +10,7 @@ import pytest
 
 from openclaw_tunnel.control.server import Emit
 from openclaw_tunnel.core.states import State
-from openclaw_tunnel.core.status import FailureStatus, ForwardStatus, Snapshot
+from openclaw_tunnel.core.status import FailureStatus, ForwardStatus, RetryStatus, Snapshot
 from support.cli import Cli
 from support.fakedaemon import FakeDaemon, serving
 
@@ -22,7 +22,12 @@ REFUSED = replace(
     state=State.BACKOFF,
     failure=FailureStatus("refused", "gateway.example:22 refused the connection", "is it running?", False, 20),
 )
-LOCKED = replace(UP, state=State.FAILED, failure=FailureStatus("key_locked", "the key is locked", "ssh-add", True, 21))
+LOCKED = replace(
+    UP,
+    state=State.FAILED,
+    failure=FailureStatus("key_locked", "the key is locked", "ssh-add", True, 21),
+    retry=RetryStatus(1, 59.0, on=("agent",)),
+)
 IS_UP = "default is up: http://127.0.0.1:18789 -> me@gateway.example:22\n"
 
 
@@ -71,7 +76,20 @@ def test_wait_says_why_it_is_not_up_in_time(cli: Cli) -> None:
 def test_wait_does_not_wait_for_what_a_person_must_do(cli: Cli) -> None:
     with serving(cli.tunnel_home, FakeDaemon([CONNECTING], watch=script(CONNECTING, LOCKED))):
         answer = cli("wait", "--timeout", "600")
-    assert (answer.exit_code, answer.stderr) == (1, "error: the key is locked\n\nhint: ssh-add\n")
+    assert (answer.exit_code, answer.stdout) == (1, "")
+    assert answer.stderr == (
+        "error: the key is locked\n\nhint: ssh-add\n"
+        "note: default tries again in 59s, when the keys in the SSH agent change; try now: openclaw-tunnel restart "
+        "default; close it: openclaw-tunnel down default\n"
+    )
+
+
+def test_wait_shows_what_a_person_is_asked(cli: Cli) -> None:
+    asked = replace(CONNECTING, asks="open https://login.example/abc")
+    with serving(cli.tunnel_home, FakeDaemon([CONNECTING], watch=script(CONNECTING, asked))):
+        answer = cli("wait", "--timeout", "3")
+    assert (answer.exit_code, answer.stdout) == (1, "")
+    assert answer.stderr.startswith("error: default waits for you: open https://login.example/abc\n")
 
 
 def test_wait_for_a_tunnel_that_is_closed_meanwhile(cli: Cli) -> None:

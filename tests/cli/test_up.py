@@ -119,6 +119,18 @@ def test_in_the_foreground_a_permanent_failure_is_the_end(cli: Cli, remote: Remo
     assert cli("status").exit_code == 3
 
 
+def test_in_the_foreground_nothing_is_promised_of_a_tunnel_that_is_gone(cli: Cli, remote: Remote, port: int) -> None:
+    """It ends with the command: nothing tries again once the key is repaired. The same where a daemon holds it."""
+    key = remote.config.parent / "id"
+    want = f"hint: let nobody else read the key: chmod 600 {key}\n"
+    key.chmod(0o644)
+    assert cli("up", "gw", "-p", str(port)).stderr.endswith(want)
+    key.chmod(0o600)
+    assert cli("up", "-d", "gw", "-p", str(free_port()), "-r", str(remote.gateway)).exit_code == 0
+    key.chmod(0o644)
+    assert cli("up", "gw", "-n", "two", "-p", str(port)).stderr.endswith(want)
+
+
 def test_the_second_ctrl_c_ends_a_hook_that_takes_its_time(cli: Cli, arguments: list[str]) -> None:
     cli.tunnel_home.mkdir(mode=0o700)
     script = f"echo $$ > {cli.home}/made; mv {cli.home}/made {cli.home}/pid; trap '' TERM; sleep 67"

@@ -1,11 +1,13 @@
 """What wants a person, and what may pass by itself."""
 
+from dataclasses import replace
+
 import pytest
 
 from openclaw_tunnel.core.attention import Trouble, needs_person
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.states import State
-from openclaw_tunnel.core.status import FailureStatus, Snapshot, Verdict
+from openclaw_tunnel.core.status import FailureStatus, RetryStatus, Snapshot, Verdict
 from support.snapshots import SINCE, snapshot
 
 CHANGED = Failure(Code.HOST_KEY_CHANGED, "the host key of gw has changed", {"trust": "openclaw-tunnel trust gw"})
@@ -26,6 +28,20 @@ def test_a_tunnel_that_cannot_begin_has_a_trouble_for_each_reason() -> None:
 
     keys = {trouble.key for code in (10, 23) if (trouble := needs_person(cannot_begin(code)))}
     assert keys == {"cannot_begin 10", "cannot_begin 23"}
+
+
+def test_a_server_that_knew_us_may_be_booting() -> None:
+    denied = Failure(Code.AUTH_DENIED, "gw refused the login of me")
+    for left, bothers in ((5.0, False), (15.0, False), (60.0, True), (None, True)):
+        shown = replace(snapshot(State.FAILED, denied), retry=RetryStatus(1, left))
+        assert bool(needs_person(shown)) is bothers
+
+
+def test_what_a_person_is_asked_is_shown_at_once() -> None:
+    asks = replace(snapshot(State.CONNECTING), asks="open https://login.example/abc")
+    trouble = needs_person(asks)
+    assert trouble
+    assert trouble.message == "waits for you: open https://login.example/abc"
 
 
 @pytest.mark.parametrize("verdict", [Verdict.AUTH_FAILED, Verdict.PAIRING_REQUIRED, Verdict.PROTOCOL_MISMATCH])

@@ -53,6 +53,18 @@ def test_words_that_change_and_reasons_that_take_turns_do_not_fill_the_log() -> 
     assert told == 2 * 2 * (FIRST + 1000 // EVERY)
 
 
+def test_a_stopped_tunnel_that_tries_now_and_then() -> None:
+    """Every 5 min for days: as with the tries of a backoff, not each of them is a line."""
+    lines = ChangeLines()
+    denied = Failure(Code.AUTH_DENIED, "gw refused the login")
+    told = []
+    for _ in range(EVERY):
+        told.append(lines.line(S.CONNECTING, S.FAILED, denied, 0.1, 300.0))
+        told.append(lines.line(S.FAILED, S.CONNECTING, denied, 300.0, None))
+    assert [line for line in told if line] == [line for line in (*told[: 2 * FIRST], *told[-2:]) if line]
+    assert "(gw refused the login; 50 times in a row), retry in 300.0s" in told[-2]
+
+
 def test_another_reason_and_the_end_are_told_at_once() -> None:
     lines = ChangeLines()
     fail(lines, times=EVERY - 1)

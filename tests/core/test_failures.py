@@ -5,6 +5,7 @@ import string
 import pytest
 
 from openclaw_tunnel.core.failures import KINDS, Code, Failure
+from openclaw_tunnel.core.outlook import hint_without
 from openclaw_tunnel.errors import ExitCode
 
 
@@ -64,6 +65,20 @@ def test_a_fact_that_may_be_left_out() -> None:
         "stop what uses the port, or choose another local port: -p PORT, or -p auto"
     )
     assert Failure(Code.PORT_IN_USE, "m", {"step": "kill 7", "otherwise": "wait"}).hint == "kill 7, or wait"
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [
+        (Code.NOT_CONFIRMED, "unlock it; try again when you can answer"),
+        (Code.KEY_LOCKED, "load the key into the SSH agent: ssh-add k"),
+        (Code.KEY_EXPOSED, "let nobody else read the key: chmod 600 k"),
+    ],
+)
+def test_a_command_that_has_closed_its_tunnel_promises_nothing_of_it(code: Code, hint: str) -> None:
+    failure = Failure(code, "it stopped", {"first": "unlock it; ", "name": "lab", "key": "k"})
+    assert hint != failure.hint
+    assert hint_without("lab", failure.hint) == hint
 
 
 def test_facts_are_added_but_not_replaced() -> None:

@@ -97,6 +97,8 @@ def test_what_only_a_person_can_mend() -> None:
     worse = [Entry(201.0, S.CONNECTING, S.FAILED, 100.0), REFUSED]
     assert [h.what for h in tell([*START, LOSS, failed, *worse])[2:]] == [What.FAILED, What.UNREACHED]
     assert tell([*START, LOSS, failed, *worse])[-1].tries == 3
+    repeated = replace(failed, tries=12)
+    assert [h.tries for h in tell([*START, LOSS, repeated])] == [0, 0, 12]
 
 
 def test_a_restart_is_no_loss() -> None:

@@ -198,6 +198,15 @@ def test_tries_that_fail_for_one_reason_are_one_entry() -> None:
     assert (told(after), after.outage_at) == (told(before), before.outage_at)
 
 
+def test_tries_of_a_stopped_tunnel_are_one_entry() -> None:
+    """One every 5 min: a weekend of them would push out everything that came before."""
+    failed = Entry(NOON, State.FAILED, State.CONNECTING, code="auth_denied")
+    timed_out = Entry(NOON + 2, State.BACKOFF, State.CONNECTING, code="auth_denied")
+    again = Entry(NOON + 1, State.CONNECTING, State.FAILED)
+    entries = read([failed, again, replace(failed, at=NOON + 2), again, failed, again, timed_out]).entries
+    assert [(entry.state, entry.tries) for entry in entries] == [(State.FAILED, 3), (State.BACKOFF, 1)]
+
+
 def test_the_last_message_of_such_tries_is_told_and_each_is_counted() -> None:
     tries = [Entry(NOON + n, State.BACKOFF, State.CONNECTING, code="dns", message=f"{n}", tries=n) for n in (1, 2, 3)]
     assert [(e.at, e.message, e.tries) for e in read(tries).entries] == [(NOON + 1, "3", 6)]

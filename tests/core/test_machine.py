@@ -24,6 +24,8 @@ from support.playbook import Playbook
 
 LOST = Failure(Code.LOST, "the connection was lost")
 REFUSED = Failure(Code.REFUSED, "gateway.example:22 refused the connection")
+TIMEOUT = Failure(Code.TIMEOUT, "gateway.example:22 did not answer")
+AGENT_AWAY = Failure(Code.AGENT_UNREACHABLE, "the SSH agent cannot be asked")
 UNKNOWN_KEY = Failure(Code.HOST_KEY_UNKNOWN, "the host key is not known")
 HUNG_UP = Failure(Code.NOT_SSH, "gateway.example:22 hung up before the login was done")
 DENIED = Failure(Code.AUTH_DENIED, "gateway.example:22 refused the login of me")
@@ -179,6 +181,30 @@ def test_failed_is_left_when_something_changed_or_somebody_waits(event: ev.Event
     book.skip(ev.ConnectFailed(2, UNKNOWN_KEY)).at(State.FAILED).wait(0.25)
     book >> event << StartTimer(Timer.HURRY, 0.75, 2)  # at most one dial a second
     book >> ev.HurryDue(2) << CancelTimers() << OpenConnection(3)
+
+
+def test_an_agent_that_is_away_is_watched() -> None:
+    """It has been started, or filled, meanwhile: however many dials it failed before, the next one is made at once."""
+    book = connecting()
+    for attempt in range(1, 9):
+        book.skip(ev.ConnectFailed(attempt, AGENT_AWAY)).at(State.BACKOFF).wait(60.0)
+        assert book.machine.watched == AGENT_AWAY.plan
+        book.skip(ev.RetryDue(attempt))
+        assert not book.machine.watched
+    book.skip(ev.ConnectFailed(9, AGENT_AWAY)).wait(1.0)
+    book >> ev.DependencyChanged() << CancelTimers() << OpenConnection(10)
+    book.skip(ev.ConnectFailed(10, TIMEOUT)).at(State.BACKOFF)
+    assert not book.machine.watched
+
+
+def test_an_agent_that_is_started_first_and_filled_later() -> None:
+    """Nor does it count that it was away before, once there is an agent and no key in it."""
+    for event in (ev.DependencyChanged(), ev.Woke()):
+        book = connecting()
+        for attempt in range(1, 9):
+            book.skip(ev.ConnectFailed(attempt, AGENT_AWAY)).wait(60.0).skip(ev.RetryDue(attempt))
+        book.skip(ev.ConnectFailed(9, DENIED)).at(State.FAILED).wait(5.0)
+        book >> event << CancelTimers() << OpenConnection(10)
 
 
 @pytest.mark.parametrize("event", [ev.Woke(), ev.NetworkChanged()])

@@ -4,8 +4,8 @@ from itertools import accumulate
 
 import pytest
 
-from openclaw_tunnel.core.failures import KINDS, Code
-from openclaw_tunnel.core.retry import PLANS, Cause, Plan
+from openclaw_tunnel.core.failures import KINDS, Code, Failure
+from openclaw_tunnel.core.retry import BACKING_OFF, PLANS, Cause, Plan
 
 
 def waits(cause: Cause, count: int, *, accepted: bool = False) -> list[float | None]:
@@ -37,19 +37,20 @@ def test_nobody_is_asked_again_unless_they_ask() -> None:
     assert PLANS[Cause.PERSON] == Plan()
 
 
-@pytest.mark.parametrize("cause", [cause for cause in Cause if cause not in (Cause.PASSING, Cause.PERSON)])
+@pytest.mark.parametrize("cause", [cause for cause in Cause if cause not in (*BACKING_OFF, Cause.PERSON)])
 def test_whatever_else_stops_a_tunnel_is_tried_again(cause: Cause) -> None:
     assert PLANS[cause].wait(1000, accepted=False) is not None
 
 
 def test_what_depends_on_this_computer_is_watched() -> None:
-    watched = {Cause.LOCAL_FILES, Cause.LOGIN, Cause.SERVER_RULES}
+    watched = {Cause.LOCAL_FILES, Cause.LOGIN, Cause.SERVER_RULES, Cause.AGENT_AWAY}
     assert {cause for cause, plan in PLANS.items() if plan.on_files} == watched
     assert PLANS[Cause.LOGIN].triggers == ("files", "agent", "wake", "network")
     assert PLANS[Cause.SERVER_RULES].triggers == ("files", "network")
-    assert {cause for cause, plan in PLANS.items() if plan.on_agent} == {Cause.LOGIN}
+    assert {cause for cause, plan in PLANS.items() if plan.on_agent} == {Cause.LOGIN, Cause.AGENT_AWAY}
 
 
 @pytest.mark.parametrize("code", [Code.HELPER, Code.BUG, Code.AGENT_UNREACHABLE, Code.PROXY, Code.PROXY_DENIED])
 def test_helpers_and_bugs_pass(code: Code) -> None:
-    assert KINDS[code].cause is Cause.PASSING
+    assert KINDS[code].cause in BACKING_OFF
+    assert not Failure(code, "m").permanent

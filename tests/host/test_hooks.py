@@ -45,7 +45,9 @@ def home(tmp_path: Path) -> Home:
 @pytest.fixture
 def said(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     caplog.set_level(logging.INFO)
-    return lambda: [f"{record.levelname} {record.getMessage()}" for record in caplog.records]
+    return lambda: [
+        f"{record.levelname} {record.getMessage()}" for record in caplog.records if record.name != "asyncio"
+    ]
 
 
 @async_test

@@ -11,7 +11,7 @@ import pytest
 
 from support.cli import Answer
 from support.servers import Sshd
-from support.usermanager import HOME, UserManager
+from support.usermanager import HOME, UID, UserManager
 from support.waiting import accepts, free_port, wait_until
 
 UNIT = "openclaw-tunnel.service"
@@ -39,6 +39,12 @@ def pid(user: UserManager, unit: str = UNIT) -> int:
 def state(user: UserManager, name: str = "default") -> str:
     found = user("status", name, "--json").json()["tunnels"]
     return str(found[0]["state"]) if found else ""
+
+
+def code(user: UserManager) -> str:
+    """What the tunnel's present state is about."""
+    found = user("status", "--json").json()["tunnels"]
+    return str((found[0]["failure"] or {}).get("code")) if found else ""
 
 
 def banner(port: int, timeout: float = 20.0) -> bytes:
@@ -121,6 +127,24 @@ def test_a_login_starts_it(user: UserManager, sshd: Sshd) -> None:
     user.log_in_again()
     wait_until(lambda: user.property(UNIT, "ActiveState") == "active", 20, "the service")
     assert user("wait").exit_code == 0
+    assert banner(port) == b"SSH-2.0"
+
+
+def test_it_begins_before_the_agent_and_the_agent_before_its_keys(user: UserManager, sshd: Sshd) -> None:
+    """As at a login: nobody owns the agent's socket, then it holds no key, then somebody calls ssh-add."""
+    _, port = install(user, sshd)
+    key, agent = HOME / ".ssh" / sshd.client_key.name, HOME / "agent"
+    config = (user.home / ".ssh/config").read_text().replace("IdentitiesOnly yes", f"IdentityAgent {agent}")
+    user.write(".ssh/config", config.replace(f"IdentityFile {key}", "IdentityFile none"))
+    user.log_in_again()
+    wait_until(lambda: code(user) == "agent_unreachable", 20, "a dial without an agent")
+    first = pid(user)
+    assert user.run("ssh-agent", "-a", agent).exit_code == 0
+    wait_until(lambda: code(user) == "auth_denied", 20, "a dial with an empty agent")
+    assert state(user) == "failed"
+    assert user.run("ssh-add", "-q", key, env={"SSH_AUTH_SOCK": str(agent)}).exit_code == 0
+    wait_until(lambda: state(user) == "up", 20, "up")
+    assert pid(user) == first
     assert banner(port) == b"SSH-2.0"
 
 
@@ -358,3 +382,25 @@ def test_the_template(user: UserManager, sshd: Sshd) -> None:
     assert user("wait", "lab").exit_code == 0
     assert banner(port) == b"SSH-2.0"
     assert user("status", "--json").json()["daemon"]["services"]["lab"]["unit"] == "openclaw-tunnel@lab.service"
+
+
+def test_at_login_the_agent_is_empty_and_filled_later(user: UserManager, sshd: Sshd) -> None:
+    """The service starts before anybody has typed a passphrase; it connects once the agent has the key."""
+    user.use_server(sshd)
+    agent = f"/run/user/{UID}/agent"
+    config = (user.home / ".ssh/config").read_text().replace("IdentityFile ", "#").replace("IdentitiesOnly yes", "")
+    user.write(".ssh/config", f"{config}  IdentityFile none\n  IdentityAgent {agent}\n")
+    begun = user.run("systemd-run", "--user", "--unit=agent", "ssh-agent", "-D", "-a", agent)
+    assert begun.exit_code == 0, begun.stderr
+    wait_until(lambda: user.run("ssh-add", "-l", env={"SSH_AUTH_SOCK": agent}).exit_code == 1, 20, "an empty agent")
+    port = free_port()
+    installed = user("service", "install", "gw", "-p", str(port), "-r", str(sshd.port), "--probe", "tcp")
+    assert "load a key into the SSH agent" in installed.stderr
+    assert state(user) == "failed"
+    assert "the keys in the SSH agent change" in user("status").stdout
+    first = pid(user)
+    added = user.run("ssh-add", "-q", HOME / ".ssh" / sshd.client_key.name, env={"SSH_AUTH_SOCK": agent})
+    assert added.exit_code == 0, added.stderr
+    wait_until(lambda: state(user) == "up", 20, "the tunnel")
+    assert banner(port) == b"SSH-2.0"
+    assert pid(user) == first

@@ -163,6 +163,12 @@ def test_the_page_of_a_tunnel_that_needs_a_person() -> None:
     assert shown.texts["message"] == "Host key"
 
 
+def test_the_next_look_of_the_page_is_no_try_of_a_stopped_tunnel() -> None:
+    """Its own tries are minutes apart, and no client hurries them: the page says in words when they are."""
+    stopped = replace(NO_DETAILS, state=str(State.FAILED), retry_in_s=47.2)
+    assert "hidden" in Page(document(stopped)).attributes("next-row")
+
+
 def test_a_page_without_details_has_no_empty_rows() -> None:
     shown = Page(document(NO_DETAILS))
     assert [

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from openclaw_tunnel.core.failures import KINDS, Code, Failure
-from openclaw_tunnel.core.retry import Cause
+from openclaw_tunnel.core.retry import BACKING_OFF
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import FailureStatus, ForwardStatus, GatewayStatus, RetryStatus, Snapshot, Verdict
 from openclaw_tunnel.relay.trouble import NO_DETAILS, Trouble, trouble
@@ -81,8 +81,7 @@ def test_a_person_must_act() -> None:
     assert (found.code, found.permanent, found.title) == ("host_key_unknown", True, "Action required")
     assert found.commands == ["openclaw-tunnel trust gw", "openclaw-tunnel restart default"]
     assert found.outlook.endswith(
-        "The tunnel tries again only on request, because each try asks a person, or at once with: "
-        "openclaw-tunnel restart default"
+        "The tunnel tries again only on request, because each try asks a person: openclaw-tunnel restart default"
     )
     assert found.retry_in_s is None
     assert found.retry_after == 30
@@ -105,6 +104,7 @@ def test_a_person_who_is_asked_is_shown_what_for() -> None:
     assert found.title == "The tunnel waits for you"
     assert found.message.endswith("waits for you: open https://login.example/abc")
     assert found.hint == "open https://login.example/abc"
+    assert found.outlook.startswith("The tunnel connects once that is done. ")
 
 
 def test_nothing_listens_where_the_gateway_should() -> None:
@@ -233,7 +233,7 @@ def test_that_it_is_a_loop_is_no_secret() -> None:
 
 def test_every_failure_has_a_trouble() -> None:
     for code, kind in KINDS.items():
-        state = State.FAILED if kind.cause is not Cause.PASSING else State.BACKOFF
+        state = State.FAILED if kind.cause not in BACKING_OFF else State.BACKOFF
         found = told(state, Failure(code, "m", FACTS))
         assert (found.code, found.message) == (code, "m")
         assert found.title

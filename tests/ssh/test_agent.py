@@ -164,6 +164,25 @@ async def test_an_agent_that_is_slow_to_list_its_keys(tmp_path: Path) -> None:
 
 
 @async_test
+async def test_an_agent_that_hangs_up_at_once_is_not_taken_for_the_server(tmp_path: Path) -> None:
+    """It is full, or refuses this program: a key file does without, and where there is none the agent is to blame."""
+    path = tmp_path / "id"
+    path.write_bytes(KEY.export_private_key())
+    path.chmod(0o600)
+
+    def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    async with SshTestServer([KEY]) as server, await asyncio.start_unix_server(hang_up, tmp_path / "a"):
+        with_file = through(tmp_path / "a", server, tmp_path, identity_files=(str(path),))
+        await (await make_connector(with_file).connect()).close()
+        failure = await failure_of(make_connector(through(tmp_path / "a", server, tmp_path)))
+    assert failure.code is Code.AGENT_UNREACHABLE
+    assert f"the SSH agent at {tmp_path}/a cannot be asked: " in failure.message
+    assert "Errno" not in failure.message
+
+
+@async_test
 async def test_an_agent_that_hangs_does_not_stop_a_key_file(tmp_path: Path) -> None:
     path = tmp_path / "id"
     path.write_bytes(KEY.export_private_key())

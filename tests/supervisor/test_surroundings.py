@@ -142,5 +142,7 @@ def test_what_is_watched_is_shown() -> None:
     assert shown.retry(denied, 2, 5.0, flapping=False) == RetryStatus(
         2, 5.0, on=("files", "agent", "wake", "network"), files=("/k", "/s"), agent="/agent"
     )
+    connector.agent = ""  # there is none
+    assert shown.retry(denied, 2, 5.0, flapping=False).on == ("files", "wake", "network")
     assert shown.retry(Failure(Code.NOT_CONFIRMED, "no"), 2, None, flapping=False) == RetryStatus(2)
     assert shown.retry(None, 2, 5.0, flapping=True) == RetryStatus(2, 5.0, flapping=True)

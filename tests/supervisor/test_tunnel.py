@@ -29,6 +29,7 @@ from support.scripted import Script, hello, scripted
 from support.waiting import accepts, free_port
 
 REFUSED = Failure(Code.REFUSED, "gateway.example:22 refused the connection")
+AGENT_AWAY = Failure(Code.AGENT_UNREACHABLE, "the SSH agent cannot be asked")
 UNKNOWN_KEY = Failure(Code.HOST_KEY_UNKNOWN, "the host key of gateway.example is not known")
 FORBIDDEN = Failure(Code.FORWARDING_FORBIDDEN, "the server forbids forwarding")
 QUICK = Policy(probe_retry=0.01, probe_degraded=0.01, dial_gap=0.05, probe_timeout=30.0)
@@ -68,6 +69,7 @@ class FakeGateway:
 @asynccontextmanager
 async def tunnel(connector: ScriptedConnector, **options: Any) -> AsyncIterator[tuple[Supervisor, FakeGateway]]:
     gateway = FakeGateway()
+    backoff = options.pop("backoff", lambda tries: 0.0 if tries <= 1 else 30.0)
     if options.pop("gateway", True):
         await gateway.start()
     spec = TunnelSpec(
@@ -81,7 +83,7 @@ async def tunnel(connector: ScriptedConnector, **options: Any) -> AsyncIterator[
         policy=options.pop("policy", QUICK),
         **options,
     )
-    supervisor = Supervisor(spec, connector, backoff=lambda tries: 0.0 if tries <= 1 else 30.0)
+    supervisor = Supervisor(spec, connector, backoff=backoff)
     await supervisor.start()
     try:
         yield supervisor, gateway
@@ -332,6 +334,16 @@ async def test_a_permanent_failure_waits_for_the_file_to_change(tmp_path: Path) 
         known_hosts.write_text("gateway.example ssh-ed25519 AAAA")
         await reaches(supervisor, State.UP)
         assert not supervisor.failure
+
+
+@async_test
+async def test_an_agent_that_is_started_later_ends_the_backoff() -> None:
+    """A service begins before the agent of the session: it comes up with the agent, not up to a minute later."""
+    connector = ScriptedConnector(AGENT_AWAY, AGENT_AWAY)
+    async with tunnel(connector, backoff=lambda tries: 0.0 if tries <= 1 else 3600.0) as (supervisor, _):
+        await settle(lambda: connector.dials == 2 and supervisor.state is State.BACKOFF)
+        connector.agent_keys = (b"a key",)
+        await reaches(supervisor, State.UP)
 
 
 @async_test

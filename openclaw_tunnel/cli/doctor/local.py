@@ -141,7 +141,7 @@ def tunnel_check(name: str, daemon: DaemonView, address: str, *, way_is_well: bo
         return skipped(Part.TUNNEL, f"{words}; to open it: {opener}" if opener else words)
     if address and tunnel.target != address:
         return skipped(Part.TUNNEL, f"{name} runs, and leads to {tunnel.target}")
-    lasts = f"{tunnel.state} for {duration(view.age(tunnel.since, view.utc_now()))}"
+    lasts = f"{tunnel.state} for {duration(view.lasted(tunnel, view.utc_now()))}"
     if tunnel.state is State.UP:
         return ok(Part.TUNNEL, f"{name} is {lasts}, in pid {daemon.about.get('pid')}")
     said = f"{name} is {lasts}" + (f": {tunnel.failure.message}" if tunnel.failure else "")
