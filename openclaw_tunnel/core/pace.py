@@ -60,6 +60,7 @@ class Pace:
         self._longest = float("inf")
         self._recent: deque[float] = deque()
         self._stopped: deque[float] = deque()
+        self._changed_after: deque[float] = deque()
         self._last_dial = float("-inf")
         self._connected_at: float | None = None
         self._cause = Cause.PASSING
@@ -112,6 +113,14 @@ class Pace:
         """The computer was asleep, or something else has changed: whatever the server did before, it gets a fresh
         start."""
         self._drops = 0
+
+    def changed(self, now: float) -> None:
+        """Something that the dial depends on changed: a fresh start, unless that comes after each of the last dials."""
+        _forget(self._changed_after, now - _STOPS_WINDOW)
+        if self._last_dial not in self._changed_after:
+            self._changed_after.append(self._last_dial)
+        if len(self._changed_after) <= _STOPS_FREE:
+            self._drops = 0
 
     def look(self, now: float) -> None:
         """Let the time that has passed count."""

@@ -253,12 +253,12 @@ def _network_changed_failed(m: Steps, _: ev.NetworkChanged, now: float) -> Comma
 
 
 def _dependency_changed_waiting(m: Steps, _: ev.DependencyChanged, now: float) -> Commands:
-    m.pace.woke()
+    m.pace.changed(now)
     return m.hurry(Trigger.RETRY, now)
 
 
 def _dependency_changed(m: Steps, _: ev.DependencyChanged, now: float) -> Commands:
-    m.pace.woke()
+    m.pace.changed(now)
     m.pace.begin_again()
     return m.look_again(Trigger.CHANGED, now)
 

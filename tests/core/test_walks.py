@@ -250,5 +250,5 @@ def test_whatever_happens_around_a_server_that_refuses_us_it_is_left_alone(code:
 
 @pytest.mark.parametrize("code", [Code.AGENT_UNREACHABLE, Code.BUG, Code.NOT_SSH, Code.PROXY_DENIED])
 def test_clients_cause_few_logins_that_may_be_refused(code: Code) -> None:
-    waiting = (ev.ClientWaiting(), ev.PersonWaiting(), ev.NetworkChanged())
+    waiting = (ev.ClientWaiting(), ev.PersonWaiting(), ev.NetworkChanged(), ev.DependencyChanged())
     assert 10 < dials_within_an_hour(code, waiting) < 150
