@@ -45,14 +45,6 @@ def test_the_same_again_and_again() -> None:
     assert len(fail(lines, times=86400)) == 2 * 86400 // EVERY
 
 
-def test_words_that_change_and_reasons_that_take_turns_do_not_fill_the_log() -> None:
-    lines, told = ChangeLines(), 0
-    for second in range(1000):
-        told += len(fail(lines, Failure(Code.PROXY, f"ProxyCommand did not get through: 12:00:{second} no")))
-        told += len(fail(lines, AWAY))
-    assert told == 2 * 2 * (FIRST + 1000 // EVERY)
-
-
 def test_a_stopped_tunnel_that_tries_now_and_then() -> None:
     """Every 5 min for days: as with the tries of a backoff, not each of them is a line."""
     lines = ChangeLines()
