@@ -167,7 +167,7 @@ def _until_decided(client: ControlClient, tunnel: Snapshot, deadline: Deadline) 
     if last.state is State.UP or (last.state is State.FAILED and not can_try(last)):
         return last
     with contextlib.suppress(StreamTimeout), progress.working(view.change(last)) as work:
-        for last in watch(client, tunnel.name, deadline.left, waits=True):
+        for last in watch(client, tunnel.name, deadline.left, waits=True, asks=True):
             if last.state in (State.UP, State.FAILED):
                 return last
             work.what = view.change(last)

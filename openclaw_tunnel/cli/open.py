@@ -84,7 +84,7 @@ def open_control_ui(
         output.say(page_url(origin, Gateway(client, tunnel, origin, question).base_path(paths) if up else ""))
         return ExitCode.OK
     if (tunnel.state in _GOING and can_try(tunnel)) or tunnel.gateway.verdict is Verdict.STARTING:
-        tunnel = settle(client, tunnel.name, _SETTLE)
+        tunnel = settle(client, tunnel.name, _SETTLE, asks=True)
     if tunnel.state is not State.UP:
         raise failure_of(tunnel)
     with progress.working("asking the gateway for its Control UI"):

@@ -65,16 +65,19 @@ def pick(tunnels: Sequence[Snapshot], name: str | None) -> Snapshot:
     return by_name["default"] if "default" in by_name else tunnels[0]
 
 
-def watch(client: ControlClient, name: str, timeout: float | None = None, *, waits: bool = False) -> Iterator[Snapshot]:
+def watch(
+    client: ControlClient, name: str, timeout: float | None = None, *, waits: bool = False, asks: bool = False
+) -> Iterator[Snapshot]:
     """The tunnel after each of its changes, until it is closed.
 
     Args:
-        waits: somebody waits for it: it tries at once, out of FAILED too, and then as eagerly as for a client.
+        waits: somebody waits for it: it tries as eagerly as for a client.
+        asks: and it shall try now, out of FAILED too; not where the command has just made it try.
 
     Raises:
         StreamTimeout: ``timeout`` seconds have passed.
     """
-    for event in client.stream("watch", {"name": name, "waits": waits}, timeout):
+    for event in client.stream("watch", {"name": name, "waits": waits, "asks": asks}, timeout):
         yield Snapshot.from_json(event["snapshot"])
 
 
@@ -83,8 +86,8 @@ def can_try(tunnel: Snapshot) -> bool:
     return any(forward.listening for forward in tunnel.forwards)
 
 
-def settle(client: ControlClient, name: str, timeout: float) -> Snapshot:
-    """Wait until it is known how the present attempt ended.
+def settle(client: ControlClient, name: str, timeout: float, *, asks: bool = False) -> Snapshot:
+    """Wait until it is known how the present attempt ended, or with ``asks`` another one.
 
     Raises:
         TunnelError: it was not known within ``timeout`` seconds, or the tunnel was closed meanwhile.
@@ -92,7 +95,7 @@ def settle(client: ControlClient, name: str, timeout: float) -> Snapshot:
     last = None
     try:
         with progress.working(f"waiting for {name}") as work:
-            for last in watch(client, name, timeout, waits=True):
+            for last in watch(client, name, timeout, waits=True, asks=asks):
                 if last.state in SETTLED and not _is_on_its_way(last):
                     return last
                 work.what = change(last)

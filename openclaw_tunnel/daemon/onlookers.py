@@ -20,18 +20,23 @@ def look(tunnels: Iterable[Supervisor | None]) -> dict[str, Any]:
 
 
 async def watch(
-    tunnel: Callable[[], Supervisor | None], changed: Callable[[], asyncio.Event], emit: Emit, *, waits: bool
+    tunnel: Callable[[], Supervisor | None],
+    changed: Callable[[], asyncio.Event],
+    emit: Emit,
+    *,
+    waits: bool,
+    asks: bool,
 ) -> dict[str, Any]:
     """Emit a tunnel's snapshot, now and after each change, until it is closed.
 
     Args:
         tunnel: the tunnel of that name at the moment; None: it is closed.
         changed: what is set after the next change.
-        waits: somebody waits for it to be up; see ``Supervisor.somebody_waits``.
+        waits: somebody waits for it to be up; see ``Supervisor.somebody_waits``, also for ``asks``.
     """
     first = tunnel()
-    with first.somebody_waits() if first and waits else nullcontext():
-        began = not waits
+    with first.somebody_waits(asks=asks) if first and waits else nullcontext():
+        began = not (waits and asks)
         while (supervisor := tunnel()) is not None:
             change = changed()
             began = began or not supervisor.about_to_dial

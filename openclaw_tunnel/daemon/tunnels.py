@@ -103,8 +103,9 @@ class Daemon:
             case "up":
                 return await self._up(params)
             case "watch":
-                name, waits = self._named(params), bool(params.get("waits"))
-                return await watch(lambda: self.supervisor(name), lambda: self._changed, emit, waits=waits)
+                name = self._named(params)
+                how = {"waits": bool(params.get("waits")), "asks": bool(params.get("asks"))}
+                return await watch(lambda: self.supervisor(name), lambda: self._changed, emit, **how)
             case "look":
                 return look(self.supervisor(name) for name in self._tunnels if params.get("name") in (None, name))
             case "down":

@@ -141,11 +141,11 @@ class Supervisor:
         self._changed()
 
     @contextlib.contextmanager
-    def somebody_waits(self) -> Iterator[None]:
-        """A person's command waits for the tunnel: it dials at once, out of FAILED too, and as eagerly as for a client
-        as long as the block runs."""
+    def somebody_waits(self, *, asks: bool) -> Iterator[None]:
+        """A command waits: it dials as eagerly as for a client; ``asks``: and now, where it has not just dialled."""
         self._persons += 1
-        self.post(ev.PersonWaiting())
+        if asks:
+            self.post(ev.PersonWaiting())
         try:
             yield
         finally:

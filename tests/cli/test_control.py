@@ -60,7 +60,7 @@ def test_wait_sees_it_come_up(cli: Cli) -> None:
     with serving(cli.tunnel_home, daemon):
         answer = cli("wait", "default")
     assert (answer.exit_code, answer.stdout, answer.stderr) == (0, IS_UP, "")
-    assert daemon.asked == [("status", {}), ("watch", {"name": "default", "waits": True})]
+    assert daemon.asked == [("status", {}), ("watch", {"name": "default", "waits": True, "asks": True})]
 
 
 def test_wait_says_why_it_is_not_up_in_time(cli: Cli) -> None:
@@ -133,7 +133,7 @@ def test_restart_returns_when_it_is_up_again(cli: Cli) -> None:
     assert daemon.asked == [
         ("status", {}),
         ("restart", {"name": "default"}),
-        ("watch", {"name": "default", "waits": True}),
+        ("watch", {"name": "default", "waits": True, "asks": False}),
     ]
 
 

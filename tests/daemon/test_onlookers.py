@@ -36,9 +36,9 @@ class Watched:
     def emit(self, event: dict[str, Any]) -> None:
         self.states.append(event["snapshot"]["state"])
 
-    def watch(self, *, waits: bool) -> "asyncio.Future[dict[str, Any]]":
+    def watch(self, *, waits: bool, asks: bool = True) -> "asyncio.Future[dict[str, Any]]":
         return asyncio.ensure_future(  # noqa: TID251  the test keeps it
-            watch(lambda: self.supervisor, lambda: self.changed, self.emit, waits=waits)
+            watch(lambda: self.supervisor, lambda: self.changed, self.emit, waits=waits, asks=asks)
         )
 
 
@@ -91,6 +91,20 @@ async def test_where_the_next_try_is_far_away_whoever_waits_is_shown_the_last_on
     await settle(lambda: watched.states)
     assert watched.states == ["failed"]
     assert 10.0 < (supervisor.snapshot().retry.next_in_s or 0.0) <= 60.0
+    watched.supervisor = None
+    await supervisor.stop()
+    await waiting
+
+
+@async_test
+async def test_a_command_that_has_just_caused_a_dial_causes_no_second_one() -> None:
+    """``restart`` of a tunnel that asks a person: one prompt, also where it was refused before the command looks."""
+    watched, supervisor = await started(NOT_CONFIRMED)
+    await settle(lambda: supervisor.state is State.FAILED)
+    waiting = watched.watch(waits=True, asks=False)
+    await settle(lambda: watched.states == ["failed"])
+    assert not supervisor.about_to_dial
+    assert watched.connector.dials == 1
     watched.supervisor = None
     await supervisor.stop()
     await waiting
