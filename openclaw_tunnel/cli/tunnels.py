@@ -92,12 +92,13 @@ def settle(client: ControlClient, name: str, timeout: float, *, asks: bool = Fal
     Raises:
         TunnelError: it was not known within ``timeout`` seconds, or the tunnel was closed meanwhile.
     """
-    last = None
+    last, tries = None, None
     try:
         with progress.working(f"waiting for {name}") as work:
             for last in watch(client, name, timeout, waits=True, asks=asks):
-                if last.state in SETTLED and not _is_on_its_way(last):
+                if (last.state in SETTLED and not _is_on_its_way(last)) or _is_trying_again(last, tries):
                     return last
+                tries = last.retry.attempt if tries is None else tries
                 work.what = change(last)
     except StreamTimeout:
         state = last.state if last else "silent"
@@ -109,6 +110,11 @@ def settle(client: ControlClient, name: str, timeout: float, *, asks: bool = Fal
             exit_code=_SLOW.get(last.state, ExitCode.NO) if last else ExitCode.NO,
         ) from None
     raise closed(name)
+
+
+def _is_trying_again(tunnel: Snapshot, tries: int | None) -> bool:
+    """Whether a try has failed since there were ``tries``: the next one may begin before anybody has seen the wait."""
+    return tunnel.state is State.CONNECTING and tries is not None and tunnel.retry.attempt > tries
 
 
 def _is_on_its_way(tunnel: Snapshot) -> bool:

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
 from typing import Any
 
 from openclaw_tunnel.core import events as ev
+from openclaw_tunnel.core.states import State
 from openclaw_tunnel.supervisor.tunnel import Supervisor
 
 Emit = Callable[[dict[str, Any]], None]
@@ -32,15 +32,19 @@ async def watch(
     Args:
         tunnel: the tunnel of that name at the moment; None: it is closed.
         changed: what is set after the next change.
-        waits: somebody waits for it to be up; see ``Supervisor.somebody_waits``, also for ``asks``.
+        waits: somebody waits for it to be up: it dials as eagerly as for a client, once they have seen how a try ended.
+        asks: they want a dial of their own first, out of FAILED too; not where they have just caused one.
     """
-    first = tunnel()
-    with first.somebody_waits(asks=asks) if first and waits else nullcontext():
-        began = not (waits and asks)
-        while (supervisor := tunnel()) is not None:
-            change = changed()
-            began = began or not supervisor.about_to_dial
-            if began:  # before that, what there is to see is how the try before ended
-                emit({"snapshot": supervisor.snapshot().to_json()})
-            await change.wait()
+    if asks:
+        look([tunnel()])
+    began, hurried = not asks, -1
+    while (supervisor := tunnel()) is not None:
+        change = changed()
+        began = began or not supervisor.about_to_dial
+        if began:  # before that, what there is to see is how the try before ended
+            emit({"snapshot": supervisor.snapshot().to_json()})
+        if waits and supervisor.state is State.BACKOFF and supervisor.tries != hurried:
+            hurried = supervisor.tries
+            supervisor.post(ev.ClientWaiting())
+        await change.wait()
     return {}

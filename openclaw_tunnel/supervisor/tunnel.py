@@ -5,8 +5,7 @@ and the gate in front of the local ports is set to what the state allows.
 """
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from openclaw_tunnel.config.model import Forward, TunnelSpec
 from openclaw_tunnel.core import commands as do
@@ -47,7 +46,6 @@ class Supervisor:
     """
 
     _watching: asyncio.Task[None] | None = None  # for what may make a difference
-    _persons = 0  # who wait for it to be up
 
     def __init__(
         self,
@@ -140,17 +138,6 @@ class Supervisor:
             self._state_changed(before)
         self._changed()
 
-    @contextlib.contextmanager
-    def somebody_waits(self, *, asks: bool) -> Iterator[None]:
-        """A command waits: it dials as eagerly as for a client; ``asks``: and now, where it has not just dialled."""
-        self._persons += 1
-        if asks:
-            self.post(ev.PersonWaiting())
-        try:
-            yield
-        finally:
-            self._persons -= 1
-
     def network_changed(self, addresses: frozenset[str] | None) -> None:
         """Addresses, links or routes of this computer are no longer what they were.
 
@@ -185,6 +172,11 @@ class Supervisor:
     def link(self) -> Link | None:
         """The live SSH connection; None where there is none at this moment."""
         return self._connections.link(self._machine.attempt) if self._machine.state in LINK_STATES else None
+
+    @property
+    def tries(self) -> int:
+        """Failed or lost connections in a row."""
+        return self._machine.pace.tries
 
     @property
     def about_to_dial(self) -> bool:
@@ -293,7 +285,7 @@ class Supervisor:
             self._unanswered.clear()
             self._tasks.start(self._watch.disconnected(), name="end the session with the gateway")
         self._watch_for_change()
-        if state is State.BACKOFF and (self._gate.waiting or self._persons):
+        if state is State.BACKOFF and self._gate.waiting:
             self._client_waiting()
         elif state is State.STOPPED:
             self._stopped.set()

@@ -97,6 +97,24 @@ async def test_where_the_next_try_is_far_away_whoever_waits_is_shown_the_last_on
 
 
 @async_test
+async def test_whoever_waits_sees_how_a_long_dial_ended_before_the_next_one() -> None:
+    """The next one may begin at once, because somebody waits."""
+    watched, supervisor = await started(REFUSED, REFUSED)
+    await settle(lambda: supervisor.state is State.BACKOFF)
+    watched.connector.gate.clear()
+    waiting = watched.watch(waits=True)
+    await settle(lambda: watched.connector.dials == 2)
+    seen = asyncio.get_running_loop().time()
+    await settle(lambda: asyncio.get_running_loop().time() > seen + 0.05)  # longer than the gap between two dials
+    watched.connector.gate.set()
+    await settle(lambda: "verifying" in watched.states)
+    assert "backoff" in watched.states
+    watched.supervisor = None
+    await supervisor.stop()
+    await waiting
+
+
+@async_test
 async def test_a_command_that_has_just_caused_a_dial_causes_no_second_one() -> None:
     """``restart`` of a tunnel that asks a person: one prompt, also where it was refused before the command looks."""
     watched, supervisor = await started(NOT_CONFIRMED)
@@ -114,7 +132,7 @@ async def test_a_command_that_has_just_caused_a_dial_causes_no_second_one() -> N
 async def test_whoever_only_watches_hurries_nothing() -> None:
     watched, supervisor = await started(REFUSED)
     await settle(lambda: supervisor.state is State.BACKOFF)
-    watching = watched.watch(waits=False)
+    watching = watched.watch(waits=False, asks=False)
     await settle(lambda: watched.states)
     assert watched.states == ["backoff"]
     assert watched.connector.dials == 1

@@ -192,7 +192,9 @@ def test_tunnels_that_start_at_one_moment_get_ports_of_their_own(cli: Cli, gatew
         said = [start.communicate(timeout=60) for start in starts]
         assert [start.returncode for start in starts] == [0, 0, 0], said
         ports = {out.split()[3] for out, _ in said}
-        assert ports == {f"http://127.0.0.1:{first + step}" for step in (0, 3, 6)}
+        assert len(ports) == 3
+        # two that take one half each of a port give it up both, and go on to the next
+        assert ports <= {f"http://127.0.0.1:{first + step}" for step in range(0, 18, 3)}
 
 
 # Both loopback addresses
