@@ -193,7 +193,7 @@ def test_tunnels_that_start_at_one_moment_get_ports_of_their_own(cli: Cli, gatew
         assert [start.returncode for start in starts] == [0, 0, 0], said
         ports = {out.split()[3] for out, _ in said}
         assert len(ports) == 3
-        # two that take one half each of a port give it up both, and go on to the next
+        # Beside the other half of the suite the first port was passed over, twice; alone never. Why is not known.
         assert ports <= {f"http://127.0.0.1:{first + step}" for step in range(0, 18, 3)}
 
 
