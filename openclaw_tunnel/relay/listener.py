@@ -59,6 +59,7 @@ class Listener:
         self._on_refused = on_refused
         self._apologise = apologise
         self._tally = Tally(unanswered)
+        self._name = f"client of {forward.listen}"
         self._guard = LoopGuard(
             forward,
             lambda: len(self._tally.unheard),
@@ -68,7 +69,6 @@ class Listener:
         self._tracebacks = Tracebacks(logger)
         self._given = bound
         self._bound: Bound | None = None
-        self._fresh: set[socket.socket] = set()
         self._clients: set[Client] = set()
         self._joined: set[Client] = set()
         self._nobody_left = asyncio.Event()
@@ -96,9 +96,6 @@ class Listener:
             self._pause.cancel()
         await self._tasks.cancel_all()
         await self._guard.close()
-        for conn in self._fresh:
-            conn.close()
-        self._fresh.clear()
         for client in tuple(self._clients):
             client.drop()
         if self._clients:
@@ -144,15 +141,10 @@ class Listener:
                 self._pause = loop.call_later(ACCEPT_PAUSE, self._accept_on)
                 return
             conn.setblocking(False)
+            client = Client(conn, self._tally, self._lost)
             self._total += 1
-            self._fresh.add(conn)
-            self._tasks.start(self._welcome(conn), name=f"client of {self._forward.listen}")
-
-    async def _welcome(self, conn: socket.socket) -> None:
-        client = Client(self._tally, self._clients.add, self._lost)
-        await asyncio.get_running_loop().connect_accepted_socket(lambda: client, conn)
-        self._fresh.discard(conn)
-        await self._serve(client)
+            self._clients.add(client)
+            self._tasks.start(self._serve(client), name=self._name)
 
     def _lost(self, client: Client) -> None:
         self._clients.discard(client)

@@ -6,16 +6,25 @@ from typing import Any
 
 import asyncssh
 
+from openclaw_tunnel.core.budget import ALL, TUNNEL, Budget
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import ChannelFailed, LinkLost, ServerInfo
+from openclaw_tunnel.core.window import Window
 from openclaw_tunnel.host.tasks import Tasks
 from openclaw_tunnel.ssh.channel import Opening, SshChannel
+from openclaw_tunnel.ssh.credit import Credit
 from openclaw_tunnel.ssh.dial import LoggedIn
 from openclaw_tunnel.ssh.failures import of_bug, of_channel, of_loss
+from openclaw_tunnel.ssh.gauge import Counts, Gauge
+from openclaw_tunnel.ssh.outflow import Outflow
 from openclaw_tunnel.ssh.ping import Pinger
 from openclaw_tunnel.ssh.place import show_address
 from openclaw_tunnel.ssh.traffic import Traffic
 from openclaw_tunnel.ssh.words import clean
+
+_ALL = Budget(ALL)
+_SLICE = 64 << 10
+"""Bytes that asyncssh gets at once: it copies all that it has not looked at for each packet."""
 
 
 class SshLink:
@@ -33,15 +42,30 @@ class SshLink:
         self._stack = stack
         self._tasks = Tasks()
         self._traffic = Traffic(logged_in.tcp)
+        self._dirty: list[SshChannel] = []
+        self._receiving = False
+        self._receive_by_asyncssh = self._connection.data_received
+        self._connection.data_received = self._receive  # type: ignore[method-assign]
         progress = self._traffic.bytes_through if logged_in.tcp else None
         self._pinger = Pinger(self._connection, self._tasks, progress=progress)
+        up, down = Window(), Window()
+        self.outflow = Outflow(up, self._moved)
+        self.credit = Credit(down, Budget(TUNNEL, _ALL), asyncio.get_running_loop().time)
+        self._gauge = Gauge(
+            self._pinger.probe,
+            lambda: Counts(self.outflow.sent, self.credit.received),
+            up,
+            down,
+            on_answer=self.outflow.acked,
+            limited_at=lambda: self.outflow.limited_at,
+            held_back=lambda: self.credit.held_back,
+        )
         self._clean_up: asyncio.Task[None] | None = None
         self._channels: set[SshChannel] = set()
         self._opening = 0
         self._retired: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._congested = False
         self._closing = False
         self._server = _server_info(logged_in.connection)
         self._ended.add_done_callback(lambda _: self._start_clean_up())
@@ -49,6 +73,7 @@ class SshLink:
         # not take: up to a window, 2 MiB, for each channel.
         self._connection.pause_writing = self._pause_channels  # type: ignore[method-assign]
         self._connection.resume_writing = self._resume_channels  # type: ignore[method-assign]
+        self._gauge.ping()  # the line is empty: that is its round trip
 
     @property
     def server(self) -> ServerInfo:
@@ -64,11 +89,6 @@ class SshLink:
     def lost(self) -> bool:
         """The connection is gone."""
         return self._ended.done()
-
-    @property
-    def congested(self) -> bool:
-        """The network takes no more for now."""
-        return self._congested
 
     async def open_channel(self, host: str, port: int, receiver: Any, *, timeout: float) -> SshChannel:
         """Open a direct-tcpip channel; see ``core.link.Link.open_channel``."""
@@ -163,15 +183,45 @@ class SshLink:
         else:
             self._idle.set()
 
+    def flush_soon(self, channel: SshChannel) -> None:
+        """Something has come for a channel: flush it when all that has come with it is there."""
+        if self._receiving:
+            self._dirty.append(channel)
+        else:
+            channel.flush()
+            self.credit.settle()
+
+    def _receive(self, data: bytes, datatype: int | None = None) -> None:
+        """asyncssh's ``data_received``, and then what came for the channels, as few and large writes."""
+        self._receiving = True
+        try:
+            for begin in range(0, len(data), _SLICE):
+                self._receive_by_asyncssh(data if len(data) <= _SLICE else data[begin : begin + _SLICE], datatype)
+        finally:
+            self._receiving = False
+            self._flush()
+
+    def _flush(self) -> None:
+        dirty, self._dirty = self._dirty, []
+        for channel in dict.fromkeys(dirty):
+            channel.flush()
+        if dirty:
+            self.credit.settle()
+            self._moved()
+
+    def _moved(self) -> None:
+        """Bytes were carried, or held back."""
+        self._gauge.moved(self.outflow.sent + self.credit.received, urgent=self.outflow.held_back)
+
     def _pause_channels(self) -> None:
-        self._congested = True
+        self.outflow.set_congested(True)
         for channel in tuple(self._channels):
             channel.set_congested(True)
 
     def _resume_channels(self) -> None:
-        self._congested = False
         for channel in tuple(self._channels):
             channel.set_congested(False)
+        self.outflow.set_congested(False)
 
 
 def _server_info(connection: asyncssh.SSHClientConnection) -> ServerInfo:

@@ -207,22 +207,17 @@ class Rig:
         )
         self.tally = Tally()
 
-    async def client(self, conn: socket.socket) -> Client:
-        client = Client(self.tally, lambda _: None, lambda _: None)
-        await asyncio.get_running_loop().connect_accepted_socket(lambda: client, conn)
-        return client
-
     async def admitted(self, link: DirectLink) -> bool:
         ours, theirs = socket.socketpair()
         with theirs:
             ours.setblocking(False)
-            client = await self.client(ours)
+            client = Client(ours, self.tally, lambda _: None)
             try:
                 await self.guard.admit(client, link)
             except ChannelFailed:
                 return False
             finally:
-                client.transport.abort()
+                client.drop()
         return True
 
 
@@ -298,8 +293,8 @@ async def test_what_was_found_is_tried_again_after_a_while() -> None:
 
     async def accept(conn: socket.socket) -> None:
         nonlocal admitted
-        client = Client(tally, lambda _: None, lambda _: None)
-        await asyncio.get_running_loop().connect_accepted_socket(lambda: client, conn)
+        conn.setblocking(False)
+        client = Client(conn, tally, lambda _: None)
         with contextlib.suppress(ChannelFailed):
             await guard.admit(client, link)
             admitted += 1
