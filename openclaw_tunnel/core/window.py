@@ -23,8 +23,9 @@ MOST = 16 << 20
 FIRST = 128 << 10
 """Bytes: the window of a line of which nothing is known."""
 
-_STARTING, _LATER = 2.0, 1.25  # by how much a window grows within a round trip
-_LAST_PINGS = 3  # the smallest of so many round trips counts: a single late answer is no queue
+_GROWTH, _MOST_GROWTH = 1.25, 2.0  # by how much a window grows in one step, the first time and after several in a row
+_PINGS = 2  # the smallest of so many round trips counts at least: a single late answer is no queue
+_RISING = 1.25  # a rate that has risen so much since the last step has not reached the line's
 _RATES = 4  # round trips: the highest rate of so many counts
 _TEST_AFTER = 6  # round trips for which the delay stays too long whatever the window is
 _TEST_EVERY = 30.0  # seconds without a round trip near the base delay
@@ -73,12 +74,13 @@ class Window:
         self.base = 0.0
         self._size = float(first)
         self._least, self._most = least, most
-        self._rtts: deque[float] = deque(maxlen=_LAST_PINGS)
+        self._rtts: list[float] = []
         self._rates: deque[tuple[float, float]] = deque()
-        self._growth = _STARTING
-        self._changed_at = 0.0
-        self._near_at = 0.0
-        self._fine_at = 0.0
+        self._growth = _MOST_GROWTH
+        self._changed_at = -math.inf
+        self._last_rate = 0.0
+        self._near_at = -math.inf
+        self._fine_at = -math.inf
         self._fine_size = self._size
         self._test: _Test | None = None
 
@@ -94,17 +96,23 @@ class Window:
 
     def take(self, sample: Sample) -> None:
         """Learn from a sample."""
+        if not self.base or (not sample.limited and self._test is None):
+            self._begin_again(sample)
+            return
+        if sample.at - sample.rtt < self._changed_at:
+            self._note_rate(sample)
+            return  # was asked before the window became what it is
         self._rtts.append(sample.rtt)
         self._note_rate(sample)
         self._note_delay(sample)
         if self._test is not None:
             self._end_test(sample, self._test)
-        elif sample.limited and sample.at - self._changed_at > self._delay:
+        elif len(self._rtts) >= _PINGS and sample.at - self._changed_at > self._delay:
             self._adapt(sample)
 
     @property
     def _delay(self) -> float:
-        """The round trip of the moment."""
+        """The round trip with the window as it is."""
         return min(self._rtts)
 
     @property
@@ -112,36 +120,49 @@ class Window:
         """Seconds of it beyond the base delay."""
         return self._delay - self.base
 
+    def _begin_again(self, sample: Sample) -> None:
+        """The window is not used up: nothing is known of what it does."""
+        self.base = min(self.base or sample.rtt, sample.rtt)
+        self._near_at = self._fine_at = self._changed_at = sample.at
+        self._last_rate = 0.0
+        self._rtts.clear()
+        self._rates.clear()
+
     def _note_rate(self, sample: Sample) -> None:
         self._rates.append((sample.at, sample.rate))
-        while sample.at - self._rates[0][0] > _RATES * self._delay:
+        while sample.at - self._rates[0][0] > _RATES * max(sample.rtt, self.base):
             self._rates.popleft()
 
     def _note_delay(self, sample: Sample) -> None:
-        falls_far = sample.limited and sample.rtt < self.base * _FAR
-        if not self.base or sample.rtt < self.base:
-            self.base = sample.rtt
-        if falls_far:
+        if sample.rtt < self.base * _FAR:
             self._near_at = -math.inf  # shorter than ever seen, and with a queue: a test shows how short the line is
-        elif sample.rtt <= self.base * _NEAR + 0.001 or not sample.limited:
-            self._near_at = sample.at if self._near_at > -math.inf else -math.inf
-        if self._queued <= self.allowed or not sample.limited:
+        elif sample.rtt <= self.base * _NEAR + 0.001 and self._near_at > -math.inf:
+            self._near_at = sample.at
+        self.base = min(self.base, sample.rtt)
+        if self._queued <= self.allowed:
             self._fine_at, self._fine_size = sample.at, self._size
 
     def _adapt(self, sample: Sample) -> None:
         if sample.at - self._near_at > _TEST_EVERY or sample.at - self._fine_at > _TEST_AFTER * self._delay:
             self._test = _Test(sample.at, self._size, sample.rate, self._delay)
-            self._size /= 2
+            self._size, self._changed_at = self._size / 2, sample.at
+            self._rtts.clear()
         elif self._queued > self.allowed:
             self._shrink(sample)
         elif self._queued < self.allowed / 2:
             self._set(self._size * self._growth, sample)
+            self._growth = min(self._growth * _GROWTH, _MOST_GROWTH)
+        else:
+            self._growth = _GROWTH
 
     def _shrink(self, sample: Sample) -> None:
+        """Unless the rate rises still: then it is TCP that starts slowly, and what waits will not wait for long."""
         rate = max(rate for _, rate in self._rates)
         fits = rate * (self.base + 0.75 * self.allowed + sample.spacing)
-        self._growth = _LATER
-        if fits < self._size:
+        if sample.rate > _RISING * self._last_rate:
+            self._set(self._size, sample)
+        elif fits < self._size:
+            self._growth = _GROWTH
             self._set(fits, sample)
 
     def _end_test(self, sample: Sample, test: _Test) -> None:
@@ -154,11 +175,12 @@ class Window:
         self._test = None
         size = test.window
         if sample.rate < 0.75 * test.rate and self._delay > 0.75 * test.delay:
-            self.base, self._growth = self._delay, _STARTING
+            self.base, self._growth = self._delay, _MOST_GROWTH
             size = max(size, self._fine_size)
         self._near_at = self._fine_at = sample.at
         self._set(size, sample)
 
     def _set(self, size: float, sample: Sample) -> None:
         self._size = min(max(size, self._least), self._most)
-        self._changed_at = sample.at
+        self._changed_at, self._last_rate = sample.at, sample.rate
+        self._rtts.clear()

@@ -177,4 +177,3 @@ class LocalSocket:
 
     def _lost(self, exc: OSError | None) -> None:
         self.user.lost(exc)
-

@@ -27,12 +27,13 @@ class Counts:
 
 
 class Gauge:
-    """Pings while there is something to measure, and feeds both windows.
+    """Pings while there is something to measure, and feeds the windows.
 
     Args:
         ask: sends a ping; calls its argument when the answer is there, or never.
         counts: what was carried so far.
-        up, down: the windows.
+        down: the window of what the far ends may send.
+        up: that of what may be sent; None where the system shows more of it than pings.
         on_answer: called with the bytes that the server has got for certain.
         limited_at: when sending was last held back by its window, in seconds.
         held_back: whether the far ends are held back by theirs.
@@ -42,8 +43,8 @@ class Gauge:
         self,
         ask: Callable[[Callable[[], None]], None],
         counts: Callable[[], Counts],
-        up: Window,
         down: Window,
+        up: Window | None,
         *,
         on_answer: Callable[[int], None],
         limited_at: Callable[[], float],
@@ -57,6 +58,7 @@ class Gauge:
         self._held_back = held_back
         self._loop = asyncio.get_running_loop()
         self._under_way = 0
+        self._most = _AT_ONCE if up is None else 1  # sending, each answer would wait for the one before
         self._asked_at = 0.0
         self._mark = 0
         self._spacing = _LEAST_SPACING
@@ -68,21 +70,20 @@ class Gauge:
         counts, began = self._counts(), self._loop.time()
         if not self._under_way and began - self._asked_at > _PAUSE:
             self._history.clear()
-        self._asked_at, self._mark = began, counts.sent + counts.received
+        self._asked_at, self._mark = began, self._total(counts)
         self._under_way += 1
         self._ask(lambda: self._answer(began, counts.sent))
 
-    def moved(self, total: int, *, urgent: bool = False) -> None:
+    def moved(self, *, urgent: bool = False) -> None:
         """Something was carried; called often, so it is cheap.
 
         Args:
-            total: bytes sent and received so far.
             urgent: clients wait for the next answer.
         """
-        fresh = total - self._mark
-        if self._timer is not None or self._under_way >= _AT_ONCE or not fresh:
+        fresh = self._total(self._counts()) - self._mark
+        if self._timer is not None or self._under_way >= self._most or not fresh:
             return
-        if fresh < _EVERY_BYTES and not (urgent and not self._under_way) and fresh < self._up.size // 8:
+        if fresh < _EVERY_BYTES and not (urgent and not self._under_way):
             return
         wait = self._asked_at + self._spacing - self._loop.time()
         if wait <= 0:
@@ -94,7 +95,11 @@ class Gauge:
         """Ask no more."""
         if self._timer is not None:
             self._timer.cancel()
-        self._under_way = _AT_ONCE
+        self._most = 0
+
+    def _total(self, counts: Counts) -> int:
+        """Bytes whose way pings show."""
+        return counts.received + (counts.sent if self._up is not None else 0)
 
     def _timed(self) -> None:
         self._timer = None
@@ -105,21 +110,18 @@ class Gauge:
         now = self._loop.time()
         rtt = max(now - began, 1e-6)
         self._spacing = min(max(rtt / 6, _LEAST_SPACING), _MOST_SPACING)
-        self._history.append((now, sent, self._counts().received))
+        received = self._counts().received
+        self._history.append((now, sent, received))
         then, sent_then, received_then = self._a_round_trip_ago(now, rtt)
         seconds = now - then
-        if seconds > 0:
-            up, down = (sent - sent_then) / seconds, (self._history[-1][2] - received_then) / seconds
-            limited = now - self._limited_at() < rtt + self._spacing
+        up, down = ((sent - sent_then) / seconds, (received - received_then) / seconds) if seconds > 0 else (0.0, 0.0)
+        if self._up is not None:
+            limited = up > 0 and now - self._limited_at() < rtt + self._spacing
             self._up.take(Sample(now, rtt, up, limited, self._spacing))
-            full = self._held_back() or down * rtt >= _FULL * self._down.size
-            self._down.take(Sample(now, rtt, down, full))
-        else:
-            self._up.take(Sample(now, rtt, 0.0, False))
-            self._down.take(Sample(now, rtt, 0.0, False))
+        full = down > 0 and (self._held_back() or down * rtt >= _FULL * self._down.size)
+        self._down.take(Sample(now, rtt, down, full))
         self._on_answer(sent)
-        counts = self._counts()
-        self.moved(counts.sent + counts.received)
+        self.moved()
 
     def _a_round_trip_ago(self, now: float, rtt: float) -> tuple[float, int, int]:
         """The latest entry that is at least as old, and 20 ms."""

@@ -11,6 +11,7 @@ from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import ChannelFailed, LinkLost, ServerInfo
 from openclaw_tunnel.core.window import Window
 from openclaw_tunnel.host.tasks import Tasks
+from openclaw_tunnel.ssh.arrived import ByPings, ByTcp
 from openclaw_tunnel.ssh.channel import Opening, SshChannel
 from openclaw_tunnel.ssh.credit import Credit
 from openclaw_tunnel.ssh.dial import LoggedIn
@@ -48,15 +49,18 @@ class SshLink:
         self._connection.data_received = self._receive  # type: ignore[method-assign]
         progress = self._traffic.bytes_through if logged_in.tcp else None
         self._pinger = Pinger(self._connection, self._tasks, progress=progress)
-        up, down = Window(), Window()
-        self.outflow = Outflow(up, self._moved)
-        self.credit = Credit(down, Budget(TUNNEL, _ALL), asyncio.get_running_loop().time)
+        up, down, clock = Window(), Window(), asyncio.get_running_loop().time
+        pings = ByPings()
+        by_tcp = not logged_in.target.proxy_jump and self._traffic.queue() is not None
+        arrived = ByTcp(self._traffic.queue, up, clock) if by_tcp else pings
+        self.outflow = Outflow(up, arrived, self._moved)
+        self.credit = Credit(down, Budget(TUNNEL, _ALL), clock)
         self._gauge = Gauge(
             self._pinger.probe,
             lambda: Counts(self.outflow.sent, self.credit.received),
-            up,
             down,
-            on_answer=self.outflow.acked,
+            None if by_tcp else up,
+            on_answer=lambda sent: self._answered(pings, sent),
             limited_at=lambda: self.outflow.limited_at,
             held_back=lambda: self.credit.held_back,
         )
@@ -68,7 +72,7 @@ class SshLink:
         self._idle.set()
         self._closing = False
         self._server = _server_info(logged_in.connection)
-        self._ended.add_done_callback(lambda _: self._start_clean_up())
+        self._ended.add_done_callback(lambda _: self._over())
         # asyncssh ignores these two calls of its transport and keeps in memory what a stalled network does
         # not take: up to a window, 2 MiB, for each channel.
         self._connection.pause_writing = self._pause_channels  # type: ignore[method-assign]
@@ -144,6 +148,11 @@ class SshLink:
         self._closing = True
         await asyncio.shield(self._start_clean_up())
 
+    def _over(self) -> None:
+        self._gauge.close()
+        self.outflow.close()
+        self._start_clean_up()
+
     def _start_clean_up(self) -> asyncio.Task[None]:
         """Close everything, once: when asked to, or when the connection is lost and nobody asks."""
         if self._clean_up is None:
@@ -211,7 +220,11 @@ class SshLink:
 
     def _moved(self) -> None:
         """Bytes were carried, or held back."""
-        self._gauge.moved(self.outflow.sent + self.credit.received, urgent=self.outflow.held_back)
+        self._gauge.moved(urgent=self.outflow.held_back)
+
+    def _answered(self, pings: ByPings, sent: int) -> None:
+        pings.acked(sent)
+        self.outflow.look()
 
     def _pause_channels(self) -> None:
         self.outflow.set_congested(True)

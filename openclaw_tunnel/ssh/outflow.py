@@ -9,6 +9,7 @@ from typing import Protocol
 
 from openclaw_tunnel.core.turns import Turns
 from openclaw_tunnel.core.window import Window
+from openclaw_tunnel.ssh.arrived import Arrived
 
 PACKET = 32 << 10
 """Bytes: what most servers take in one packet."""
@@ -40,21 +41,21 @@ class Outflow:
         limited_at: when the window was last used up, on the loop's clock.
     """
 
-    def __init__(self, window: Window, on_sent: Callable[[], None]) -> None:
+    def __init__(self, window: Window, arrived: Arrived, on_sent: Callable[[], None]) -> None:
         """Nothing is under way.
 
         Args:
-            window: how much may be under way, once it is in force; see :meth:`open`.
+            window: how much may be under way.
+            arrived: knows how much is.
             on_sent: called after something was handed to the connection, or could not be.
         """
         self._window = window
+        self._arrived = arrived
         self._on_sent = on_sent
         self._turns: Turns[Flow] = Turns()
         self._parked: set[Flow] = set()
-        self._in_force = False
         self._congested = False
-        self._scheduled = False
-        self._acked = 0
+        self._scheduled: asyncio.Handle | None = None
         self.sent = 0
         self.limited_at = 0.0
 
@@ -66,12 +67,10 @@ class Outflow:
     @property
     def held_back(self) -> bool:
         """Somebody waits because the window is used up."""
-        return bool(self._turns) and self._room <= 0
+        return bool(self._turns)
 
-    def acked(self, sent: int) -> None:
-        """The server has got everything up to ``sent``; the window is in force from now on."""
-        self._in_force = True
-        self._acked = max(self._acked, sent)
+    def look(self) -> None:
+        """More has arrived: carry on."""
         self._run()
 
     def set_congested(self, congested: bool) -> None:
@@ -112,17 +111,15 @@ class Outflow:
     @property
     def _room(self) -> int:
         """Bytes that may still be under way."""
-        if not self._in_force:
-            return _READ
-        return self._window.size - (self.sent - self._acked)
+        return self._window.size - self._arrived.under_way(self.sent, self.limited_at)
 
     def _most(self, *, alone: bool) -> int:
         """Bytes that one may be read now; 0: none."""
         if self._congested:
             return 0
-        size = _READ if alone else min(PACKET, max(self._window.size // 8, _LEAST_READ))
+        size = min(max(self._window.size // 8, _LEAST_READ), _READ if alone else PACKET)
         room = self._room
-        if room < min(size, PACKET) // 2:
+        if room < size // 2:
             self.limited_at = asyncio.get_running_loop().time()
             return 0
         return min(size, room)
@@ -138,9 +135,9 @@ class Outflow:
                 self._parked.add(flow)
             elif not self._turn(flow):
                 break
-        else:
-            if self._turns:
-                self._run_soon()
+        if self._turns and not self._congested:
+            more = self.sent - before >= _RUN
+            self._run_soon(0.0 if more else self._arrived.look_again, more=more)
         self._on_sent()
 
     def _turn(self, flow: Flow) -> bool:
@@ -161,12 +158,20 @@ class Outflow:
         self._turns.charge(flow, size)
         return size
 
-    def _run_soon(self) -> None:
-        """Others of the event loop get their turn as well."""
-        if not self._scheduled:
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._run_now)
+    def _run_soon(self, seconds: float, *, more: bool) -> None:
+        """Others of the event loop get their turn as well, and bytes have to arrive."""
+        loop = asyncio.get_running_loop()
+        if self._scheduled is None and seconds:
+            self._scheduled = loop.call_later(seconds, self._run_now)
+        elif self._scheduled is None and more:
+            self._scheduled = loop.call_soon(self._run_now)
 
     def _run_now(self) -> None:
-        self._scheduled = False
+        self._scheduled = None
         self._run()
+
+    def close(self) -> None:
+        """Carry nothing any more."""
+        if self._scheduled is not None:
+            self._scheduled.cancel()
+        self._congested = True
