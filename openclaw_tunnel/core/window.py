@@ -24,7 +24,7 @@ FIRST = 128 << 10
 """Bytes: the window of a line of which nothing is known."""
 
 _GROWTH, _MOST_GROWTH = 1.25, 2.0  # by how much a window grows in one step, the first time and after several in a row
-_PINGS = 2  # the smallest of so many round trips counts at least: a single late answer is no queue
+_PINGS = 3  # the smallest of so many round trips counts: a single late answer is no queue
 _RISING = 1.25  # a rate that has risen so much since the last step has not reached the line's
 _RATES = 4  # round trips: the highest rate of so many counts
 _TEST_AFTER = 6  # round trips for which the delay stays too long whatever the window is
@@ -74,7 +74,7 @@ class Window:
         self.base = 0.0
         self._size = float(first)
         self._least, self._most = least, most
-        self._rtts: list[float] = []
+        self._rtts: deque[float] = deque(maxlen=_PINGS)
         self._rates: deque[tuple[float, float]] = deque()
         self._growth = _MOST_GROWTH
         self._changed_at = -math.inf
@@ -92,9 +92,11 @@ class Window:
     @property
     def allowed(self) -> float:
         """Seconds that bytes may wait in queues: a quarter of the base delay, and what scheduling costs."""
-        return self.base / 4 + min(max(2 * self.base, 0.001), 0.010)
+        return self.base / 4 + min(max(2 * self.base, 0.001), 0.005)
 
     def take(self, sample: Sample) -> None:
+        import os #T
+        if os.environ.get('TRACE'): open(os.environ['TRACE'],'a').write('%d %.3f rtt=%.1f size=%d lim=%s rate=%.1f base=%.1f\n'%(id(self)%1000,sample.at,sample.rtt*1e3,self._size/1024,sample.limited,sample.rate*8e-6,self.base*1e3)) #T
         """Learn from a sample."""
         if not self.base or (not sample.limited and self._test is None):
             self._begin_again(sample)
@@ -107,7 +109,7 @@ class Window:
         self._note_delay(sample)
         if self._test is not None:
             self._end_test(sample, self._test)
-        elif len(self._rtts) >= _PINGS and sample.at - self._changed_at > self._delay:
+        elif len(self._rtts) == _PINGS and sample.at - self._changed_at > self._delay:
             self._adapt(sample)
 
     @property

@@ -16,7 +16,8 @@ from openclaw_tunnel.core.window import Window
 FIRST_LEAST, FIRST_MOST = 4 << 10, 64 << 10
 """Bytes that a channel may send before its client has taken any: few where many channels are opened at once."""
 
-_IDLE = 1.0  # seconds without a byte, after which what a channel could send does not count as under way
+_LOOK_EVERY = 0.5  # seconds
+_USES = 4  # a channel that has sent less than this part of what it may, within that time, does not use it
 _STEP_LEAST = 2 << 10
 _LARGE = 512 << 10
 
@@ -36,18 +37,23 @@ class Share:
         outstanding: bytes that the far end may still send.
         kept: bytes that have come and that the client has not taken.
         limit: bytes that both may be together.
-        seen_at: when something came last, in seconds.
-        active: what is outstanding counts as under way.
+        recent: bytes that have come since the last look.
+        active: what is outstanding counts as under way. It is not where a channel does not use what it may.
+        fresh: it was opened since the last look.
     """
 
-    __slots__ = ("active", "flow", "kept", "limit", "outstanding", "seen_at")
+    __slots__ = ("active", "flow", "fresh", "kept", "limit", "outstanding", "recent")
 
-    def __init__(self, size: int, now: float) -> None:
+    def __init__(self, size: int) -> None:
         self.flow: Flow | None = None
         self.outstanding = self.limit = size
-        self.kept = 0
-        self.seen_at = now
-        self.active = True
+        self.kept = self.recent = 0
+        self.active = self.fresh = True
+
+    @property
+    def in_use(self) -> bool:
+        """It sends as much as it may, or may soon."""
+        return self.fresh or self.recent * _USES >= self.outstanding
 
     @property
     def wanted(self) -> int:
@@ -83,7 +89,7 @@ class Credit:
     def open(self) -> Share:
         """A channel is about to be opened: its share is its first window."""
         size = min(max(self._free // 4, FIRST_LEAST), FIRST_MOST)
-        share = Share(max(1, min(size, self._budget.for_one(0))), self._clock())
+        share = Share(max(1, min(size, self._budget.for_one(0))))
         self._shares.add(share)
         self._under_way += share.outstanding
         self._budget.take(share.outstanding)
@@ -100,12 +106,12 @@ class Credit:
 
     def came(self, share: Share, size: int) -> None:
         """Bytes of a channel have come; its client has them when :meth:`taken` says so."""
-        share.seen_at = self._clock()
-        self._wake(share)
         share.outstanding -= size
         share.kept += size
+        share.recent += size
         self.received += size
-        self._under_way -= size
+        if share.active:
+            self._under_way -= size
 
     def taken(self, share: Share, size: int) -> None:
         """The client has taken so many bytes, and would take more."""
@@ -146,9 +152,11 @@ class Credit:
         return min(size, self._budget.for_one(share.outstanding + share.kept))
 
     def _grant(self, share: Share, size: int) -> None:
-        self._wake(share)
+        if share.in_use:
+            self._wake(share)
         share.outstanding += size
-        self._under_way += size
+        if share.active:
+            self._under_way += size
         self._budget.take(size)
         self._turns.charge(share, size)
         if share.flow is not None:
@@ -156,13 +164,14 @@ class Credit:
 
     def _look_for_idle(self) -> None:
         now = self._clock()
-        if now - self._looked_at < _IDLE / 2:
+        if now - self._looked_at < _LOOK_EVERY:
             return
         self._looked_at = now
         for share in self._shares:
-            if share.active and now - share.seen_at > _IDLE:
+            if not share.in_use:
                 self._rest(share)
                 share.limit = min(share.limit, FIRST_MOST)
+            share.recent, share.fresh = 0, False
 
     def _wake(self, share: Share) -> None:
         if not share.active:

@@ -52,7 +52,7 @@ class SshLink:
         up, down, clock = Window(), Window(), asyncio.get_running_loop().time
         pings = ByPings()
         by_tcp = not logged_in.target.proxy_jump and self._traffic.queue() is not None
-        arrived = ByTcp(self._traffic.queue, up, clock) if by_tcp else pings
+        arrived = ByTcp(self._traffic.queue, self._kept_by_transport, up, clock) if by_tcp else pings
         self.outflow = Outflow(up, arrived, self._moved)
         self.credit = Credit(down, Budget(TUNNEL, _ALL), clock)
         self._gauge = Gauge(
@@ -217,6 +217,11 @@ class SshLink:
         if dirty:
             self.credit.settle()
             self._moved()
+
+    def _kept_by_transport(self) -> int:
+        """Bytes that the operating system has not taken yet."""
+        transport = self._connection._transport
+        return transport.get_write_buffer_size() if transport else 0
 
     def _moved(self) -> None:
         """Bytes were carried, or held back."""
