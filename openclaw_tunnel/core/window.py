@@ -23,9 +23,12 @@ MOST = 16 << 20
 FIRST = 128 << 10
 """Bytes: the window of a line of which nothing is known."""
 
+PINGS = 3
+
 _GROWTH, _MOST_GROWTH = 1.25, 2.0  # by how much a window grows in one step, the first time and after several in a row
-_PINGS = 3  # the smallest of so many round trips counts: a single late answer is no queue
+_LATER = 10  # round trips until a window that was no use is tried again
 _RISING = 1.25  # a rate that has risen so much since the last step has not reached the line's
+_REST = 1.0  # seconds after which a window that was not used up is as good as new
 _RATES = 4  # round trips: the highest rate of so many counts
 _TEST_AFTER = 6  # round trips for which the delay stays too long whatever the window is
 _TEST_EVERY = 30.0  # seconds without a round trip near the base delay
@@ -69,16 +72,22 @@ class Window:
         base: seconds: the round trip on the empty line; 0 as long as nothing is known.
     """
 
-    def __init__(self, *, first: int = FIRST, least: int = LEAST, most: int = MOST) -> None:
-        """Begin with ``first`` bytes, never less than ``least`` or more than ``most``."""
+    def __init__(self, *, first: int = FIRST, least: int = LEAST, most: int = MOST, pings: int = PINGS) -> None:
+        """Begin with ``first`` bytes, never less than ``least`` or more than ``most``.
+
+        Args:
+            pings: the smallest of so many round trips counts: a single late answer is no queue.
+        """
         self.base = 0.0
         self._size = float(first)
         self._least, self._most = least, most
-        self._rtts: deque[float] = deque(maxlen=_PINGS)
+        self._rtts: deque[float] = deque(maxlen=pings)
         self._rates: deque[tuple[float, float]] = deque()
         self._growth = _MOST_GROWTH
         self._changed_at = -math.inf
         self._last_rate = 0.0
+        self._try_at = -math.inf
+        self._limited_at = -math.inf
         self._near_at = -math.inf
         self._fine_at = -math.inf
         self._fine_size = self._size
@@ -95,21 +104,52 @@ class Window:
         return self.base / 4 + min(max(2 * self.base, 0.001), 0.005)
 
     def take(self, sample: Sample) -> None:
-        import os #T
-        if os.environ.get('TRACE'): open(os.environ['TRACE'],'a').write('%d %.3f rtt=%.1f size=%d lim=%s rate=%.1f base=%.1f\n'%(id(self)%1000,sample.at,sample.rtt*1e3,self._size/1024,sample.limited,sample.rate*8e-6,self.base*1e3)) #T
+        import os  # T
+
+        if os.environ.get("TRACE"):
+            open(os.environ["TRACE"], "a").write(
+                "%d %.3f rtt=%.1f size=%d lim=%s rate=%.1f base=%.1f\n"
+                % (
+                    id(self) % 1000,
+                    sample.at,
+                    sample.rtt * 1e3,
+                    self._size / 1024,
+                    sample.limited,
+                    sample.rate * 8e-6,
+                    self.base * 1e3,
+                )
+            )  # T
+        import os  # T
+
+        if os.environ.get("TRACE"):
+            open(os.environ["TRACE"], "a").write(
+                "%d %.3f rtt=%.1f size=%d lim=%s rate=%.1f base=%.1f\n"
+                % (
+                    id(self) % 1000,
+                    sample.at,
+                    sample.rtt * 1e3,
+                    self._size / 1024,
+                    sample.limited,
+                    sample.rate * 8e-6,
+                    self.base * 1e3,
+                )
+            )  # T
         """Learn from a sample."""
-        if not self.base or (not sample.limited and self._test is None):
+        if sample.limited:
+            if sample.at - self._limited_at > _REST:
+                self._near_at = self._fine_at = sample.at
+            self._limited_at = sample.at
+        if not self.base or (sample.at - self._limited_at > _REST and self._test is None):
             self._begin_again(sample)
             return
-        if sample.at - sample.rtt < self._changed_at:
-            self._note_rate(sample)
-            return  # was asked before the window became what it is
-        self._rtts.append(sample.rtt)
         self._note_rate(sample)
+        if sample.at - sample.rtt < self._changed_at + self.base:
+            return  # was asked before the window was in use as it is
+        self._rtts.append(sample.rtt)
         self._note_delay(sample)
         if self._test is not None:
             self._end_test(sample, self._test)
-        elif len(self._rtts) == _PINGS and sample.at - self._changed_at > self._delay:
+        elif len(self._rtts) == self._rtts.maxlen:
             self._adapt(sample)
 
     @property
@@ -141,7 +181,7 @@ class Window:
         elif sample.rtt <= self.base * _NEAR + 0.001 and self._near_at > -math.inf:
             self._near_at = sample.at
         self.base = min(self.base, sample.rtt)
-        if self._queued <= self.allowed:
+        if self._queued <= self.allowed + sample.spacing:
             self._fine_at, self._fine_size = sample.at, self._size
 
     def _adapt(self, sample: Sample) -> None:
@@ -149,7 +189,7 @@ class Window:
             self._test = _Test(sample.at, self._size, sample.rate, self._delay)
             self._size, self._changed_at = self._size / 2, sample.at
             self._rtts.clear()
-        elif self._queued > self.allowed:
+        elif self._queued > self.allowed + sample.spacing:
             self._shrink(sample)
         elif self._queued < self.allowed / 2:
             self._set(self._size * self._growth, sample)

@@ -11,12 +11,11 @@ from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import ChannelFailed, LinkLost, ServerInfo
 from openclaw_tunnel.core.window import Window
 from openclaw_tunnel.host.tasks import Tasks
-from openclaw_tunnel.ssh.arrived import ByPings, ByTcp
 from openclaw_tunnel.ssh.channel import Opening, SshChannel
 from openclaw_tunnel.ssh.credit import Credit
 from openclaw_tunnel.ssh.dial import LoggedIn
 from openclaw_tunnel.ssh.failures import of_bug, of_channel, of_loss
-from openclaw_tunnel.ssh.gauge import Counts, Gauge
+from openclaw_tunnel.ssh.meter import Meter, PingMeter, TcpMeter
 from openclaw_tunnel.ssh.outflow import Outflow
 from openclaw_tunnel.ssh.ping import Pinger
 from openclaw_tunnel.ssh.place import show_address
@@ -49,21 +48,16 @@ class SshLink:
         self._connection.data_received = self._receive  # type: ignore[method-assign]
         progress = self._traffic.bytes_through if logged_in.tcp else None
         self._pinger = Pinger(self._connection, self._tasks, progress=progress)
-        up, down, clock = Window(), Window(), asyncio.get_running_loop().time
-        pings = ByPings()
         by_tcp = not logged_in.target.proxy_jump and self._traffic.queue() is not None
-        arrived = ByTcp(self._traffic.queue, self._kept_by_transport, up, clock) if by_tcp else pings
-        self.outflow = Outflow(up, arrived, self._moved)
-        self.credit = Credit(down, Budget(TUNNEL, _ALL), clock)
-        self._gauge = Gauge(
-            self._pinger.probe,
-            lambda: Counts(self.outflow.sent, self.credit.received),
-            down,
-            None if by_tcp else up,
-            on_answer=lambda sent: self._answered(pings, sent),
-            limited_at=lambda: self.outflow.limited_at,
-            held_back=lambda: self.credit.held_back,
-        )
+        up, down = Window(pings=1), Window(pings=1)
+        self.outflow = Outflow(up)
+        self.credit = Credit(down, Budget(TUNNEL, _ALL), asyncio.get_running_loop().time)
+        self._meter: Meter
+        if by_tcp:
+            self._meter = TcpMeter(self, self._traffic.queue, self._kept_by_transport, up, down)
+        else:
+            self._meter = PingMeter(self, self._pinger.probe, up, down, self.outflow.look)
+        self.outflow.meter = self._meter
         self._clean_up: asyncio.Task[None] | None = None
         self._channels: set[SshChannel] = set()
         self._opening = 0
@@ -77,7 +71,7 @@ class SshLink:
         # not take: up to a window, 2 MiB, for each channel.
         self._connection.pause_writing = self._pause_channels  # type: ignore[method-assign]
         self._connection.resume_writing = self._resume_channels  # type: ignore[method-assign]
-        self._gauge.ping()  # the line is empty: that is its round trip
+        self._meter.begin()
 
     @property
     def server(self) -> ServerInfo:
@@ -93,6 +87,26 @@ class SshLink:
     def lost(self) -> bool:
         """The connection is gone."""
         return self._ended.done()
+
+    @property
+    def sent(self) -> int:
+        """Bytes of clients handed to the connection so far."""
+        return self.outflow.sent
+
+    @property
+    def received(self) -> int:
+        """Bytes for clients that have come so far."""
+        return self.credit.received
+
+    @property
+    def limited_at(self) -> float:
+        """When a client had to wait because the line was full, the last time, on the loop's clock."""
+        return self.outflow.limited_at
+
+    @property
+    def held_back(self) -> bool:
+        """Far ends wait until they are granted more."""
+        return self.credit.held_back
 
     async def open_channel(self, host: str, port: int, receiver: Any, *, timeout: float) -> SshChannel:
         """Open a direct-tcpip channel; see ``core.link.Link.open_channel``."""
@@ -149,7 +163,7 @@ class SshLink:
         await asyncio.shield(self._start_clean_up())
 
     def _over(self) -> None:
-        self._gauge.close()
+        self._meter.close()
         self.outflow.close()
         self._start_clean_up()
 
@@ -216,20 +230,12 @@ class SshLink:
             channel.flush()
         if dirty:
             self.credit.settle()
-            self._moved()
+            self._meter.moved()
 
     def _kept_by_transport(self) -> int:
         """Bytes that the operating system has not taken yet."""
         transport = self._connection._transport
         return transport.get_write_buffer_size() if transport else 0
-
-    def _moved(self) -> None:
-        """Bytes were carried, or held back."""
-        self._gauge.moved(urgent=self.outflow.held_back)
-
-    def _answered(self, pings: ByPings, sent: int) -> None:
-        pings.acked(sent)
-        self.outflow.look()
 
     def _pause_channels(self) -> None:
         self.outflow.set_congested(True)

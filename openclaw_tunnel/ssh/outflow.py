@@ -4,12 +4,11 @@ Nothing is kept here. What has no turn yet stays unread, in the client's own soc
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import Protocol
 
 from openclaw_tunnel.core.turns import Turns
 from openclaw_tunnel.core.window import Window
-from openclaw_tunnel.ssh.arrived import Arrived
+from openclaw_tunnel.ssh.meter import Meter
 
 PACKET = 32 << 10
 """Bytes: what most servers take in one packet."""
@@ -37,21 +36,15 @@ class Outflow:
     """Decides whose bytes the connection gets next.
 
     Attributes:
+        meter: knows how much of it has arrived.
         sent: bytes handed to the connection so far.
         limited_at: when the window was last used up, on the loop's clock.
     """
 
-    def __init__(self, window: Window, arrived: Arrived, on_sent: Callable[[], None]) -> None:
-        """Nothing is under way.
-
-        Args:
-            window: how much may be under way.
-            arrived: knows how much is.
-            on_sent: called after something was handed to the connection, or could not be.
-        """
+    def __init__(self, window: Window) -> None:
+        """Nothing is under way; ``window`` is how much may be. The meter is given before the first flow comes."""
         self._window = window
-        self._arrived = arrived
-        self._on_sent = on_sent
+        self.meter: Meter
         self._turns: Turns[Flow] = Turns()
         self._parked: set[Flow] = set()
         self._congested = False
@@ -63,11 +56,6 @@ class Outflow:
     def congested(self) -> bool:
         """The connection's own transport takes no more for now."""
         return self._congested
-
-    @property
-    def held_back(self) -> bool:
-        """Somebody waits because the window is used up."""
-        return bool(self._turns)
 
     def look(self) -> None:
         """More has arrived: carry on."""
@@ -90,7 +78,7 @@ class Outflow:
             return False
         if not self._turns and (room := self._most(alone=True)) > 0:
             self._serve(flow, room)
-            self._on_sent()
+            self.meter.moved()
             return True
         self._turns.add(flow)
         self._run()
@@ -111,7 +99,7 @@ class Outflow:
     @property
     def _room(self) -> int:
         """Bytes that may still be under way."""
-        return self._window.size - self._arrived.under_way(self.sent, self.limited_at)
+        return self._window.size - self.meter.under_way()
 
     def _most(self, *, alone: bool) -> int:
         """Bytes that one may be read now; 0: none."""
@@ -137,8 +125,8 @@ class Outflow:
                 break
         if self._turns and not self._congested:
             more = self.sent - before >= _RUN
-            self._run_soon(0.0 if more else self._arrived.look_again, more=more)
-        self._on_sent()
+            self._run_soon(0.0 if more else self.meter.look_again, more=more)
+        self.meter.moved(urgent=bool(self._turns))
 
     def _turn(self, flow: Flow) -> bool:
         """The turn of one, who has a little even where the window is used up, if they have sent little so far."""

@@ -29,12 +29,12 @@ class Queue:
 
     Attributes:
         under_way: bytes, with those that the system has not sent yet.
-        unsent: bytes that the system has not sent yet.
+        in_flight: those of them that are on the line.
         rtt: seconds between sending and acknowledgement, lately.
     """
 
     under_way: int
-    unsent: int
+    in_flight: int
     rtt: float
 
 
@@ -74,13 +74,13 @@ def _queue(sock: socket.socket) -> Queue | None:
         told = sock.getsockopt(socket.IPPROTO_TCP, _LINUX_INFO, _LINUX_QUEUE_SIZE)
         rtt, unsent = (struct.unpack_from("=I", told, at)[0] for at in (_LINUX_RTT, _LINUX_UNSENT))
         under_way = int.from_bytes(fcntl.ioctl(sock, _SIOCOUTQ, b"\0\0\0\0"), sys.byteorder)
-        return Queue(under_way, unsent, rtt / 1e6)
+        return Queue(under_way, max(0, under_way - unsent), rtt / 1e6)
     if sys.platform == "darwin":
         told = sock.getsockopt(socket.IPPROTO_TCP, _DARWIN_INFO, _DARWIN_SIZE)
         cwnd, buffered, rtt = (
             struct.unpack_from("=I", told, at)[0] for at in (_DARWIN_CWND, _DARWIN_BUFFER, _DARWIN_RTT)
         )
-        return Queue(buffered, max(0, buffered - cwnd), rtt / 1e3)
+        return Queue(buffered, min(buffered, cwnd), rtt / 1e3)
     return None
 
 
