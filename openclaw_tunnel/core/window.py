@@ -104,36 +104,6 @@ class Window:
         return self.base / 4 + min(max(2 * self.base, 0.001), 0.005)
 
     def take(self, sample: Sample) -> None:
-        import os  # T
-
-        if os.environ.get("TRACE"):
-            open(os.environ["TRACE"], "a").write(
-                "%d %.3f rtt=%.1f size=%d lim=%s rate=%.1f base=%.1f\n"
-                % (
-                    id(self) % 1000,
-                    sample.at,
-                    sample.rtt * 1e3,
-                    self._size / 1024,
-                    sample.limited,
-                    sample.rate * 8e-6,
-                    self.base * 1e3,
-                )
-            )  # T
-        import os  # T
-
-        if os.environ.get("TRACE"):
-            open(os.environ["TRACE"], "a").write(
-                "%d %.3f rtt=%.1f size=%d lim=%s rate=%.1f base=%.1f\n"
-                % (
-                    id(self) % 1000,
-                    sample.at,
-                    sample.rtt * 1e3,
-                    self._size / 1024,
-                    sample.limited,
-                    sample.rate * 8e-6,
-                    self.base * 1e3,
-                )
-            )  # T
         """Learn from a sample."""
         if sample.limited:
             if sample.at - self._limited_at > _REST:
@@ -192,6 +162,15 @@ class Window:
         elif self._queued > self.allowed + sample.spacing:
             self._shrink(sample)
         elif self._queued < self.allowed / 2:
+            if sample.limited:
+                self._grow(sample)
+        else:
+            self._growth = _GROWTH
+
+    def _grow(self, sample: Sample) -> None:
+        """Unless the last step was no use: then the line's rate is reached, and more would only stand in its queue."""
+        if sample.rate > self._last_rate * (1 + (self._growth - 1) / 3) or sample.at > self._try_at:
+            self._try_at = sample.at + _LATER * self._delay
             self._set(self._size * self._growth, sample)
             self._growth = min(self._growth * _GROWTH, _MOST_GROWTH)
         else:

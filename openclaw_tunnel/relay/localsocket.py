@@ -10,7 +10,6 @@ import socket
 import struct
 from typing import Protocol
 
-
 _RESET = struct.pack("ii", 1, 0)  # struct linger: on, 0 s
 
 

@@ -7,8 +7,8 @@ from typing import Any
 class Inflow:
     """Passes data, end of file and end of channel on to an ``asyncio.Protocol``, in order.
 
-    What has come stands in line until :meth:`flush`, so that many packets become one write. How much can come is bounded
-    by what the far end was granted; that is renewed as the receiver takes it.
+    What has come stands in line until :meth:`flush`, so that many packets become one write. How much can come is
+    bounded by what the far end was granted; that is renewed as the receiver takes it.
     """
 
     def __init__(self, receiver: Any) -> None:

@@ -1,9 +1,9 @@
 """How much of what was sent has arrived, how long it takes, and how much gets through: what windows are sized by.
 
-Where the connection is TCP the system shows it, and knows best: it has a fresh answer with every second packet. Elsewhere
-(behind a proxy's process, or a jump host) pings do. The answer to a ping comes when the server has read everything that
-was sent before it, and behind everything that the server has sent. It may come late: a server may hold a small packet
-back until the one before is acknowledged (Nagle's algorithm), as OpenSSH's does where there is no terminal.
+Where the connection is TCP the system shows it, and knows best: it has a fresh answer with every second packet.
+Elsewhere (behind a proxy's process, or a jump host) pings do. The answer to a ping comes when the server has read
+everything that was sent before it, and behind everything that the server has sent. It may come late: a server may hold
+a small packet back until the one before is acknowledged (Nagle's algorithm), as OpenSSH's does without a terminal.
 """
 
 import asyncio
