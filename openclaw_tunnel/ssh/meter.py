@@ -23,6 +23,23 @@ _PAUSE = 1.0  # seconds without a sample, after which those before say nothing a
 _FULL = 0.6  # of a window in one round trip: it was used up
 
 
+class Timers(Protocol):
+    """What a meter uses of the event loop."""
+
+    def time(self) -> float:
+        """Seconds."""
+
+    def call_later(self, delay: float, callback: Callable[[], object], /) -> "Timer":
+        """Call back after so many seconds."""
+
+
+class Timer(Protocol):
+    """A call that is still to come."""
+
+    def cancel(self) -> None:
+        """It is not made."""
+
+
 class Load(Protocol):
     """What a connection carries at this moment."""
 
@@ -104,13 +121,19 @@ class TcpMeter:
     """
 
     def __init__(
-        self, load: Load, queue: Callable[[], Queue | None], kept: Callable[[], int], up: Window, down: Window
+        self,
+        load: Load,
+        queue: Callable[[], Queue | None],
+        kept: Callable[[], int],
+        up: Window,
+        down: Window,
+        timers: Timers | None = None,
     ) -> None:
         self._load = load
         self._queue = queue
         self._kept = kept
         self._feed = _Feed(load, up, down)
-        self._clock = asyncio.get_running_loop().time
+        self._clock = (timers or asyncio.get_running_loop()).time
         self._rtt = _SHORT
         self._took_at = 0.0
         self._rate = 0.0
@@ -169,12 +192,13 @@ class PingMeter:
         up: Window,
         down: Window,
         on_arrival: Callable[[], None],
+        timers: Timers | None = None,
     ) -> None:
         self._load = load
         self._ask = ask
         self._feed = _Feed(load, up, down)
         self._on_arrival = on_arrival
-        self._loop = asyncio.get_running_loop()
+        self._loop = timers or asyncio.get_running_loop()
         self._arrived: int | None = None
         self._asked = False
         self._closed = False
@@ -182,7 +206,7 @@ class PingMeter:
         self._mark = 0
         self._seeds = 0
         self._spacing = _LEAST_SPACING
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
 
     def under_way(self) -> int:
         """As ``Meter``; nothing before the first answer, as not every server answers."""
