@@ -1,20 +1,23 @@
 """How many bytes may be under way: a window sized by the delay that it causes. Pure.
 
 A line that is full keeps what it is sent in a queue, and everything that comes later waits behind it: megabytes on a
-home's uplink, seconds. Losses show too late that it is full; the round trip time shows it at once, as in LEDBAT
-(RFC 6817) and BBR. The smallest round trip seen is the line itself, the base delay; what a round trip takes beyond it
-was spent in queues.
+home's uplink, seconds. Losses show too late that it is full; the round trip time shows it at once, as in TCP Vegas,
+LEDBAT (RFC 6817) and BBR. The smallest round trip seen is the line itself, the base delay; what a round trip takes
+beyond it was spent in queues.
 
-A window may be used up and the delay small: it grows, and finds the line's rate. The delay is larger than allowed: what
-got through meanwhile is the line's rate, and rate times allowed round trip is the window that fits. A window that is
-not used up says nothing, and stays.
+The window is used up and the queue short: it grows, and finds the line's rate. The queue is longer than allowed: what
+got through meanwhile is the line's rate, and rate times allowed round trip is the window that fits.
+
+Is a long delay a queue of ours, or has the line become longer? Half of the window for two round trips shows it, as BBR's
+ProbeRTT does: our queue gets shorter; on a longer line less gets through. Others who keep the queue full look like a
+longer line, and are treated so: to give way to them would be to starve.
 """
 
 import math
 from collections import deque
 from dataclasses import dataclass
 
-LEAST = 64 << 10
+LEAST = 32 << 10
 """Bytes: the smallest window. Lines with losses need some packets under way to recover quickly."""
 
 MOST = 16 << 20
@@ -23,46 +26,41 @@ MOST = 16 << 20
 FIRST = 128 << 10
 """Bytes: the window of a line of which nothing is known."""
 
-PINGS = 3
-
-_GROWTH, _MOST_GROWTH = 1.25, 2.0  # by how much a window grows in one step, the first time and after several in a row
-_LATER = 10  # round trips until a window that was no use is tried again
-_RISING = 1.25  # a rate that has risen so much since the last step has not reached the line's
-_REST = 1.0  # seconds after which a window that was not used up is as good as new
-_RATES = 4  # round trips: the highest rate of so many counts
-_TEST_AFTER = 6  # round trips for which the delay stays too long whatever the window is
-_TEST_EVERY = 30.0  # seconds without a round trip near the base delay
-_TEST = 2  # round trips that a test takes
-_NEAR, _FAR = 1.1, 0.8  # of the base delay
+_GROWTH, _MOST_GROWTH = 1.25, 2.0
+_ENOUGH = 2.0  # base delays' worth of the rate, beyond the allowed queue: BBR's cwnd_gain, room to repeat what was lost
+_LATE = 3  # so many round trips must be too long: one late answer is no queue
+_REST = 1.0  # seconds without a window used up, after which nothing is known of what it does
+_RATES = 1.0  # seconds: the highest rate of so long counts
+_PROBE_EVERY = 10.0  # seconds without a round trip near the base delay
+_PATIENCE = 4  # round trips until the delay has followed the window: TCP smooths what it shows
+_PROBE = 2  # round trips
+_NEAR, _SHORTER = 1.1, 0.8  # of the base delay
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What one answered ping shows of one direction.
+    """What was seen of one direction.
 
     Attributes:
         at: seconds, on a clock that only moves forward.
-        rtt: seconds that the answer took.
+        rtt: seconds of a round trip.
         rate: bytes per second that got through lately, over a round trip or more.
         limited: the window was used up meanwhile: more would have been sent.
-        spacing: seconds between two such samples: for so long nobody knows that bytes have arrived.
     """
 
     at: float
     rtt: float
     rate: float
     limited: bool
-    spacing: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Test:
-    """The window is half of what it was: is the delay a queue of ours, which gets shorter, or is the line so long?"""
+class _Probe:
+    """The window is half of what it was."""
 
     at: float
-    window: float
+    size: float
     rate: float
-    delay: float
 
 
 class Window:
@@ -72,26 +70,17 @@ class Window:
         base: seconds: the round trip on the empty line; 0 as long as nothing is known.
     """
 
-    def __init__(self, *, first: int = FIRST, least: int = LEAST, most: int = MOST, pings: int = PINGS) -> None:
-        """Begin with ``first`` bytes, never less than ``least`` or more than ``most``.
-
-        Args:
-            pings: the smallest of so many round trips counts: a single late answer is no queue.
-        """
+    def __init__(self, *, first: int = FIRST, least: int = LEAST, most: int = MOST) -> None:
+        """Begin with ``first`` bytes, never less than ``least`` or more than ``most``."""
         self.base = 0.0
         self._size = float(first)
         self._least, self._most = least, most
-        self._rtts: deque[float] = deque(maxlen=pings)
+        self._rtts: deque[float] = deque(maxlen=_LATE)
         self._rates: deque[tuple[float, float]] = deque()
+        self._at = self._changed_at = self._round_at = self._limited_at = self._near_at = self._fine_at = -math.inf
         self._growth = _MOST_GROWTH
-        self._changed_at = -math.inf
-        self._last_rate = 0.0
-        self._try_at = -math.inf
-        self._limited_at = -math.inf
-        self._near_at = -math.inf
-        self._fine_at = -math.inf
-        self._fine_size = self._size
-        self._test: _Test | None = None
+        self._probe: _Probe | None = None
+        self._probed = 0.0
 
     @property
     def size(self) -> int:
@@ -104,104 +93,97 @@ class Window:
         return self.base / 4 + min(max(2 * self.base, 0.001), 0.005)
 
     def take(self, sample: Sample) -> None:
-        """Learn from a sample."""
-        if sample.limited:
-            if sample.at - self._limited_at > _REST:
-                self._near_at = self._fine_at = sample.at
-            self._limited_at = sample.at
-        if not self.base or (sample.at - self._limited_at > _REST and self._test is None):
-            self._begin_again(sample)
+        """Learn from a sample; one that cannot be is left out."""
+        if not (sample.at > self._at and 0 < sample.rtt < math.inf and 0 <= sample.rate < math.inf):
             return
+        self._at = sample.at
         self._note_rate(sample)
-        if sample.at - sample.rtt < self._changed_at + self.base:
-            return  # was asked before the window was in use as it is
-        self._rtts.append(sample.rtt)
-        self._note_delay(sample)
-        if self._test is not None:
-            self._end_test(sample, self._test)
-        elif len(self._rtts) == self._rtts.maxlen:
+        self._note_use(sample)
+        if not self.base:
+            self.base = self._probed = sample.rtt
+        if sample.rtt <= self.base * _NEAR + 0.001:
+            self._near_at = sample.at
+        self.base = min(self.base, sample.rtt)
+        if sample.at - sample.rtt >= self._round_at:  # was sent when the window was in use as it is
+            self._rtts.append(sample.rtt)
             self._adapt(sample)
 
     @property
-    def _delay(self) -> float:
-        """The round trip with the window as it is."""
-        return min(self._rtts)
-
-    @property
-    def _queued(self) -> float:
-        """Seconds of it beyond the base delay."""
-        return self._delay - self.base
-
-    def _begin_again(self, sample: Sample) -> None:
-        """The window is not used up: nothing is known of what it does."""
-        self.base = min(self.base or sample.rtt, sample.rtt)
-        self._near_at = self._fine_at = self._changed_at = sample.at
-        self._last_rate = 0.0
-        self._rtts.clear()
-        self._rates.clear()
+    def _rate(self) -> float:
+        return max(rate for _, rate in self._rates)
 
     def _note_rate(self, sample: Sample) -> None:
         self._rates.append((sample.at, sample.rate))
-        while sample.at - self._rates[0][0] > _RATES * max(sample.rtt, self.base):
+        while sample.at - self._rates[0][0] > max(_RATES, _PROBE * sample.rtt):
             self._rates.popleft()
 
-    def _note_delay(self, sample: Sample) -> None:
-        if sample.rtt < self.base * _FAR:
-            self._near_at = -math.inf  # shorter than ever seen, and with a queue: a test shows how short the line is
-        elif sample.rtt <= self.base * _NEAR + 0.001 and self._near_at > -math.inf:
-            self._near_at = sample.at
-        self.base = min(self.base, sample.rtt)
-        if self._queued <= self.allowed + sample.spacing:
-            self._fine_at, self._fine_size = sample.at, self._size
+    def _note_use(self, sample: Sample) -> None:
+        if sample.at - self._limited_at > _REST:
+            self._near_at = self._fine_at = sample.at
+        if sample.limited:
+            self._limited_at = sample.at
 
     def _adapt(self, sample: Sample) -> None:
-        if sample.at - self._near_at > _TEST_EVERY or sample.at - self._fine_at > _TEST_AFTER * self._delay:
-            self._test = _Test(sample.at, self._size, sample.rate, self._delay)
-            self._size, self._changed_at = self._size / 2, sample.at
-            self._rtts.clear()
-        elif self._queued > self.allowed + sample.spacing:
-            self._shrink(sample)
-        elif self._queued < self.allowed / 2:
+        queued = min(self._rtts) - self.base
+        if queued <= self.allowed:
+            self._fine_at = sample.at
+        if self._probe is not None:
+            self._end_probe(sample, self._probe)
+        elif self._doubtful(sample):
+            self._probe = _Probe(sample.at, self._size, sample.rate)
+            self._probed = self.base
+            self._size /= 2
+            self._begin_round(sample)
+        elif queued < self.allowed / 2:
             if sample.limited:
                 self._grow(sample)
         else:
             self._growth = _GROWTH
+            if queued > self.allowed and len(self._rtts) == _LATE:
+                self._shrink(sample)
+
+    def _doubtful(self, sample: Sample) -> bool:
+        """Whether the base delay is: never met for long, always exceeded, or shorter than ever, with a queue maybe."""
+        return (
+            sample.at - self._near_at > _PROBE_EVERY
+            or sample.at - max(self._fine_at, self._changed_at) > _PATIENCE * sample.rtt
+            or self.base < self._probed * _SHORTER - 0.001
+        )
 
     def _grow(self, sample: Sample) -> None:
-        """Unless the last step was no use: then the line's rate is reached, and more would only stand in its queue."""
-        if sample.rate > self._last_rate * (1 + (self._growth - 1) / 3) or sample.at > self._try_at:
-            self._try_at = sample.at + _LATER * self._delay
-            self._set(self._size * self._growth, sample)
-            self._growth = min(self._growth * _GROWTH, _MOST_GROWTH)
-        else:
-            self._growth = _GROWTH
+        """Ahead of the rate by so much. Losses make it less than the window lets through: then, while round trips stay
+        short (TCP shows late that they do not), by more.
+        """
+        wanted = self.base + 0.75 * self.allowed
+        ahead = self._rate * self.base * self._growth
+        if ahead > self._size:
+            self._set(ahead, sample)
+            self._growth = min(self._growth * 1.1, max(self._growth, 1.5))
+        elif sample.at - self._changed_at > _PATIENCE * sample.rtt and self._size < self._rate * _ENOUGH * wanted:
+            self._set(self._size * wanted / sample.rtt, sample)
 
     def _shrink(self, sample: Sample) -> None:
-        """Unless the rate rises still: then it is TCP that starts slowly, and what waits will not wait for long."""
-        rate = max(rate for _, rate in self._rates)
-        fits = rate * (self.base + 0.75 * self.allowed + sample.spacing)
-        if sample.rate > _RISING * self._last_rate:
-            self._set(self._size, sample)
-        elif fits < self._size:
-            self._growth = _GROWTH
+        fits = self._rate * (self.base + 0.75 * self.allowed)
+        if fits < 0.95 * self._size:
             self._set(fits, sample)
+            self._begin_round(sample)
 
-    def _end_test(self, sample: Sample, test: _Test) -> None:
-        """With half the window, half of the rate got through: there was no queue, the line has become so long.
-
-        Or others fill its queue, which is as good as longer. With another outcome the base delay is what it was.
-        """
-        if sample.at - test.at < _TEST * test.delay:
+    def _end_probe(self, sample: Sample, probe: _Probe) -> None:
+        if sample.at - probe.at < _PROBE * sample.rtt or len(self._rtts) < _LATE:
             return
-        self._test = None
-        size = test.window
-        if sample.rate < 0.75 * test.rate and self._delay > 0.75 * test.delay:
-            self.base, self._growth = self._delay, _MOST_GROWTH
-            size = max(size, self._fine_size)
+        self._probe = None
+        rtt = min(self._rtts)
+        if sample.rate < 0.75 * probe.rate and rtt > self.base + self.allowed:
+            self.base = self._probed = rtt
         self._near_at = self._fine_at = sample.at
-        self._set(size, sample)
+        self._set(min(probe.size, max(probe.rate, sample.rate) * (self.base + 0.75 * self.allowed)), sample)
+        self._begin_round(sample)
 
     def _set(self, size: float, sample: Sample) -> None:
         self._size = min(max(size, self._least), self._most)
-        self._changed_at, self._last_rate = sample.at, sample.rate
+        self._changed_at = sample.at
+
+    def _begin_round(self, sample: Sample) -> None:
+        """What is sent from now on shows what the window does."""
+        self._round_at = sample.at
         self._rtts.clear()

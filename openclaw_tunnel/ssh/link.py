@@ -49,7 +49,7 @@ class SshLink:
         progress = self._traffic.bytes_through if logged_in.tcp else None
         self._pinger = Pinger(self._connection, self._tasks, progress=progress)
         by_tcp = not logged_in.target.proxy_jump and self._traffic.queue() is not None
-        up, down = Window(pings=1), Window(pings=1)
+        up, down = Window(), Window()
         self.outflow = Outflow(up)
         self.credit = Credit(down, Budget(TUNNEL, _ALL), asyncio.get_running_loop().time)
         self._meter: Meter

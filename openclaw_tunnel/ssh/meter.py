@@ -15,8 +15,9 @@ from openclaw_tunnel.core.window import Sample, Window
 from openclaw_tunnel.ssh.traffic import Queue
 
 _SHORT, _LONG = 0.001, 0.010  # seconds between looks at the system
-_LEAST_SPACING, _MOST_SPACING = 0.005, 0.050  # seconds between pings
+_LEAST_SPACING, _MOST_SPACING = 0.005, 0.025  # seconds between pings
 _EVERY_BYTES = 64 << 10  # between pings
+_MOST_ASKED = 16  # pings without an answer
 _SEEDS = 3  # pings at the beginning, one by one: the line is empty
 _RATE_OVER = 0.020  # seconds, at least
 _PAUSE = 1.0  # seconds without a sample, after which those before say nothing about the rate
@@ -87,18 +88,20 @@ class _Feed:
         self._load = load
         self._up, self._down = up, down
         self._history: deque[tuple[float, int, int]] = deque()
+        self.up_rate = 0.0
 
-    def take(self, now: float, arrived: int, up_rtt: float, down_rtt: float, spacing: float) -> None:
-        """A measurement: ``arrived`` of the bytes sent, and the round trips of either direction in seconds."""
+    def take(self, now: float, arrived: int, rtt: float, spacing: float) -> None:
+        """A measurement: ``arrived`` of the bytes sent, and a round trip in seconds."""
         load = self._load
-        if self._history and now - self._history[-1][0] > max(_PAUSE, 4 * up_rtt):
+        if self._history and now - self._history[-1][0] > max(_PAUSE, 4 * rtt):
             self._history.clear()
         self._history.append((now, arrived, load.received))
-        up, down = self._rates(now, arrived, max(up_rtt, down_rtt, _RATE_OVER))
-        limited = up > 0 and now - load.limited_at < up_rtt + spacing
-        self._up.take(Sample(now, up_rtt, up, limited, spacing))
-        full = down > 0 and (load.held_back or down * down_rtt >= _FULL * self._down.size)
-        self._down.take(Sample(now, down_rtt, down, full))
+        up, down = self._rates(now, arrived, max(rtt, _RATE_OVER))
+        self.up_rate = up
+        limited = up > 0 and now - load.limited_at < rtt + spacing
+        self._up.take(Sample(now, rtt, up, limited))
+        full = down > 0 and (load.held_back or down * rtt >= _FULL * self._down.size)
+        self._down.take(Sample(now, rtt, down, full))
 
     def _rates(self, now: float, arrived: int, seconds: float) -> tuple[float, float]:
         """Bytes per second of either direction, over at least so many ``seconds``; 0 where there is no telling."""
@@ -169,12 +172,14 @@ class TcpMeter:
         if now - self._took_at < queue.rtt / 4:
             return
         self._took_at = now
-        waits = (under_way - queue.in_flight) * queue.rtt / queue.in_flight if queue.in_flight else 0.0
-        self._feed.take(now, self._load.sent - under_way, queue.rtt + waits, queue.rtt, self.look_again)
+        self._feed.take(now, self._load.sent - under_way, queue.rtt, self.look_again)
 
 
 class PingMeter:
     """Sends pings among the bytes, while there are many.
+
+    Between two answers bytes are taken to arrive as fast as before: sent in bursts, one per answer, they would stand in
+    the line's queue.
 
     Args:
         load: what is carried.
@@ -182,8 +187,6 @@ class PingMeter:
         up, down: the windows.
         on_arrival: called when more is known to have arrived.
     """
-
-    look_again = 0.0
 
     def __init__(
         self,
@@ -196,21 +199,33 @@ class PingMeter:
     ) -> None:
         self._load = load
         self._ask = ask
+        self._up = up
         self._feed = _Feed(load, up, down)
         self._on_arrival = on_arrival
         self._loop = timers or asyncio.get_running_loop()
         self._arrived: int | None = None
-        self._asked = False
+        self._answered = (0.0, 0)
+        self._answered_at = 0.0
+        self._taking: Timer | None = None
+        self._asked = 0
         self._closed = False
         self._asked_at = 0.0
         self._mark = 0
         self._seeds = 0
-        self._spacing = _LEAST_SPACING
+        self._rtt = _LEAST_SPACING
         self._timer: Timer | None = None
+
+    @property
+    def look_again(self) -> float:
+        """As ``Meter``."""
+        return min(max(self._rtt / 16, _SHORT), _LONG)
 
     def under_way(self) -> int:
         """As ``Meter``; nothing before the first answer, as not every server answers."""
-        return 0 if self._arrived is None else self._load.sent - self._arrived
+        if self._arrived is None:
+            return 0
+        since = min(self._loop.time() - self._answered_at, self._up.base + self._spacing)
+        return max(0, self._load.sent - self._arrived - int(since * self._feed.up_rate))
 
     def begin(self) -> None:
         """As ``Meter``."""
@@ -220,7 +235,7 @@ class PingMeter:
     def moved(self, *, urgent: bool = False) -> None:
         """As ``Meter``."""
         fresh = self._load.sent + self._load.received - self._mark
-        if self._timer is not None or self._asked or self._closed or not fresh:
+        if self._timer is not None or self._asked >= _MOST_ASKED or self._closed or not fresh:
             return
         if fresh < _EVERY_BYTES and not urgent:
             return
@@ -236,10 +251,14 @@ class PingMeter:
         if self._timer is not None:
             self._timer.cancel()
 
+    @property
+    def _spacing(self) -> float:
+        return min(max(self._rtt / 8, _LEAST_SPACING), _MOST_SPACING)
+
     def _ping(self) -> None:
         sent, began = self._load.sent, self._loop.time()
         self._asked_at, self._mark = began, sent + self._load.received
-        self._asked = True  # one at a time: each answer could have to wait for the one before
+        self._asked += 1
         self._ask(lambda: self._answer(began, sent))
 
     def _timed(self) -> None:
@@ -248,12 +267,20 @@ class PingMeter:
             self._ping()
 
     def _answer(self, began: float, sent: int) -> None:
-        self._asked = False
-        now = self._loop.time()
-        rtt = max(now - began, 1e-6)
-        self._spacing = min(max(rtt / 6, _LEAST_SPACING), _MOST_SPACING)
-        self._arrived = sent
-        self._feed.take(now, sent, rtt, rtt, rtt + self._spacing)
+        """Answers that a server has held back come together; the last one says most."""
+        self._asked -= 1
+        self._answered = began, sent
+        if self._taking is None:
+            self._taking = self._loop.call_later(0, self._take)
+
+    def _take(self) -> None:
+        self._taking = None
+        began, self._arrived = self._answered
+        self._answered_at = now = self._loop.time()
+        self._rtt = max(now - began, 1e-6)
+        self._feed.take(now, self._arrived, self._rtt, self._spacing)
+        if self._closed:
+            return
         self._on_arrival()
         self._seeds -= 1
         if self._seeds > 0:
