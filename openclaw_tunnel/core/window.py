@@ -163,7 +163,7 @@ class Window:
             self._set(self._size * wanted / sample.rtt, sample)
 
     def _shrink(self, sample: Sample) -> None:
-        fits = self._rate * (self.base + 0.75 * self.allowed)
+        fits = max(self._rate * (self.base + 0.75 * self.allowed), self._least)
         if fits < 0.95 * self._size:
             self._set(fits, sample)
             self._begin_round(sample)

@@ -456,7 +456,7 @@ class Tunnel:
 
     def _grant(self) -> None:
         wanted = self._limit - self._outstanding
-        step = self._limit // (4 if self._limit >= 512 << 10 else 8)
+        step = self._limit // 8
         if self.downloads and wanted >= max(step, 2 << 10):
             self._outstanding += wanted
             self._upload.write(_MESSAGE, lambda: self._serve(wanted))
