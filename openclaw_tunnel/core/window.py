@@ -29,9 +29,10 @@ FIRST = 128 << 10
 _GROWTH, _MOST_GROWTH = 1.25, 2.0
 _ENOUGH = 2.0  # base delays' worth of the rate, beyond the allowed queue: BBR's cwnd_gain, room to repeat what was lost
 _LATE = 3  # so many round trips must be too long: one late answer is no queue
+_FOR = 0.03
 _REST = 1.0  # seconds without a window used up, after which nothing is known of what it does
 _RATES = 1.0  # seconds: the highest rate of so long counts
-_PROBE_EVERY = 10.0  # seconds without a round trip near the base delay
+_PROBE_EVERY = 5.0  # seconds without a round trip near the base delay
 _PATIENCE = 4  # round trips until the delay has followed the window: TCP smooths what it shows
 _PROBE = 2  # round trips
 _NEAR, _SHORTER = 1.1, 0.8  # of the base delay
@@ -63,6 +64,26 @@ class _Probe:
     rate: float
 
 
+class _Largest:
+    """The largest of the numbers of the last so many seconds."""
+
+    def __init__(self) -> None:
+        self._falling: deque[tuple[float, float]] = deque()  # each larger than all that came later
+
+    def add(self, at: float, number: float, seconds: float) -> None:
+        """One more; those older than ``seconds`` are forgotten."""
+        while self._falling and self._falling[-1][1] <= number:
+            self._falling.pop()
+        self._falling.append((at, number))
+        while at - self._falling[0][0] > seconds:
+            self._falling.popleft()
+
+    @property
+    def value(self) -> float:
+        """What it is."""
+        return self._falling[0][1]
+
+
 class Window:
     """The window of one direction of one connection.
 
@@ -75,8 +96,10 @@ class Window:
         self.base = 0.0
         self._size = float(first)
         self._least, self._most = least, most
-        self._rtts: deque[float] = deque(maxlen=_LATE)
-        self._rates: deque[tuple[float, float]] = deque()
+        self._rtts: deque[tuple[float, float]] = deque()
+        self._rates = _Largest()
+        self._shortest = _Largest()
+        self._mean = 0.0
         self._at = self._changed_at = self._round_at = self._limited_at = self._near_at = self._fine_at = -math.inf
         self._growth = _MOST_GROWTH
         self._probe: _Probe | None = None
@@ -90,14 +113,17 @@ class Window:
     @property
     def allowed(self) -> float:
         """Seconds that bytes may wait in queues: a quarter of the base delay, and what scheduling costs."""
-        return self.base / 4 + min(max(2 * self.base, 0.001), 0.005)
+        jitter = min(max(0.0, self._mean + self._shortest.value), self.base / 2)
+        return self.base / 4 + min(max(2 * self.base, 0.001), 0.003) + jitter
 
     def take(self, sample: Sample) -> None:
         """Learn from a sample; one that cannot be is left out."""
         if not (sample.at > self._at and 0 < sample.rtt < math.inf and 0 <= sample.rate < math.inf):
             return
         self._at = sample.at
-        self._note_rate(sample)
+        self._rates.add(sample.at, sample.rate, max(_RATES, _PROBE * sample.rtt))
+        self._shortest.add(sample.at, -sample.rtt, _RATES)
+        self._mean = self._mean + (sample.rtt - self._mean) / 32 if self._mean else sample.rtt
         self._note_use(sample)
         if not self.base:
             self.base = self._probed = sample.rtt
@@ -105,17 +131,18 @@ class Window:
             self._near_at = sample.at
         self.base = min(self.base, sample.rtt)
         if sample.at - sample.rtt >= self._round_at:  # was sent when the window was in use as it is
-            self._rtts.append(sample.rtt)
+            self._rtts.append((sample.at, sample.rtt))
+            while len(self._rtts) > _LATE and sample.at - self._rtts[1][0] > _FOR:
+                self._rtts.popleft()
             self._adapt(sample)
 
     @property
     def _rate(self) -> float:
-        return max(rate for _, rate in self._rates)
+        return self._rates.value
 
-    def _note_rate(self, sample: Sample) -> None:
-        self._rates.append((sample.at, sample.rate))
-        while sample.at - self._rates[0][0] > max(_RATES, _PROBE * sample.rtt):
-            self._rates.popleft()
+    @property
+    def _sure(self) -> bool:
+        return len(self._rtts) >= _LATE and self._rtts[-1][0] - self._rtts[0][0] >= _FOR
 
     def _note_use(self, sample: Sample) -> None:
         if sample.at - self._limited_at > _REST:
@@ -124,22 +151,20 @@ class Window:
             self._limited_at = sample.at
 
     def _adapt(self, sample: Sample) -> None:
-        queued = min(self._rtts) - self.base
+        queued = min(rtt for _, rtt in self._rtts) - self.base
         if queued <= self.allowed:
             self._fine_at = sample.at
         if self._probe is not None:
             self._end_probe(sample, self._probe)
         elif self._doubtful(sample):
-            self._probe = _Probe(sample.at, self._size, sample.rate)
-            self._probed = self.base
-            self._size /= 2
-            self._begin_round(sample)
+            self._begin_probe(sample)
         elif queued < self.allowed / 2:
             if sample.limited:
                 self._grow(sample)
         else:
-            self._growth = _GROWTH
-            if queued > self.allowed and len(self._rtts) == _LATE:
+            if sample.limited:
+                self._growth = _GROWTH
+            if queued > self.allowed and self._sure and self._rate * queued > self._least / 4:
                 self._shrink(sample)
 
     def _doubtful(self, sample: Sample) -> bool:
@@ -168,13 +193,23 @@ class Window:
             self._set(fits, sample)
             self._begin_round(sample)
 
+    def _begin_probe(self, sample: Sample) -> None:
+        self._probe = _Probe(sample.at, self._size, sample.rate)
+        self._probed = self.base
+        self._size = max(self._size / 2, self._least / 2)
+        self._begin_round(sample)
+
     def _end_probe(self, sample: Sample, probe: _Probe) -> None:
-        if sample.at - probe.at < _PROBE * sample.rtt or len(self._rtts) < _LATE:
+        if sample.at - probe.at < _PROBE * sample.rtt or not self._sure:
+            return
+        if sample.rate > 0.9 * probe.rate and self._size > self._least / 2:
+            self._begin_probe(sample)  # half is still enough: there is a queue still
             return
         self._probe = None
-        rtt = min(self._rtts)
+        rtt = min(rtt for _, rtt in self._rtts)
         if sample.rate < 0.75 * probe.rate and rtt > self.base + self.allowed:
             self.base = self._probed = rtt
+            self._growth = 1.5
         self._near_at = self._fine_at = sample.at
         self._set(min(probe.size, max(probe.rate, sample.rate) * (self.base + 0.75 * self.allowed)), sample)
         self._begin_round(sample)

@@ -23,6 +23,7 @@ _UNSENT = 64 << 10
 _SEND_BUFFER = 4 << 20
 _READ = 128 << 10
 _RTO = 0.2
+_JITTER_LASTS = 0.010
 _SAMPLE_EVERY = 0.005
 
 
@@ -34,7 +35,7 @@ class Line:
         rate: bytes per second; 0: no bottleneck.
         delay: seconds, one way.
         queue: bytes in front of the bottleneck.
-        jitter: seconds, the mean of an exponential distribution; nothing overtakes anything.
+        jitter: seconds, the mean of an exponential distribution, another delay every 10 ms; nothing overtakes anything.
         loss: part of the segments.
         pause: the bottleneck stands still now and then (a busy processor): seconds, the shortest and the longest.
         pauses: part of the segments before which it does.
@@ -105,6 +106,7 @@ class Way:
         self._chance = chance
         self._free_at = 0.0
         self._last = 0.0
+        self._jitter, self._jitter_until = 0.0, 0.0
 
     @property
     def waits(self) -> float:
@@ -128,8 +130,9 @@ class Way:
         if line.pauses and size > _ACK and self._chance.random() < line.pauses:
             begins += self._chance.uniform(*line.pause)
         self._free_at = begins + (size / line.rate if line.rate else 0.0)
-        jitter = self._chance.expovariate(1 / line.jitter) if line.jitter else 0.0
-        self._last = max(self._last, self._free_at + line.delay + jitter)
+        if line.jitter and now >= self._jitter_until:
+            self._jitter, self._jitter_until = self._chance.expovariate(1 / line.jitter), now + _JITTER_LASTS
+        self._last = max(self._last, self._free_at + line.delay + self._jitter)
         self._clock.at(self._last, arrive)
 
 
