@@ -86,6 +86,11 @@ class Credit:
         """A channel waits because the window is used up."""
         return bool(self._turns)
 
+    @property
+    def under_way(self) -> int:
+        """Bytes that were granted and have not come."""
+        return self._under_way
+
     def open(self) -> Share:
         """A channel is about to be opened: its share is its first window."""
         size = min(max(self._free // 4, FIRST_LEAST), FIRST_MOST)

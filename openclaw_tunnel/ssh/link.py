@@ -99,6 +99,11 @@ class SshLink:
         return self.credit.received
 
     @property
+    def granted(self) -> int:
+        """Bytes that far ends were allowed to send so far."""
+        return self.credit.received + self.credit.under_way
+
+    @property
     def limited_at(self) -> float:
         """When a client had to wait because the line was full, the last time, on the loop's clock."""
         return self.outflow.limited_at

@@ -7,6 +7,7 @@ a small packet back until the one before is acknowledged (Nagle's algorithm), as
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
@@ -53,6 +54,10 @@ class Load(Protocol):
         """Bytes of channels that have come so far."""
 
     @property
+    def granted(self) -> int:
+        """Bytes that channels were allowed to receive so far."""
+
+    @property
     def limited_at(self) -> float:
         """When somebody had to wait because the window for sending was used up, the last time, in seconds."""
 
@@ -81,36 +86,62 @@ class Meter(Protocol):
         """Measure no more."""
 
 
+class _Delivery:
+    """How fast bytes of one direction arrive, as BBR measures it (draft-ietf-ccwg-bbr, delivery rate).
+
+    Behind a lost packet everything waits, and comes at once when it was repeated. That is not the line's rate, and the
+    time that it took to send those bytes shows it.
+    """
+
+    def __init__(self) -> None:
+        self._sent: deque[tuple[float, int]] = deque()
+        self._arrived: deque[tuple[float, float, int]] = deque()
+
+    def rate(self, now: float, sent: int, arrived: int, seconds: float) -> float:
+        """Bytes per second, over at least so many ``seconds``; 0 where there is no telling.
+
+        Args:
+            sent, arrived: bytes so far.
+        """
+        self._sent.append((now, sent))
+        while len(self._sent) > 1 and self._sent[1][1] <= arrived:
+            self._sent.popleft()
+        self._arrived.append((now, self._sent[0][0], arrived))
+        while len(self._arrived) > 1 and self._arrived[1][0] <= now - seconds:
+            self._arrived.popleft()
+        at, sent_at, before = self._arrived[0]
+        took = max(now - at, self._sent[0][0] - sent_at)
+        return max(0, arrived - before) / took if took > 0 else 0.0
+
+    def forget(self) -> None:
+        """What was before says nothing any more."""
+        self._sent.clear()
+        self._arrived.clear()
+
+
 class _Feed:
     """Turns measurements into samples for both windows."""
 
     def __init__(self, load: Load, up: Window, down: Window) -> None:
         self._load = load
         self._up, self._down = up, down
-        self._history: deque[tuple[float, int, int]] = deque()
+        self._sending, self._receiving = _Delivery(), _Delivery()
+        self._at = -math.inf
         self.up_rate = 0.0
 
     def take(self, now: float, arrived: int, rtt: float, spacing: float) -> None:
         """A measurement: ``arrived`` of the bytes sent, and a round trip in seconds."""
         load = self._load
-        if self._history and now - self._history[-1][0] > max(_PAUSE, 4 * rtt):
-            self._history.clear()
-        self._history.append((now, arrived, load.received))
-        up, down = self._rates(now, arrived, max(rtt, _RATE_OVER))
-        self.up_rate = up
-        limited = up > 0 and now - load.limited_at < rtt + spacing
-        self._up.take(Sample(now, rtt, up, limited))
+        if now - self._at > max(_PAUSE, 4 * rtt):
+            self._sending.forget()
+            self._receiving.forget()
+        self._at = now
+        over = max(rtt, _RATE_OVER)
+        self.up_rate = up = self._sending.rate(now, load.sent, arrived, over)
+        down = self._receiving.rate(now, load.granted, load.received, over)
+        self._up.take(Sample(now, rtt, up, up > 0 and now - load.limited_at < rtt + spacing))
         full = down > 0 and (load.held_back or down * rtt >= _FULL * self._down.size)
         self._down.take(Sample(now, rtt, down, full))
-
-    def _rates(self, now: float, arrived: int, seconds: float) -> tuple[float, float]:
-        """Bytes per second of either direction, over at least so many ``seconds``; 0 where there is no telling."""
-        while len(self._history) > 1 and self._history[1][0] <= now - seconds:
-            self._history.popleft()
-        then, arrived_then, received_then = self._history[0]
-        if now <= then:
-            return 0.0, 0.0
-        return max(0, arrived - arrived_then) / (now - then), (self._load.received - received_then) / (now - then)
 
 
 class TcpMeter:

@@ -379,6 +379,11 @@ class Tunnel:
         self._idle_ping()
         self._watch()
 
+    @property
+    def granted(self) -> int:
+        """As the meter wants it."""
+        return self.received + self._outstanding
+
     def _watch(self) -> None:
         now = self.clock.time()
         self.up.rows.append((now, self._upload.delivered, self.there.waits, self.up_window.size))
