@@ -30,6 +30,7 @@ _GROWTH, _MOST_GROWTH = 1.25, 2.0
 _ENOUGH = 2.0  # base delays' worth of the rate, beyond the allowed queue: BBR's cwnd_gain, room to repeat what was lost
 _LATE = 3  # so many round trips must be too long: one late answer is no queue
 _FOR = 0.03
+_MOST_JITTER = 1.0
 _REST = 1.0  # seconds without a window used up, after which nothing is known of what it does
 _RATES = 1.0  # seconds: the highest rate of so long counts
 _PROBE_EVERY = 5.0  # seconds without a round trip near the base delay
@@ -113,8 +114,20 @@ class Window:
     @property
     def allowed(self) -> float:
         """Seconds that bytes may wait in queues: a quarter of the base delay, and what scheduling costs."""
-        jitter = min(max(0.0, self._mean + self._shortest.value), self.base / 2)
-        return self.base / 4 + min(max(2 * self.base, 0.001), 0.003) + jitter
+        return self._room + self._jitter
+
+    @property
+    def wanted(self) -> float:
+        """Seconds that a round trip may take."""
+        return self.base + 0.75 * self._room + self._jitter
+
+    @property
+    def _room(self) -> float:
+        return self.base / 4 + min(max(2 * self.base, 0.001), 0.003)
+
+    @property
+    def _jitter(self) -> float:
+        return min(max(0.0, self._mean + self._shortest.value), self.base * _MOST_JITTER)
 
     def take(self, sample: Sample) -> None:
         """Learn from a sample; one that cannot be is left out."""
@@ -179,16 +192,15 @@ class Window:
         """Ahead of the rate by so much. Losses make it less than the window lets through: then, while round trips stay
         short (TCP shows late that they do not), by more.
         """
-        wanted = self.base + 0.75 * self.allowed
         ahead = self._rate * self.base * self._growth
         if ahead > self._size:
             self._set(ahead, sample)
             self._growth = min(self._growth * 1.1, max(self._growth, 1.5))
-        elif sample.at - self._changed_at > _PATIENCE * sample.rtt and self._size < self._rate * _ENOUGH * wanted:
-            self._set(self._size * wanted / sample.rtt, sample)
+        elif sample.at - self._changed_at > _PATIENCE * sample.rtt and self._size < self._rate * _ENOUGH * self.wanted:
+            self._set(self._size * self.wanted / sample.rtt, sample)
 
     def _shrink(self, sample: Sample) -> None:
-        fits = max(self._rate * (self.base + 0.75 * self.allowed), self._least)
+        fits = max(self._rate * self.wanted, self._least)
         if fits < 0.95 * self._size:
             self._set(fits, sample)
             self._begin_round(sample)
@@ -211,7 +223,7 @@ class Window:
             self.base = self._probed = rtt
             self._growth = 1.5
         self._near_at = self._fine_at = sample.at
-        self._set(min(probe.size, max(probe.rate, sample.rate) * (self.base + 0.75 * self.allowed)), sample)
+        self._set(min(probe.size, max(probe.rate, sample.rate) * self.wanted), sample)
         self._begin_round(sample)
 
     def _set(self, size: float, sample: Sample) -> None:

@@ -97,13 +97,13 @@ class _Delivery:
         self._sent: deque[tuple[float, int]] = deque()
         self._arrived: deque[tuple[float, float, int]] = deque()
 
-    def rate(self, now: float, sent: int, arrived: int, seconds: float) -> float:
-        """Bytes per second, over at least so many ``seconds``; 0 where there is no telling.
+    def note(self, now: float, sent: int) -> None:
+        """So many bytes were sent so far; the more often, the better."""
+        if not self._sent or sent > self._sent[-1][1]:
+            self._sent.append((now, sent))
 
-        Args:
-            sent, arrived: bytes so far.
-        """
-        self._sent.append((now, sent))
+    def rate(self, now: float, arrived: int, seconds: float) -> float:
+        """Bytes per second, over at least so many ``seconds``, where ``arrived`` is how many have; 0: no telling."""
         while len(self._sent) > 1 and self._sent[1][1] <= arrived:
             self._sent.popleft()
         self._arrived.append((now, self._sent[0][0], arrived))
@@ -129,6 +129,11 @@ class _Feed:
         self._at = -math.inf
         self.up_rate = 0.0
 
+    def look(self, now: float) -> None:
+        """Something is sent: note how much."""
+        self._sending.note(now, self._load.sent)
+        self._receiving.note(now, self._load.granted)
+
     def take(self, now: float, arrived: int, rtt: float, spacing: float) -> None:
         """A measurement: ``arrived`` of the bytes sent, and a round trip in seconds."""
         load = self._load
@@ -136,9 +141,10 @@ class _Feed:
             self._sending.forget()
             self._receiving.forget()
         self._at = now
+        self.look(now)
         over = max(rtt, _RATE_OVER)
-        self.up_rate = up = self._sending.rate(now, load.sent, arrived, over)
-        down = self._receiving.rate(now, load.granted, load.received, over)
+        self.up_rate = up = self._sending.rate(now, arrived, over)
+        down = self._receiving.rate(now, load.received, over)
         self._up.take(Sample(now, rtt, up, up > 0 and now - load.limited_at < rtt + spacing))
         full = down > 0 and (load.held_back or down * rtt >= _FULL * self._down.size)
         self._down.take(Sample(now, rtt, down, full))
@@ -183,6 +189,7 @@ class TcpMeter:
         if queue is None:
             return 0
         under_way = self._kept() + queue.under_way
+        self._feed.look(self._clock())
         self._sample(queue, under_way)
         return under_way
 
@@ -255,6 +262,7 @@ class PingMeter:
         """As ``Meter``; nothing before the first answer, as not every server answers."""
         if self._arrived is None:
             return 0
+        self._feed.look(self._loop.time())
         since = min(self._loop.time() - self._answered_at, self._up.base + self._spacing)
         return max(0, self._load.sent - self._arrived - int(since * self._feed.up_rate))
 
@@ -289,6 +297,7 @@ class PingMeter:
     def _ping(self) -> None:
         sent, began = self._load.sent, self._loop.time()
         self._asked_at, self._mark = began, sent + self._load.received
+        self._feed.look(began)
         self._asked += 1
         self._ask(lambda: self._answer(began, sent))
 
