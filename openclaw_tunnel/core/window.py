@@ -2,15 +2,16 @@
 
 A line that is full keeps what it is sent in a queue, and everything that comes later waits behind it: megabytes on a
 home's uplink, seconds. Losses show too late that it is full; the round trip time shows it at once, as in TCP Vegas,
-LEDBAT (RFC 6817) and BBR. The smallest round trip seen is the line itself, the base delay; what a round trip takes
-beyond it was spent in queues.
+LEDBAT (RFC 6817) and BBR (draft-ietf-ccwg-bbr). The smallest round trip seen is the line itself, the base delay; what
+a round trip takes beyond it was spent in queues.
 
-The window is used up and the queue short: it grows, and finds the line's rate. The queue is longer than allowed: what
-got through meanwhile is the line's rate, and rate times allowed round trip is the window that fits.
+The queue is short: the window is ahead of the rate, and finds the line's. It is longer than allowed: what got through
+meanwhile is the line's rate, and rate times wanted round trip is the window that fits. Whatever the size was, that
+product is the same; so a delay that shows late, as TCP's smoothed one does, corrects nothing twice.
 
-Is a long delay a queue of ours, or has the line become longer? Half of the window for two round trips shows it, as BBR's
-ProbeRTT does: our queue gets shorter; on a longer line less gets through. Others who keep the queue full look like a
-longer line, and are treated so: to give way to them would be to starve.
+Is a long delay a queue of ours, or has the line become longer? Half of the window shows it, as BBR's ProbeRTT does: our
+queue gets shorter and the rate stays, or less gets through. Others who keep the queue full look like a longer line, and
+are treated so: to give way to them would be to starve.
 """
 
 import math
@@ -18,7 +19,7 @@ from collections import deque
 from dataclasses import dataclass
 
 LEAST = 32 << 10
-"""Bytes: the smallest window. Lines with losses need some packets under way to recover quickly."""
+"""Bytes: the smallest window, one packet of most servers; half of it while the line is probed."""
 
 MOST = 16 << 20
 """Bytes: the largest window, enough for 1 Gbit/s over 130 ms."""
@@ -26,17 +27,18 @@ MOST = 16 << 20
 FIRST = 128 << 10
 """Bytes: the window of a line of which nothing is known."""
 
-_GROWTH, _MOST_GROWTH = 1.25, 2.0
-_ENOUGH = 2.0  # base delays' worth of the rate, beyond the allowed queue: BBR's cwnd_gain, room to repeat what was lost
-_LATE = 3  # so many round trips must be too long: one late answer is no queue
-_FOR = 0.03
-_MOST_JITTER = 1.0
-_REST = 1.0  # seconds without a window used up, after which nothing is known of what it does
-_RATES = 1.0  # seconds: the highest rate of so long counts
+_START_AHEAD = 2.0  # windows' worth of the rate, until a queue is seen: the line's rate may be far, as in slow start
+_AHEAD, _MOST_AHEAD, _FASTER = 1.25, 1.5, 1.1  # later; more with each step that was of use
+_LOSSY_AHEAD = 2.0  # BBR's cwnd_gain: what follows a lost packet waits for a round trip until that was repeated
+_RATE_FOR = 1.0  # seconds: the highest rate of so long counts
+_SURE, _SURE_FOR = 3, 0.03  # samples, seconds: all of them must be too long, a single late one is no queue
+_IN_USE = 1.0  # seconds after the window was used up
+_LAG = 4  # round trips until the delay has followed the window: TCP smooths what it shows
 _PROBE_EVERY = 5.0  # seconds without a round trip near the base delay
-_PATIENCE = 4  # round trips until the delay has followed the window: TCP smooths what it shows
 _PROBE = 2  # round trips
 _NEAR, _SHORTER = 1.1, 0.8  # of the base delay
+_LEAST_PART = 0.25  # of the smallest window: with less of ours in the queue, it is not ours
+_LONGEST, _FASTEST = 3600.0, 1e12  # seconds, bytes per second: more cannot be
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +50,30 @@ class Sample:
         rtt: seconds of a round trip.
         rate: bytes per second that got through lately, over a round trip or more.
         limited: the window was used up meanwhile: more would have been sent.
+        shared: much is under way in the other direction as well, and its queue is a part of the round trip.
     """
 
     at: float
     rtt: float
     rate: float
     limited: bool
+    shared: bool = False
+
+    @property
+    def possible(self) -> bool:
+        """It is not garbage."""
+        return math.isfinite(self.at) and 0 < self.rtt < _LONGEST and 0 <= self.rate < _FASTEST
 
 
 @dataclass(frozen=True, slots=True)
 class _Probe:
-    """The window is half of what it was."""
+    """The window is half of what it was.
+
+    Attributes:
+        at: since when.
+        size: before the first of several.
+        rate: before.
+    """
 
     at: float
     size: float
@@ -81,7 +96,7 @@ class _Largest:
 
     @property
     def value(self) -> float:
-        """What it is."""
+        """What it is; there is one."""
         return self._falling[0][1]
 
 
@@ -93,16 +108,16 @@ class Window:
     """
 
     def __init__(self, *, first: int = FIRST, least: int = LEAST, most: int = MOST) -> None:
-        """Begin with ``first`` bytes, never less than ``least`` or more than ``most``."""
+        """Begin with ``first`` bytes, never less than ``least`` (half of it in a probe) or more than ``most``."""
         self.base = 0.0
         self._size = float(first)
         self._least, self._most = least, most
-        self._rtts: deque[tuple[float, float]] = deque()
-        self._rates = _Largest()
-        self._shortest = _Largest()
+        self._ahead = _START_AHEAD
+        self._rates, self._short = _Largest(), _Largest()
         self._mean = 0.0
+        self._shared = False
+        self._rtts: deque[tuple[float, float]] = deque()  # with the window as it is
         self._at = self._changed_at = self._round_at = self._limited_at = self._near_at = self._fine_at = -math.inf
-        self._growth = _MOST_GROWTH
         self._probe: _Probe | None = None
         self._probed = 0.0
 
@@ -113,100 +128,113 @@ class Window:
 
     @property
     def allowed(self) -> float:
-        """Seconds that bytes may wait in queues: a quarter of the base delay, and what scheduling costs."""
+        """Seconds that bytes may wait in queues: a part of the base delay, what scheduling costs, and jitter."""
         return self._room + self._jitter
 
     @property
     def wanted(self) -> float:
-        """Seconds that a round trip may take."""
+        """Seconds of a round trip with a queue that is short, and never empty."""
         return self.base + 0.75 * self._room + self._jitter
 
     @property
     def _room(self) -> float:
-        return self.base / 4 + min(max(2 * self.base, 0.001), 0.003)
+        room = self.base / 4 + min(max(2 * self.base, 0.001), 0.003)
+        return 2 * room if self._shared else room
 
     @property
     def _jitter(self) -> float:
-        return min(max(0.0, self._mean + self._shortest.value), self.base * _MOST_JITTER)
+        """By how much round trips are longer than the shortest of late: what comes and goes is no queue of ours."""
+        return min(max(0.0, self._mean + self._short.value), self.base)
 
     def take(self, sample: Sample) -> None:
         """Learn from a sample; one that cannot be is left out."""
-        if not (sample.at > self._at and 0 < sample.rtt < math.inf and 0 <= sample.rate < math.inf):
+        if not sample.possible or sample.at <= self._at:
             return
-        self._at = sample.at
-        self._rates.add(sample.at, sample.rate, max(_RATES, _PROBE * sample.rtt))
-        self._shortest.add(sample.at, -sample.rtt, _RATES)
-        self._mean = self._mean + (sample.rtt - self._mean) / 32 if self._mean else sample.rtt
+        self._at, self._shared = sample.at, sample.shared
+        self._rates.add(sample.at, sample.rate, max(_RATE_FOR, _PROBE * sample.rtt))
+        self._short.add(sample.at, -sample.rtt, _RATE_FOR)
+        self._mean += (sample.rtt - self._mean) / 32 if self._mean else sample.rtt
+        self._note_base(sample)
         self._note_use(sample)
+        if sample.at - sample.rtt >= self._round_at:
+            self._rtts.append((sample.at, sample.rtt))
+            while len(self._rtts) > _SURE and sample.at - self._rtts[1][0] > _SURE_FOR:
+                self._rtts.popleft()
+            self._adapt(sample)
+
+    def _note_base(self, sample: Sample) -> None:
         if not self.base:
             self.base = self._probed = sample.rtt
         if sample.rtt <= self.base * _NEAR + 0.001:
             self._near_at = sample.at
         self.base = min(self.base, sample.rtt)
-        if sample.at - sample.rtt >= self._round_at:  # was sent when the window was in use as it is
-            self._rtts.append((sample.at, sample.rtt))
-            while len(self._rtts) > _LATE and sample.at - self._rtts[1][0] > _FOR:
-                self._rtts.popleft()
-            self._adapt(sample)
-
-    @property
-    def _rate(self) -> float:
-        return self._rates.value
-
-    @property
-    def _sure(self) -> bool:
-        return len(self._rtts) >= _LATE and self._rtts[-1][0] - self._rtts[0][0] >= _FOR
 
     def _note_use(self, sample: Sample) -> None:
-        if sample.at - self._limited_at > _REST:
-            self._near_at = self._fine_at = sample.at
+        """A window that is not used up says nothing of the line: no doubts, and no probe."""
         if sample.limited:
             self._limited_at = sample.at
+        elif sample.at - self._limited_at > _IN_USE:
+            self._near_at = self._fine_at = sample.at
+            self._probed = self.base
+            if self._probe is not None:
+                self._size, self._probe = self._probe.size, None
 
     def _adapt(self, sample: Sample) -> None:
-        queued = min(rtt for _, rtt in self._rtts) - self.base
+        queued = self._delay - self.base
         if queued <= self.allowed:
             self._fine_at = sample.at
         if self._probe is not None:
             self._end_probe(sample, self._probe)
         elif self._doubtful(sample):
-            self._begin_probe(sample)
+            self._begin_probe(sample, self._size)
         elif queued < self.allowed / 2:
             if sample.limited:
                 self._grow(sample)
         else:
             if sample.limited:
-                self._growth = _GROWTH
-            if queued > self.allowed and self._sure and self._rate * queued > self._least / 4:
+                self._ahead = _AHEAD
+            if queued > self.allowed and self._sure and queued * self._rates.value > self._least * _LEAST_PART:
                 self._shrink(sample)
 
-    def _doubtful(self, sample: Sample) -> bool:
-        """Whether the base delay is: never met for long, always exceeded, or shorter than ever, with a queue maybe."""
-        return (
-            sample.at - self._near_at > _PROBE_EVERY
-            or sample.at - max(self._fine_at, self._changed_at) > _PATIENCE * sample.rtt
-            or self.base < self._probed * _SHORTER - 0.001
-        )
+    @property
+    def _delay(self) -> float:
+        """The round trip with the window as it is."""
+        return min(rtt for _, rtt in self._rtts)
+
+    @property
+    def _sure(self) -> bool:
+        return len(self._rtts) >= _SURE and self._rtts[-1][0] - self._rtts[0][0] >= _SURE_FOR
 
     def _grow(self, sample: Sample) -> None:
-        """Ahead of the rate by so much. Losses make it less than the window lets through: then, while round trips stay
-        short (TCP shows late that they do not), by more.
+        """Where losses keep the rate down, that takes more window than the rate asks for: in small steps, with time
+        between them in which a queue would show.
         """
-        ahead = self._rate * self.base * self._growth
+        ahead = self._rates.value * self.base * self._ahead
         if ahead > self._size:
             self._set(ahead, sample)
-            self._growth = min(self._growth * 1.1, max(self._growth, 1.5))
-        elif sample.at - self._changed_at > _PATIENCE * sample.rtt and self._size < self._rate * _ENOUGH * self.wanted:
+            self._ahead = min(self._ahead * _FASTER, max(self._ahead, _MOST_AHEAD))
+        elif (
+            sample.at - self._changed_at > _LAG * sample.rtt
+            and self._size < self._rates.value * self.wanted * _LOSSY_AHEAD
+        ):
             self._set(self._size * self.wanted / sample.rtt, sample)
 
     def _shrink(self, sample: Sample) -> None:
-        fits = max(self._rate * self.wanted, self._least)
+        fits = max(self._rates.value * self.wanted, self._least)
         if fits < 0.95 * self._size:
             self._set(fits, sample)
             self._begin_round(sample)
 
-    def _begin_probe(self, sample: Sample) -> None:
-        self._probe = _Probe(sample.at, self._size, sample.rate)
+    def _doubtful(self, sample: Sample) -> bool:
+        """Whether the base delay was not met for long, is exceeded whatever the window, or has just become shorter."""
+        return (
+            sample.at - self._near_at > _PROBE_EVERY
+            or sample.at - max(self._fine_at, self._changed_at) > _LAG * sample.rtt
+            or self.base < self._probed * _SHORTER - 0.001
+        )
+
+    def _begin_probe(self, sample: Sample, size: float) -> None:
+        self._probe = _Probe(sample.at, size, sample.rate)
         self._probed = self.base
         self._size = max(self._size / 2, self._least / 2)
         self._begin_round(sample)
@@ -215,13 +243,12 @@ class Window:
         if sample.at - probe.at < _PROBE * sample.rtt or not self._sure:
             return
         if sample.rate > 0.9 * probe.rate and self._size > self._least / 2:
-            self._begin_probe(sample)  # half is still enough: there is a queue still
+            self._begin_probe(sample, probe.size)  # half is still enough, and in the queue still
             return
         self._probe = None
-        rtt = min(rtt for _, rtt in self._rtts)
-        if sample.rate < 0.75 * probe.rate and rtt > self.base + self.allowed:
-            self.base = self._probed = rtt
-            self._growth = 1.5
+        if sample.rate < 0.75 * probe.rate and self._delay > self.base + self.allowed:
+            self.base = self._probed = self._delay
+            self._ahead = _MOST_AHEAD
         self._near_at = self._fine_at = sample.at
         self._set(min(probe.size, max(probe.rate, sample.rate) * self.wanted), sample)
         self._begin_round(sample)
@@ -231,6 +258,6 @@ class Window:
         self._changed_at = sample.at
 
     def _begin_round(self, sample: Sample) -> None:
-        """What is sent from now on shows what the window does."""
+        """Only what is sent from now on shows what the window does."""
         self._round_at = sample.at
         self._rtts.clear()

@@ -22,6 +22,7 @@ _MOST_ASKED = 16  # pings without an answer
 _SEEDS = 3  # pings at the beginning, one by one: the line is empty
 _RATE_OVER = 0.020  # seconds, at least
 _PAUSE = 1.0  # seconds without a sample, after which those before say nothing about the rate
+_BUSY = 0.3
 _FULL = 0.6  # of a window in one round trip: it was used up
 
 
@@ -145,9 +146,10 @@ class _Feed:
         over = max(rtt, _RATE_OVER)
         self.up_rate = up = self._sending.rate(now, arrived, over)
         down = self._receiving.rate(now, load.received, over)
-        self._up.take(Sample(now, rtt, up, up > 0 and now - load.limited_at < rtt + spacing))
+        shared = up * rtt > _BUSY * self._up.size and down * rtt > _BUSY * self._down.size
+        self._up.take(Sample(now, rtt, up, up > 0 and now - load.limited_at < rtt + spacing, shared))
         full = down > 0 and (load.held_back or down * rtt >= _FULL * self._down.size)
-        self._down.take(Sample(now, rtt, down, full))
+        self._down.take(Sample(now, rtt, down, full, shared))
 
 
 class TcpMeter:

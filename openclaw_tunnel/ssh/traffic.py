@@ -10,7 +10,8 @@ from dataclasses import dataclass
 # struct tcp_info of Linux (include/uapi/linux/tcp.h): 8 bytes, 24 32-bit words, two pacing rates; then
 # tcpi_bytes_acked and tcpi_bytes_received, 64 bits each, since Linux 4.1.
 _LINUX_INFO, _LINUX_BYTES, _LINUX_SIZE = 11, 120, 136
-_LINUX_MSS, _LINUX_SACKED, _LINUX_RTT, _LINUX_UNSENT, _LINUX_QUEUE_SIZE = 16, 28, 68, 144, 148  # bytes; segments; microseconds; bytes, since Linux 4.6
+_LINUX_MSS, _LINUX_SACKED, _LINUX_RTT, _LINUX_UNSENT = 16, 28, 68, 144  # bytes; segments; microseconds; bytes
+_LINUX_QUEUE_SIZE = 148  # since Linux 4.6
 _SIOCOUTQ = 0x5411  # linux/sockios.h: bytes that are not acknowledged, with those that are not sent
 
 # struct tcp_connection_info of macOS (netinet/tcp.h): 4 bytes, 13 32-bit words, then 64-bit counters, of which the

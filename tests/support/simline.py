@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count, pairwise
 
-from openclaw_tunnel.core.window import Window
+from openclaw_tunnel.core.window import Sample, Window
 from openclaw_tunnel.ssh.meter import Meter, PingMeter, TcpMeter
 from openclaw_tunnel.ssh.traffic import Queue
 
@@ -328,6 +328,13 @@ class Track:
         return sum(a[3] != b[3] for a, b in pairwise(self.rows))
 
 
+class _Fixed(Window):
+    """A window without a controller."""
+
+    def take(self, sample: Sample) -> None:
+        """Learn nothing."""
+
+
 class Tunnel:
     """A connection over a line, and what it carries.
 
@@ -352,8 +359,7 @@ class Tunnel:
         self._mss = mss
         self._upload = Tcp(self.clock, self.there, self.back, mss=mss)
         self._download = Tcp(self.clock, self.back, self.there, mss=mss, nagle=True)
-        least = {"least": fixed, "most": fixed, "first": fixed} if fixed else {}
-        self.up_window, self.down_window = Window(**least), Window(**least)
+        self.up_window, self.down_window = (_Fixed(first=fixed) if fixed else Window() for _ in range(2))
         self.up, self.down = Track(), Track()
         self.limited_at = -1.0
         self.sent = self.received = 0
