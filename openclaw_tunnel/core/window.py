@@ -34,7 +34,7 @@ _RATE_FOR = 1.0  # seconds: the highest rate of so long counts
 _SURE, _SURE_FOR = 3, 0.03  # samples, seconds: all of them must be too long, a single late one is no queue
 _IN_USE = 1.0  # seconds after the window was used up
 _LAG = 4  # round trips until the delay has followed the window: TCP smooths what it shows
-_PROBE_EVERY = 5.0  # seconds without a round trip near the base delay
+_PROBE_EVERY, _PROBE_SOON = 10.0, 2.0  # seconds without a round trip near the base delay; where that has just changed
 _PROBE = 2  # round trips
 _NEAR, _SHORTER = 1.1, 0.8  # of the base delay
 _LEAST_PART = 0.25  # of the smallest window: with less of ours in the queue, it is not ours
@@ -119,7 +119,8 @@ class Window:
         self._rtts: deque[tuple[float, float]] = deque()  # with the window as it is
         self._at = self._changed_at = self._round_at = self._limited_at = self._near_at = self._fine_at = -math.inf
         self._probe: _Probe | None = None
-        self._probed = 0.0
+        self._probed = 0.0  # the base delay after the last one
+        self._probe_after = _PROBE_EVERY
 
     @property
     def size(self) -> int:
@@ -138,7 +139,7 @@ class Window:
 
     @property
     def _room(self) -> float:
-        room = self.base / 4 + min(max(2 * self.base, 0.001), 0.003)
+        room = self.base / 5 + min(max(2 * self.base, 0.001), 0.003)
         return 2 * room if self._shared else room
 
     @property
@@ -228,14 +229,13 @@ class Window:
     def _doubtful(self, sample: Sample) -> bool:
         """Whether the base delay was not met for long, is exceeded whatever the window, or has just become shorter."""
         return (
-            sample.at - self._near_at > _PROBE_EVERY
+            sample.at - self._near_at > self._probe_after
             or sample.at - max(self._fine_at, self._changed_at) > _LAG * sample.rtt
             or self.base < self._probed * _SHORTER - 0.001
         )
 
     def _begin_probe(self, sample: Sample, size: float) -> None:
         self._probe = _Probe(sample.at, size, sample.rate)
-        self._probed = self.base
         self._size = max(self._size / 2, self._least / 2)
         self._begin_round(sample)
 
@@ -247,8 +247,9 @@ class Window:
             return
         self._probe = None
         if sample.rate < 0.75 * probe.rate and self._delay > self.base + self.allowed:
-            self.base = self._probed = self._delay
-            self._ahead = _MOST_AHEAD
+            self.base, self._ahead = self._delay, _MOST_AHEAD
+        self._probe_after = _PROBE_SOON if self.base < self._probed * _SHORTER else _PROBE_EVERY
+        self._probed = self.base
         self._near_at = self._fine_at = sample.at
         self._set(min(probe.size, max(probe.rate, sample.rate) * self.wanted), sample)
         self._begin_round(sample)
