@@ -15,6 +15,7 @@ from openclaw_tunnel.ssh.channel import Opening, SshChannel
 from openclaw_tunnel.ssh.credit import Credit
 from openclaw_tunnel.ssh.dial import LoggedIn
 from openclaw_tunnel.ssh.failures import of_bug, of_channel, of_loss
+from openclaw_tunnel.ssh.lean import without_padding
 from openclaw_tunnel.ssh.meter import Meter, PingMeter, TcpMeter
 from openclaw_tunnel.ssh.outflow import Outflow
 from openclaw_tunnel.ssh.ping import Pinger
@@ -42,6 +43,7 @@ class SshLink:
         self._stack = stack
         self._tasks = Tasks()
         self._traffic = Traffic(logged_in.tcp)
+        without_padding(self._connection)
         self._dirty: list[SshChannel] = []
         self._receiving = False
         self._receive_by_asyncssh = self._connection.data_received

@@ -102,15 +102,15 @@ class Outflow:
         return self._window.size - self.meter.under_way()
 
     def _most(self, *, alone: bool) -> int:
-        """Bytes that one may be read now; 0: none."""
+        """Bytes that one may be read now; 0: none. Large pieces cost less, small ones keep the line's queue even."""
         if self._congested:
             return 0
-        size = min(max(self._window.size // 8, _LEAST_READ), _READ if alone else PACKET)
+        step = max(self._window.size // 8, _LEAST_READ)
         room = self._room
-        if room < size // 2:
+        if room < step // 2:
             self.limited_at = asyncio.get_running_loop().time()
             return 0
-        return min(size, room)
+        return min(max(step, room // 2), room, _READ if alone else PACKET)
 
     def _run(self) -> None:
         """Carry what may be carried, in turns."""
