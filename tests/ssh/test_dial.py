@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 import sys
 import threading
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +97,37 @@ async def test_a_deadline_during_the_look_up_is_not_blamed_on_the_server() -> No
     failure = dial.out_of_time()
     assert failure.code is Code.DNS
     assert failure.message == "cannot find the address of gw.invalid: no answer within 10 s"
+
+
+@async_test
+async def test_files_that_do_not_come_are_not_blamed_on_the_server(tmp_path: Path) -> None:
+    """A pipe that nobody writes into is as silent as a network that is away."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    async with SshTestServer() as server:
+        rows = {
+            "known_hosts": target_for(server, tmp_path, global_known_hosts_files=(str(pipe),)),
+            "key files": target_for(server, tmp_path, identity_files=(str(pipe),)),
+        }
+        for thread, target in rows.items():
+            async with asyncio.TaskGroup() as group:
+                dial = group.create_task(failure_of(make_connector(target)))
+                await pass_time(30, partial(named, thread), thread)
+            failure = dial.result()
+            assert failure.code is Code.HELPER
+            assert failure.message.startswith("could not be read within 30 s: ")
+            assert failure.message.endswith(str(pipe))
+            assert failure.hint.endswith(str(pipe))
+            pipe.write_bytes(b"")
+            await settle(partial(gone, thread), thread)
+
+
+def named(thread: str) -> list[threading.Thread]:
+    return [running for running in threading.enumerate() if running.name == thread]
+
+
+def gone(thread: str) -> bool:
+    return not named(thread)
 
 
 @async_test
