@@ -26,10 +26,11 @@ from openclaw_tunnel.ssh.hostkeys import HostKeys
 from openclaw_tunnel.ssh.hungup import barred_by_proxy, briefly
 from openclaw_tunnel.ssh.knownhosts import is_certificate
 from openclaw_tunnel.ssh.login import Listener, Login, no_trusted_keys
+from openclaw_tunnel.ssh.lookup import look_up
 from openclaw_tunnel.ssh.options import common_options, login_options
 from openclaw_tunnel.ssh.place import Place, show_address
 from openclaw_tunnel.ssh.proxy import ProxyProcess
-from openclaw_tunnel.ssh.tcp import connect_any, look_up
+from openclaw_tunnel.ssh.tcp import connect_any
 
 TOO_MANY = "too many authentication failures"
 """What OpenSSH's server says, in lower case, when it hangs up on a client with many keys."""

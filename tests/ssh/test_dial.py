@@ -21,9 +21,10 @@ from openclaw_tunnel.errors import ConfigError, HelperError, NameNotFound, Tunne
 from openclaw_tunnel.ssh.connection import SshConnector
 from openclaw_tunnel.ssh.deadline import no_deadline
 from openclaw_tunnel.ssh.dial import Dial
+from openclaw_tunnel.ssh.lookup import Address, look_up
 from openclaw_tunnel.ssh.place import Place
 from openclaw_tunnel.ssh.proxy import ProxyProcess
-from openclaw_tunnel.ssh.tcp import Address, Race, connect_any, interleaved, look_up
+from openclaw_tunnel.ssh.tcp import Race, connect_any, interleaved
 from support.aio import async_test, pass_time, settle
 from support.sshserver import SshTestServer
 from support.sshtargets import Resolver, make_connector, make_spec, make_target, target_for
@@ -59,28 +60,6 @@ async def test_a_name_that_does_not_exist() -> None:
     assert failure.message.startswith("cannot find the address of nowhere.invalid: ")
     failure = await failure_of(make_connector(make_target(hostname="x" * 70 + ".invalid")))
     assert failure.code is Code.DNS
-
-
-@async_test
-async def test_a_name_server_that_did_not_hear_is_asked_again() -> None:
-    """The first question was lost; whoever waits for its answer waits for half a minute."""
-    asked: list[tuple[object, ...]] = []
-    end = threading.Event()
-    found: list[Address] = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 22))]
-
-    def ask(*question: object) -> list[Address]:
-        asked.append(question)
-        if len(asked) == 1:
-            end.wait(30)
-            raise socket.gaierror(socket.EAI_AGAIN, "no answer")
-        return found
-
-    try:
-        assert await look_up("gw.example", 22, ask=ask, again=0.05) == found
-    finally:
-        end.set()
-    assert asked == [("gw.example", 22, socket.AF_UNSPEC, socket.SOCK_STREAM)] * 2
-    await settle(lambda: not [thread for thread in threading.enumerate() if thread.name == "lookup gw.example"])
 
 
 @async_test
