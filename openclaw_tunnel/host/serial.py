@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import threading
-from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -47,7 +46,7 @@ class Serial(Generic[Q, A]):
         self._name = name
         self._begin = begin
         self._lock = threading.Lock()
-        self._waiting: dict[Hashable, deque[_Asked[Q, A]]] = {}
+        self._waiting: dict[Hashable, dict[_Asked[Q, A], None]] = {}
 
     async def ask(self, key: Hashable, question: Q) -> A:
         """The answer, found after this call began; cancelling takes the question back.
@@ -60,15 +59,15 @@ class Serial(Generic[Q, A]):
         asked: _Asked[Q, A] = _Asked(question, loop, loop.create_future())
         with self._lock:
             if key in self._waiting:
-                self._waiting[key].append(asked)
+                self._waiting[key][asked] = None
             else:
                 threading.Thread(target=self._work, args=(key, asked), name=self._name, daemon=True).start()
-                self._waiting[key] = deque()
+                self._waiting[key] = {}
         try:
             return await asked.answer
         finally:
-            with self._lock, contextlib.suppress(KeyError, ValueError):
-                self._waiting[key].remove(asked)
+            with self._lock:
+                self._waiting.get(key, {}).pop(asked, None)
 
     def _work(self, key: Hashable, first: "_Asked[Q, A]") -> None:
         answer: Callable[[Q], A] | None = None
@@ -85,6 +84,8 @@ class Serial(Generic[Q, A]):
     def _next(self, key: Hashable) -> "_Asked[Q, A] | None":
         with self._lock:
             if waiting := self._waiting[key]:
-                return waiting.popleft()
+                asked = next(iter(waiting))
+                del waiting[asked]
+                return asked
             del self._waiting[key]
             return None
