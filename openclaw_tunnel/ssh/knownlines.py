@@ -19,7 +19,8 @@ class KnownLines:
     def __init__(self, lines: Iterable[str], file: str) -> None:
         self._file = file
         self._lines: dict[int, str] = {}
-        self._plain: dict[str, list[int]] = {}
+        self._plain: dict[str, int] = {}
+        self._repeated: dict[str, list[int]] = {}
         self._patterns: list[tuple[str, int]] = []
         self._hashed: list[tuple[bytes, bytes, int]] = []
         for number, line in enumerate(lines, 1):
@@ -29,7 +30,10 @@ class KnownLines:
 
     def find(self, name: str) -> tuple[Entry, ...]:
         """The usable lines that mean ``name``, in their order."""
-        numbers = set(self._plain.get(name.lower(), ()))
+        plain = name.lower()
+        numbers = set(self._repeated.get(plain, ()))
+        if plain in self._plain:
+            numbers.add(self._plain[plain])
         numbers.update(n for hosts, n in self._patterns if knownhosts.matches(name, hosts))
         numbers.update(n for salt, digest, n in self._hashed if knownhosts.means_hash(name, salt, digest))
         found = (knownhosts.parse_line(self._lines[number], self._file, number) for number in sorted(numbers))
@@ -41,6 +45,7 @@ class KnownLines:
                 self._hashed.append((*hashed, number))
         elif knownhosts.is_plain(hosts):
             for name in hosts.lower().split(","):
-                self._plain.setdefault(name, []).append(number)
+                if self._plain.setdefault(name, number) != number:
+                    self._repeated.setdefault(name, []).append(number)
         else:
             self._patterns.append((hosts, number))

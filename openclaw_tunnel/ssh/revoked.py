@@ -1,6 +1,6 @@
 """RevokedHostKeys: a list of keys, or a key revocation list (KRL)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import asyncssh
 from asyncssh.public_key import SSHOpenSSHCertificate
@@ -25,8 +25,8 @@ class RevokedKeys:
     """
 
     problem: str = ""
-    _keys: frozenset[bytes] = frozenset()
-    _krl: krl.RevocationList | None = None
+    _keys: frozenset[bytes] = field(default=frozenset(), repr=False)
+    _krl: krl.RevocationList | None = field(default=None, repr=False)
 
     def names(self, presented: bytes, also: tuple[bytes, ...] = ()) -> bool:
         """Whether the list names a key; nothing is read any more.
