@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import logging
 import os
 import shutil
 import signal
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -423,6 +425,19 @@ async def test_every_tunnel_hears_of_sleep_and_of_the_network() -> None:
             return len(rig.connectors["two"][0].links) == 2
 
         await settle(moved, "a connection from the new address")
+
+
+@async_test
+async def test_in_debug_mode_a_turn_that_takes_long_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    asyncio.get_running_loop().set_debug(True)
+    async with running():
+        await asyncio.sleep(0)
+        end = time.thread_time() + 0.2
+        while time.thread_time() < end:
+            pass
+        await asyncio.sleep(0)
+    said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert [words for words in said if words.startswith("a turn of the event loop took ")]
 
 
 @async_test
