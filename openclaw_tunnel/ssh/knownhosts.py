@@ -169,7 +169,7 @@ def matches(name: str, hosts: str) -> bool:
     """
     if hosts.startswith("|"):
         hashed = read_hash(hosts)
-        return hashed is not None and means_hash(name, *hashed)
+        return hashed is not None and hmac.digest(hashed[0], encode_name(name), "sha1") == hashed[1]
     positive = False
     name = name.lower()
     for pattern in hosts.lower().split(","):
@@ -196,9 +196,9 @@ def read_hash(hosts: str) -> tuple[bytes, bytes] | None:
         return None
 
 
-def means_hash(name: str, salt: bytes, digest: bytes) -> bool:
-    """Whether a hash is that of ``name``."""
-    return hmac.compare_digest(hmac.digest(salt, name.encode("utf-8", "surrogateescape"), "sha1"), digest)
+def encode_name(name: str) -> bytes:
+    """A name as its bytes stand in files, of which the hash is made."""
+    return name.encode("utf-8", "surrogateescape")
 
 
 def _is_like(name: str, pattern: str) -> bool:

@@ -1,5 +1,6 @@
 """The lines of one known_hosts file, found by the name of a host without a look at each of them."""
 
+import hmac
 from collections.abc import Iterable
 
 from openclaw_tunnel.ssh import knownhosts
@@ -35,7 +36,8 @@ class KnownLines:
         if plain in self._plain:
             numbers.add(self._plain[plain])
         numbers.update(n for hosts, n in self._patterns if knownhosts.matches(name, hosts))
-        numbers.update(n for salt, digest, n in self._hashed if knownhosts.means_hash(name, salt, digest))
+        encoded = knownhosts.encode_name(name)
+        numbers.update([n for salt, digest, n in self._hashed if hmac.digest(salt, encoded, "sha1") == digest])
         found = (knownhosts.parse_line(self._lines[number], self._file, number) for number in sorted(numbers))
         return tuple(entry for entry in found if entry)
 
