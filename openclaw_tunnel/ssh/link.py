@@ -24,6 +24,7 @@ from openclaw_tunnel.ssh.traffic import Traffic
 from openclaw_tunnel.ssh.words import clean
 
 _ALL = Budget(ALL)
+_SMALL = 4 << 10  # bytes that are no bulk
 _SLICE = 64 << 10
 """Bytes that asyncssh gets at once: it copies all that it has not looked at for each packet."""
 
@@ -228,6 +229,8 @@ class SshLink:
         finally:
             self._receiving = False
             self._flush()
+            if len(data) < _SMALL and len(self._channels) > 1:
+                self._traffic.acknowledge()
 
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, []
