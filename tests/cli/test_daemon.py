@@ -1,4 +1,4 @@
-"""What a start imports, and when: the command line and the daemon import side by side, and nothing that neither needs."""
+"""What a start imports, and when: command and daemon import side by side, and nothing that neither needs."""
 
 import subprocess
 import sys
