@@ -13,10 +13,10 @@ from openclaw_tunnel.core.budget import Budget
 from openclaw_tunnel.core.turns import Turns
 from openclaw_tunnel.core.window import Window
 
-FIRST_LEAST, FIRST_MOST = 4 << 10, 64 << 10
+FIRST_LEAST, FIRST_MOST = 2 << 10, 64 << 10
 """Bytes that a channel may send before its client has taken any: few where many channels are opened at once."""
 
-_LOOK_EVERY = 0.5  # seconds
+_LOOK_LEAST, _LOOK_MOST = 0.020, 0.5  # seconds between looks; three round trips where that is in between
 _USES = 4  # a channel that has sent less than this part of what it may, within that time, does not use it
 _STEP_LEAST = 2 << 10
 _LARGE = 512 << 10
@@ -70,11 +70,26 @@ class Credit:
         received: bytes that have come so far.
     """
 
-    def __init__(self, window: Window, budget: Budget, clock: Callable[[], float]) -> None:
-        """No channel is open; ``clock`` gives seconds."""
+    def __init__(
+        self,
+        window: Window,
+        budget: Budget,
+        clock: Callable[[], float],
+        later: Callable[[float, Callable[[], None]], object],
+    ) -> None:
+        """No channel is open.
+
+        Args:
+            window: what all of them may have under way.
+            budget: the memory for what they are granted.
+            clock: gives seconds.
+            later: calls something after so many seconds.
+        """
         self._window = window
         self._budget = budget
         self._clock = clock
+        self._later = later
+        self._waking = False
         self._shares: set[Share] = set()
         self._turns: Turns[Share] = Turns()
         self._under_way = 0
@@ -88,7 +103,7 @@ class Credit:
 
     def open(self) -> Share:
         """A channel is about to be opened: its share is its first window."""
-        size = min(max(self._free // 4, FIRST_LEAST), FIRST_MOST)
+        size = min(max(self._free // 8, FIRST_LEAST), FIRST_MOST)
         share = Share(max(1, min(size, self._budget.for_one(0))))
         self._shares.add(share)
         self._under_way += share.outstanding
@@ -123,6 +138,15 @@ class Credit:
         if share.wanted:
             self._turns.add(share)
 
+    def ended(self, share: Share) -> None:
+        """The far end of a channel sends no more: what it still could is free."""
+        if share in self._shares:
+            self._turns.forget(share)
+            self._rest(share)
+            self._budget.give_back(share.outstanding)
+            share.outstanding = 0
+            share.limit = 0
+
     def settle(self) -> None:
         """What was freed meanwhile is granted."""
         self._run()
@@ -136,11 +160,26 @@ class Credit:
         while (share := self._turns.first()) is not None:
             size = self._may(share)
             if size <= 0:
+                self._wake_later()
                 break
             self._turns.take(share)
             self._grant(share, size)
             if share.wanted:
                 self._turns.add(share)
+
+    def _wake_later(self) -> None:
+        """Somebody waits: others may turn out not to use what they have."""
+        if not self._waking:
+            self._waking = True
+            self._later(self._look_every, self._woken)
+
+    def _woken(self) -> None:
+        self._waking = False
+        self._run()
+
+    @property
+    def _look_every(self) -> float:
+        return min(max(3 * self._window.base, _LOOK_LEAST), _LOOK_MOST)
 
     def _may(self, share: Share) -> int:
         """Bytes to grant the first of those who wait: all it wants where it is alone, else a packet's worth."""
@@ -164,7 +203,7 @@ class Credit:
 
     def _look_for_idle(self) -> None:
         now = self._clock()
-        if now - self._looked_at < _LOOK_EVERY:
+        if now - self._looked_at < self._look_every:
             return
         self._looked_at = now
         for share in self._shares:
