@@ -18,6 +18,7 @@ from openclaw_tunnel.core.states import State
 from openclaw_tunnel.daemon.requests import DaemonCloses, refusal
 from openclaw_tunnel.daemon.tunnels import Daemon, MakeConnector
 from openclaw_tunnel.errors import ExitCode
+from openclaw_tunnel.host.loopwatch import watched_in_debug
 from openclaw_tunnel.host.network import NetworkWatch
 from openclaw_tunnel.host.notify import Desktop
 from openclaw_tunnel.host.wake import WakeWatch
@@ -57,7 +58,8 @@ async def open_daemon(
         for watch in watches:
             watch.start()
         try:
-            yield daemon
+            with watched_in_debug(asyncio.get_running_loop()):
+                yield daemon
         finally:
             for watch in watches:
                 watch.close()

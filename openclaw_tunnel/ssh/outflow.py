@@ -96,17 +96,13 @@ class Outflow:
         self._parked.discard(flow)
         self._turns.forget(flow)
 
-    @property
-    def _room(self) -> int:
-        """Bytes that may still be under way."""
-        return self._window.size - self.meter.under_way()
-
     def _most(self, *, alone: bool) -> int:
         """Bytes that one may be read now; 0: none. Large pieces cost less, small ones keep the line's queue even."""
         if self._congested:
             return 0
-        step = max(self._window.size // 8, _LEAST_READ)
-        room = self._room
+        size = self._window.size
+        step = max(size // 8, _LEAST_READ)
+        room = size - self.meter.under_way(enough=size // 4)
         if room < step // 2:
             self.limited_at = asyncio.get_running_loop().time()
             return 0
