@@ -65,12 +65,12 @@ def test_of_those_who_always_want_nobody_gets_more_than_a_quantum_ahead(
         turns.add(who)
     got: Counter[int] = Counter()
     for size in sizes:
-        who = turns.first()
-        assert who is not None
-        turns.take(who)
-        turns.charge(who, size)
-        turns.add(who)
-        got[who] += size
+        first = turns.first()
+        assert first is not None
+        turns.take(first)
+        turns.charge(first, size)
+        turns.add(first)
+        got[first] += size
         others = [got[other] for other in range(1, count)]
         assert max(others) - min(others) <= QUANTUM
         assert got[0] - min(others) <= QUANTUM
