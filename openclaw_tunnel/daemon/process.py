@@ -77,6 +77,7 @@ async def serve(
     first: TunnelSpec | None = None,
     options: UpOptions | None = None,
     *,
+    on_ready: Callable[[], None] = lambda: None,
     on_change: Callable[[Daemon], None] = lambda _: None,
 ) -> ExitCode:
     """Be the daemon until the last tunnel is closed or a signal ends it.
@@ -84,6 +85,7 @@ async def serve(
     Args:
         first: a tunnel to start with, as ``up`` in the foreground does; its permanent failure before it was
             ever up ends the daemon. Without one the daemon waits a moment for its first request.
+        on_ready: called once requests are answered.
 
     Returns:
         OK after SIGTERM or the end of the last tunnel, INTERRUPTED after SIGINT.
@@ -102,6 +104,7 @@ async def serve(
     async with open_daemon(paths, env, on_change=changed) as daemon:
         loop = asyncio.get_running_loop()
         _listen_to_signals(loop, daemon)
+        on_ready()
         if first is not None:
             daemon.keepers.in_foreground = True
             with contextlib.suppress(DaemonCloses):  # interrupted that early

@@ -6,9 +6,13 @@ the kernel.
 
 import asyncio
 import contextlib
+import logging
 import socket
 import struct
+from collections.abc import Callable
 from typing import Protocol
+
+logger = logging.getLogger(__name__)
 
 _NOTHING = memoryview(b"")
 _RESET = struct.pack("ii", 1, 0)  # struct linger: on, 0 s
@@ -135,7 +139,15 @@ class LocalSocket:
         self._close(None)
 
     def _readable(self) -> None:
-        self.user.readable()
+        self._call(self.user.readable)
+
+    def _call(self, user: Callable[[], None]) -> None:
+        """A fault in what is done for one client ends that client: it would be called again, without end."""
+        try:
+            user()
+        except Exception:
+            logger.exception("serving a client failed")
+            self.abort(reset=True)
 
     def _writable(self) -> None:
         self._unsent = self._send(self._unsent)
@@ -147,7 +159,7 @@ class LocalSocket:
             return
         if self._eof:
             self._shut()
-        self.user.drained()
+        self._call(self.user.drained)
 
     def _send(self, data: memoryview) -> memoryview:
         """What is left of ``data``; a view, as there may be megabytes of it."""

@@ -75,6 +75,7 @@ class Client:
             if self.socket.full:
                 channel.pause_reading()
             self.socket.listen()
+            self.readable()  # most have said something by now
 
     def drop(self) -> None:
         """Reset the client, so that it sees an error and not an orderly end; idempotent."""

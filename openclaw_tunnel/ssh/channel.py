@@ -8,7 +8,7 @@ import asyncssh
 from asyncssh.constants import MSG_CHANNEL_WINDOW_ADJUST
 from asyncssh.packet import UInt32
 
-from openclaw_tunnel.core.link import LinkLost, Source
+from openclaw_tunnel.core.link import LinkLost, Opened, Source, nobody_waits
 from openclaw_tunnel.ssh.credit import Credit, Share
 from openclaw_tunnel.ssh.inflow import Inflow
 from openclaw_tunnel.ssh.outflow import Outflow
@@ -56,10 +56,12 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
         receiver: an ``asyncio.Protocol``.
         owner: the link.
         share: what the far end was granted when the channel was opened.
+        opened: called when the channel can be used.
     """
 
-    def __init__(self, receiver: Any, owner: ChannelOwner, share: Share) -> None:
+    def __init__(self, receiver: Any, owner: ChannelOwner, share: Share, opened: Opened = nobody_waits) -> None:
         self._receiver = receiver
+        self._opened = opened
         self._owner = owner
         self._share = share
         self._inflow = Inflow(receiver)
@@ -78,6 +80,12 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
         self._share.flow = self
         self._owner.channel_opened(self)
         self.set_congested(self._owner.outflow.congested)
+
+    def session_started(self) -> None:
+        try:
+            self._opened(self)
+        except Exception as exc:
+            self._break(exc)
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         self._owner.credit.came(self._share, len(data))
@@ -233,8 +241,8 @@ class Opening:
     a channel that nobody closes. So the opening itself is never cancelled; it is disowned.
     """
 
-    def __init__(self, receiver: Any, owner: ChannelOwner) -> None:
-        self._receiver, self._owner = receiver, owner
+    def __init__(self, receiver: Any, owner: ChannelOwner, opened: Opened = nobody_waits) -> None:
+        self._receiver, self._owner, self._on_open = receiver, owner, opened
         self._share = owner.credit.open()
         self._opened: SshChannel | None = None
         self._disowned = False
@@ -269,6 +277,8 @@ class Opening:
             self._opened.abort()
 
     def _session(self) -> SshChannel:
-        receiver = asyncio.Protocol() if self._disowned else self._receiver
-        self._opened = SshChannel(receiver, self._owner, self._share)
+        if self._disowned:
+            self._opened = SshChannel(asyncio.Protocol(), self._owner, self._share)
+        else:
+            self._opened = SshChannel(self._receiver, self._owner, self._share, self._on_open)
         return self._opened

@@ -8,7 +8,7 @@ import asyncssh
 
 from openclaw_tunnel.core.budget import ALL, TUNNEL, Budget
 from openclaw_tunnel.core.failures import Code, Failure
-from openclaw_tunnel.core.link import ChannelFailed, LinkLost, ServerInfo
+from openclaw_tunnel.core.link import ChannelFailed, LinkLost, Opened, ServerInfo, nobody_waits
 from openclaw_tunnel.core.window import Window
 from openclaw_tunnel.host.tasks import Tasks
 from openclaw_tunnel.ssh.channel import Opening, SshChannel
@@ -24,6 +24,7 @@ from openclaw_tunnel.ssh.traffic import Traffic
 from openclaw_tunnel.ssh.words import clean
 
 _ALL = Budget(ALL)
+_SMALL = 4 << 10  # bytes that are no bulk
 _SLICE = 64 << 10
 """Bytes that asyncssh gets at once: it copies all that it has not looked at for each packet."""
 
@@ -111,12 +112,14 @@ class SshLink:
         """Far ends wait until they are granted more."""
         return self.credit.held_back
 
-    async def open_channel(self, host: str, port: int, receiver: Any, *, timeout: float) -> SshChannel:
+    async def open_channel(
+        self, host: str, port: int, receiver: Any, *, timeout: float, opened: Opened = nobody_waits
+    ) -> SshChannel:
         """Open a direct-tcpip channel; see ``core.link.Link.open_channel``."""
         if self.lost or self._closing or self._retired.done():
             raise LinkLost("the SSH connection is gone")
         to = show_address(host, port) if port else host
-        opening = Opening(receiver, self)
+        opening = Opening(receiver, self, opened)
         task = self._tasks.start(opening.run(self._connection, host, port), name=f"open channel to {to}")
         nudge = self._pinger.nudge_later()
         self._note_opening(1)
@@ -127,7 +130,8 @@ class SshLink:
             opening.disown()
             raise
         finally:
-            nudge.cancel()
+            if nudge:
+                nudge.cancel()
             self._note_opening(-1)
         if self._retired in done and not task.done():
             opening.disown()
@@ -228,6 +232,8 @@ class SshLink:
         finally:
             self._receiving = False
             self._flush()
+            if len(data) < _SMALL and len(self._channels) > 1:
+                self._traffic.acknowledge()
 
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, []
