@@ -14,6 +14,7 @@ from typing import Protocol
 
 logger = logging.getLogger(__name__)
 
+_NOTHING = memoryview(b"")
 _RESET = struct.pack("ii", 1, 0)  # struct linger: on, 0 s
 
 
@@ -45,7 +46,7 @@ class LocalSocket:
         self._sock = sock
         self._loop = asyncio.get_running_loop()
         self._listening = False
-        self._unsent = b""
+        self._unsent = _NOTHING
         self._eof = False
         self._closing = False
         if sock.family != socket.AF_UNIX:
@@ -107,9 +108,9 @@ class LocalSocket:
         if self.gone or self._eof or self._closing:
             return
         if self._unsent:
-            self._unsent += data
+            self._unsent = memoryview(bytes(self._unsent) + data)
             return
-        rest = self._send(data)
+        rest = self._send(memoryview(data))
         if rest:
             self._unsent = rest
             self._loop.add_writer(self._sock, self._writable)
@@ -149,8 +150,7 @@ class LocalSocket:
             self.abort(reset=True)
 
     def _writable(self) -> None:
-        data, self._unsent = self._unsent, b""
-        self._unsent = self._send(data)
+        self._unsent = self._send(self._unsent)
         if self._unsent or self.gone:
             return
         self._loop.remove_writer(self._sock)
@@ -161,15 +161,15 @@ class LocalSocket:
             self._shut()
         self._call(self.user.drained)
 
-    def _send(self, data: bytes) -> bytes:
-        """What is left of ``data``."""
+    def _send(self, data: memoryview) -> memoryview:
+        """What is left of ``data``; a view, as there may be megabytes of it."""
         try:
             sent = self._sock.send(data)
         except (BlockingIOError, InterruptedError):
             return data
         except OSError as exc:
             self._close(exc)
-            return b""
+            return _NOTHING
         return data[sent:]
 
     def _shut(self) -> None:
@@ -182,7 +182,7 @@ class LocalSocket:
         self.listen(False)
         self._loop.remove_writer(self._sock)
         self.gone = self._closing = True
-        self._unsent = b""
+        self._unsent = _NOTHING
         self._sock.close()
         self._loop.call_soon(self._lost, exc)
 

@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 PACKET_MOST = 128 << 10
 """Bytes that a server may send in one packet. RFC 4253 asks for 32 KiB at least; larger ones cost less to open."""
 
+_BEYOND_WINDOW = 1 << 10
+"""Bytes of a client that are read although the channel's window is used up."""
+
 
 class ChannelOwner(Protocol):
     """What a channel needs of its link."""
@@ -90,7 +93,7 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
         self._owner.flush_soon(self)
 
     def eof_received(self) -> bool:
-        self._owner.credit.ended(self._share)
+        self._owner.credit.end(self._share)
         try:
             self._inflow.eof()
         except Exception as exc:
@@ -122,15 +125,21 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
         else:
             if taken:
                 self._owner.credit.taken(self._share, taken)
+            self._let_go()
 
     @property
     def full(self) -> bool:
         """The channel's window is used up: what is written now stays here."""
         return self._full["channel"]
 
+    @property
+    def room(self) -> int:
+        """What the far end takes, and a little more: asyncssh reports that it takes again where something waits."""
+        return int(self._wire._send_window) + _BEYOND_WINDOW
+
     def carry(self, most: int) -> int:
         """It is the channel's turn to send; see ``ssh.outflow.Flow``."""
-        if self._source is None or not self._sending or self._wire.is_closing():
+        if self._source is None or not self._sends:
             return 0
         data = self._source.read(most)
         if data:
@@ -147,16 +156,17 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
     def ready(self, source: Source) -> bool:
         """Send what ``source`` has, when it is its turn; see ``core.link.Channel.ready``."""
         self._source = source
-        return self._owner.outflow.ready(self)
+        # A channel that ends reads nothing any more: whoever has bytes for it must not come back with them at once.
+        return self._sends and self._owner.outflow.ready(self)
 
     def write(self, data: bytes) -> None:
         """Send; what is written after the end of the channel is dropped, as by any asyncio transport."""
-        if self._sending and not self._wire.is_closing():
+        if self._sends:
             self._wire.write(data)
 
     def write_eof(self) -> None:
         """Send no more."""
-        if self._sending and not self._wire.is_closing():
+        if self._sends:
             self._wire.write_eof()
         self._sending = False
 
@@ -173,6 +183,7 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
         """Close after what was written is sent; nothing more is delivered but the end."""
         self._sending = False
         self._inflow.discard()
+        self._let_go()
         self._wire.close()
 
     def abort(self) -> None:
@@ -182,16 +193,26 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
         self._wire.abort()
         asyncio.get_running_loop().call_soon(self._finish, None)
 
+    @property
+    def _sends(self) -> bool:
+        return self._sending and not self._wire.is_closing()
+
     def _finish(self, exc: Exception | None) -> None:
         self._sending = False
         self._owner.channel_closed(self)
         self._owner.outflow.forget(self)
-        self._owner.credit.close(self._share)
+        self._owner.credit.end(self._share)
         if self._owner.lost:
             lost = LinkLost("the SSH connection is gone")
             lost.__cause__ = exc
             exc = lost
         self._inflow.end(exc)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Once the end was told nothing is kept here, and the client has taken all."""
+        if self._inflow.over:
+            self._owner.credit.close(self._share)
 
     def _break(self, exc: Exception) -> None:
         """A receiver has failed: its channel ends. asyncssh would end the whole connection."""

@@ -16,7 +16,7 @@ from openclaw_tunnel.core.window import Window
 FIRST_LEAST, FIRST_MOST = 2 << 10, 64 << 10
 """Bytes that a channel may send before its client has taken any: few where many channels are opened at once."""
 
-_LOOK_LEAST, _LOOK_MOST = 0.020, 0.5  # seconds between looks; three round trips where that is in between
+_LOOK_LEAST, _LOOK_MOST, _LOOK_RTTS = 0.02, 0.5, 3  # seconds; round trips of the empty line
 _USES = 4  # a channel that has sent less than this part of what it may, within that time, does not use it
 _STEP_LEAST = 2 << 10
 _LARGE = 512 << 10
@@ -36,7 +36,7 @@ class Share:
         flow: the channel; None until it is open.
         outstanding: bytes that the far end may still send.
         kept: bytes that have come and that the client has not taken.
-        limit: bytes that both may be together.
+        limit: bytes that both may be together; 0 once the far end is gone.
         recent: bytes that have come since the last look.
         active: what is outstanding counts as under way. It is not where a channel does not use what it may.
         fresh: it was opened since the last look.
@@ -70,26 +70,11 @@ class Credit:
         received: bytes that have come so far.
     """
 
-    def __init__(
-        self,
-        window: Window,
-        budget: Budget,
-        clock: Callable[[], float],
-        later: Callable[[float, Callable[[], None]], object],
-    ) -> None:
-        """No channel is open.
-
-        Args:
-            window: what all of them may have under way.
-            budget: the memory for what they are granted.
-            clock: gives seconds.
-            later: calls something after so many seconds.
-        """
+    def __init__(self, window: Window, budget: Budget, clock: Callable[[], float]) -> None:
+        """No channel is open; ``clock`` gives seconds."""
         self._window = window
         self._budget = budget
         self._clock = clock
-        self._later = later
-        self._waking = False
         self._shares: set[Share] = set()
         self._turns: Turns[Share] = Turns()
         self._under_way = 0
@@ -101,6 +86,15 @@ class Credit:
         """A channel waits because the window is used up."""
         return bool(self._turns)
 
+    @property
+    def look_every(self) -> float:
+        """Seconds between looks at which channels use what they may.
+
+        While one waits, :meth:`settle` is to be called as often: where all others have gone silent, with the whole
+        window granted to them, nothing else would let it go on.
+        """
+        return min(max(_LOOK_RTTS * self._window.base, _LOOK_LEAST), _LOOK_MOST)
+
     def open(self) -> Share:
         """A channel is about to be opened: its share is its first window."""
         size = min(max(self._free // 8, FIRST_LEAST), FIRST_MOST)
@@ -110,13 +104,21 @@ class Credit:
         self._budget.take(share.outstanding)
         return share
 
-    def close(self, share: Share) -> None:
-        """A channel is gone, with all that it was granted."""
+    def end(self, share: Share) -> None:
+        """The far end of a channel is gone, with what it was granted; what is kept still waits for the client."""
         if share in self._shares:
-            self._shares.discard(share)
             self._turns.forget(share)
-            self._budget.give_back(share.outstanding + share.kept)
             self._rest(share)
+            self._budget.give_back(share.outstanding)
+            share.outstanding = share.limit = 0
+            self._run()
+
+    def close(self, share: Share) -> None:
+        """A channel is gone, with all that it was granted, and nothing of it is kept."""
+        if share in self._shares:
+            self.end(share)
+            self._shares.discard(share)
+            self._budget.give_back(share.kept)
             self._run()
 
     def came(self, share: Share, size: int) -> None:
@@ -134,18 +136,10 @@ class Credit:
             return
         share.kept -= size
         self._budget.give_back(size)
-        share.limit = min(share.limit + size, max(self._window.size, FIRST_LEAST))
+        if share.limit:
+            share.limit = min(share.limit + size, max(self._window.size, FIRST_LEAST))
         if share.wanted:
             self._turns.add(share)
-
-    def ended(self, share: Share) -> None:
-        """The far end of a channel sends no more: what it still could is free."""
-        if share in self._shares:
-            self._turns.forget(share)
-            self._rest(share)
-            self._budget.give_back(share.outstanding)
-            share.outstanding = 0
-            share.limit = 0
 
     def settle(self) -> None:
         """What was freed meanwhile is granted."""
@@ -159,27 +153,23 @@ class Credit:
         self._look_for_idle()
         while (share := self._turns.first()) is not None:
             size = self._may(share)
-            if size <= 0:
-                self._wake_later()
+            if size <= 0 and share.wanted:
                 break
             self._turns.take(share)
-            self._grant(share, size)
-            if share.wanted:
-                self._turns.add(share)
+            size = self._affordable(share, size)
+            if size > 0:
+                self._grant(share, size)
+                if share.wanted:
+                    self._turns.add(share)
 
-    def _wake_later(self) -> None:
-        """Somebody waits: others may turn out not to use what they have."""
-        if not self._waking:
-            self._waking = True
-            self._later(self._look_every, self._woken)
+    def _affordable(self, share: Share, size: int) -> int:
+        """What the budget leaves of ``size``; 0 where that is not worth a packet.
 
-    def _woken(self) -> None:
-        self._waking = False
-        self._run()
-
-    @property
-    def _look_every(self) -> float:
-        return min(max(3 * self._window.base, _LOOK_LEAST), _LOOK_MOST)
+        Then others get their turn: this one has something, and asks again when its client has taken that.
+        """
+        least = min(size, _STEP_LEAST) if share.outstanding else 1
+        affordable = min(size, self._budget.for_one(share.outstanding + share.kept))
+        return affordable if affordable >= least else 0
 
     def _may(self, share: Share) -> int:
         """Bytes to grant the first of those who wait: all it wants where it is alone, else a packet's worth."""
@@ -188,7 +178,7 @@ class Credit:
         size = min(quantum, free)
         if size < min(quantum, self._window.size // 16):
             size = min(quantum, self._turns.ahead(share))
-        return min(size, self._budget.for_one(share.outstanding + share.kept))
+        return size
 
     def _grant(self, share: Share, size: int) -> None:
         if share.in_use:
@@ -203,7 +193,7 @@ class Credit:
 
     def _look_for_idle(self) -> None:
         now = self._clock()
-        if now - self._looked_at < self._look_every:
+        if now - self._looked_at < self.look_every:
             return
         self._looked_at = now
         for share in self._shares:

@@ -47,6 +47,7 @@ class SshLink:
         without_padding(self._connection)
         self._dirty: list[SshChannel] = []
         self._receiving = False
+        self._look: asyncio.TimerHandle | None = None
         self._receive_by_asyncssh = self._connection.data_received
         self._connection.data_received = self._receive  # type: ignore[method-assign]
         progress = self._traffic.bytes_through if logged_in.tcp else None
@@ -55,7 +56,7 @@ class SshLink:
         up, down = Window(pings=1), Window(pings=1)
         self.outflow = Outflow(up)
         loop = asyncio.get_running_loop()
-        self.credit = Credit(down, Budget(TUNNEL, _ALL), loop.time, loop.call_later)
+        self.credit = Credit(down, Budget(TUNNEL, _ALL), loop.time)
         self._meter: Meter
         if by_tcp:
             self._meter = TcpMeter(self, self._traffic.queue, self._kept_by_transport, up, down)
@@ -172,6 +173,8 @@ class SshLink:
     def _over(self) -> None:
         self._meter.close()
         self.outflow.close()
+        if self._look is not None:
+            self._look.cancel()
         self._start_clean_up()
 
     def _start_clean_up(self) -> asyncio.Task[None]:
@@ -219,7 +222,7 @@ class SshLink:
             self._dirty.append(channel)
         else:
             channel.flush()
-            self.credit.settle()
+            self._settle()
 
     def _receive(self, data: bytes, datatype: int | None = None) -> None:
         """asyncssh's ``data_received``, and then what came for the channels, as few and large writes."""
@@ -238,13 +241,24 @@ class SshLink:
         for channel in dict.fromkeys(dirty):
             channel.flush()
         if dirty:
-            self.credit.settle()
+            self._settle()
             self._meter.moved()
 
+    def _settle(self) -> None:
+        """Grant what is free; look again soon where somebody waits."""
+        self.credit.settle()
+        if self.credit.held_back and self._look is None and not self.lost:
+            self._look = asyncio.get_running_loop().call_later(self.credit.look_every, self._look_again)
+
+    def _look_again(self) -> None:
+        self._look = None
+        self._settle()
+
     def _kept_by_transport(self) -> int:
-        """Bytes that the operating system has not taken yet."""
+        """Bytes that the operating system has not taken yet: in a key exchange asyncssh keeps all that it is given."""
         transport = self._connection._transport
-        return transport.get_write_buffer_size() if transport else 0
+        buffered = transport.get_write_buffer_size() if transport else 0
+        return buffered + sum(len(part) for _, parts in self._connection._deferred_packets for part in parts)
 
     def _pause_channels(self) -> None:
         self.outflow.set_congested(True)

@@ -233,6 +233,8 @@ class PingMeter:
             self._ping()
 
     def _answer(self, began: float, sent: int) -> None:
+        if self._closed:
+            return
         self._asked = False
         now = self._loop.time()
         rtt = max(now - began, 1e-6)
