@@ -84,6 +84,14 @@ class SharedChannel(Channel, Protocol):
         """
 
 
+Opened = Callable[[SharedChannel], None]
+"""Takes a channel that has just been opened."""
+
+
+def nobody_waits(channel: SharedChannel) -> None:
+    """For a channel that is taken from what ``open_channel`` returns."""
+
+
 class Link(Protocol):
     """One live SSH connection."""
 
@@ -95,7 +103,9 @@ class Link(Protocol):
     def local_address(self) -> str:
         """The IP address of this computer that the connection comes from; empty where a proxy's process hides it."""
 
-    async def open_channel(self, host: str, port: int, receiver: Any, *, timeout: float) -> SharedChannel:
+    async def open_channel(
+        self, host: str, port: int, receiver: Any, *, timeout: float, opened: Opened = nobody_waits
+    ) -> SharedChannel:
         """Open a direct-tcpip channel to ``host``:``port`` as the SSH server sees it.
 
         ``port`` 0 means that ``host`` is the path of a Unix socket (direct-streamlocal@openssh.com).
@@ -103,6 +113,8 @@ class Link(Protocol):
         Args:
             receiver: an ``asyncio.Protocol`` that gets what arrives. Calls may begin before this returns.
             timeout: seconds until the channel must be open.
+            opened: called with the channel as soon as it is open, which is some turns of the event loop before this
+                returns; not where it comes too late.
 
         Raises:
             ChannelFailed: refused, forbidden or too late. The connection itself goes on.

@@ -7,17 +7,18 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from openclaw_tunnel.config.model import Forward
 from openclaw_tunnel.core.failures import Code, Failure
-from openclaw_tunnel.core.link import ChannelFailed, Link, LinkLost
+from openclaw_tunnel.core.link import ChannelFailed, Link, LinkLost, SharedChannel
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.core.status import ByteCounts, ClientCounts, ForwardStatus
 from openclaw_tunnel.host.tasks import Tasks, is_being_cancelled
 from openclaw_tunnel.host.tracebacks import Tracebacks
 from openclaw_tunnel.relay.bind import Bound, bind
 from openclaw_tunnel.relay.loop import LoopGuard
-from openclaw_tunnel.relay.pipe import Client, Tally
+from openclaw_tunnel.relay.pipe import Client, FarEnd, Tally
 from openclaw_tunnel.relay.unanswered import Unanswered
 from openclaw_tunnel.relay.waiting import Gate, NobodyComes
 
@@ -152,6 +153,13 @@ class Listener:
         if not self._clients:
             self._nobody_left.set()
 
+    def _joined_to(self, client: Client, far: FarEnd, channel: SharedChannel) -> None:
+        """The channel of a client is open."""
+        self._tally.unanswered.heard()
+        if not client.gone:
+            self._joined.add(client)
+        client.join(far, channel)
+
     async def _serve(self, client: Client) -> None:
         """Join the client to a channel; reset it where that does not work."""
         loop = asyncio.get_running_loop()
@@ -168,18 +176,18 @@ class Listener:
                 self._tally.unanswered.sent()
                 try:
                     to = self._forward.to
-                    channel = await link.open_channel(
-                        to.path or to.host, to.port, far, timeout=self._policy.channel_timeout
+                    await link.open_channel(
+                        to.path or to.host,
+                        to.port,
+                        far,
+                        timeout=self._policy.channel_timeout,
+                        opened=partial(self._joined_to, client, far),
                     )
                 except LinkLost:
                     far.detach()  # nothing was read from the client yet: it may wait for the next link
                     self._tally.unheard.discard(client)
                     dead = link
                     continue
-                self._tally.unanswered.heard()
-                client.join(far, channel)
-                if not client.gone:
-                    self._joined.add(client)
                 return
         except ChannelFailed as error:
             if error.failure.code is not Code.TIMEOUT:

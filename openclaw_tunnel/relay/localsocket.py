@@ -6,10 +6,15 @@ the kernel.
 
 import asyncio
 import contextlib
+import logging
 import socket
 import struct
+from collections.abc import Callable
 from typing import Protocol
 
+logger = logging.getLogger(__name__)
+
+_NOTHING = memoryview(b"")
 _RESET = struct.pack("ii", 1, 0)  # struct linger: on, 0 s
 
 
@@ -41,7 +46,7 @@ class LocalSocket:
         self._sock = sock
         self._loop = asyncio.get_running_loop()
         self._listening = False
-        self._unsent = b""
+        self._unsent = _NOTHING
         self._eof = False
         self._closing = False
         if sock.family != socket.AF_UNIX:
@@ -103,9 +108,9 @@ class LocalSocket:
         if self.gone or self._eof or self._closing:
             return
         if self._unsent:
-            self._unsent += data
+            self._unsent = memoryview(bytes(self._unsent) + data)
             return
-        rest = self._send(data)
+        rest = self._send(memoryview(data))
         if rest:
             self._unsent = rest
             self._loop.add_writer(self._sock, self._writable)
@@ -134,11 +139,18 @@ class LocalSocket:
         self._close(None)
 
     def _readable(self) -> None:
-        self.user.readable()
+        self._call(self.user.readable)
+
+    def _call(self, user: Callable[[], None]) -> None:
+        """A fault in what is done for one client ends that client: it would be called again, without end."""
+        try:
+            user()
+        except Exception:
+            logger.exception("serving a client failed")
+            self.abort(reset=True)
 
     def _writable(self) -> None:
-        data, self._unsent = self._unsent, b""
-        self._unsent = self._send(data)
+        self._unsent = self._send(self._unsent)
         if self._unsent or self.gone:
             return
         self._loop.remove_writer(self._sock)
@@ -147,17 +159,17 @@ class LocalSocket:
             return
         if self._eof:
             self._shut()
-        self.user.drained()
+        self._call(self.user.drained)
 
-    def _send(self, data: bytes) -> bytes:
-        """What is left of ``data``."""
+    def _send(self, data: memoryview) -> memoryview:
+        """What is left of ``data``; a view, as there may be megabytes of it."""
         try:
             sent = self._sock.send(data)
         except (BlockingIOError, InterruptedError):
             return data
         except OSError as exc:
             self._close(exc)
-            return b""
+            return _NOTHING
         return data[sent:]
 
     def _shut(self) -> None:
@@ -170,7 +182,7 @@ class LocalSocket:
         self.listen(False)
         self._loop.remove_writer(self._sock)
         self.gone = self._closing = True
-        self._unsent = b""
+        self._unsent = _NOTHING
         self._sock.close()
         self._loop.call_soon(self._lost, exc)
 

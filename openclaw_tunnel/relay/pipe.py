@@ -75,6 +75,7 @@ class Client:
             if self.socket.full:
                 channel.pause_reading()
             self.socket.listen()
+            self.readable()  # most have said something by now
 
     def drop(self) -> None:
         """Reset the client, so that it sees an error and not an orderly end; idempotent."""
@@ -107,6 +108,7 @@ class Client:
         """The client has caught up."""
         if self._far is not None and self._far.channel is not None and not self._far.closed:
             self._far.channel.resume_reading()
+            self._far.close_if_both_done()
 
     def lost(self, exc: OSError | None) -> None:
         """The client is gone."""
@@ -185,8 +187,8 @@ class FarEnd(asyncio.Protocol):
         return True
 
     def close_if_both_done(self) -> None:
-        """Close both sides, after what is under way, once neither sends any more."""
-        if self.client_done and self.far_done:
+        """Close both sides once neither sends any more and the client has taken everything."""
+        if self.client_done and self.far_done and not self._client.socket.full:
             self._client.socket.close()
             if self.channel is not None:
                 self.channel.close()

@@ -8,7 +8,7 @@ import asyncssh
 from asyncssh.constants import MSG_CHANNEL_WINDOW_ADJUST
 from asyncssh.packet import UInt32
 
-from openclaw_tunnel.core.link import LinkLost, Source
+from openclaw_tunnel.core.link import LinkLost, Opened, Source, nobody_waits
 from openclaw_tunnel.ssh.credit import Credit, Share
 from openclaw_tunnel.ssh.inflow import Inflow
 from openclaw_tunnel.ssh.outflow import Outflow
@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 
 PACKET_MOST = 128 << 10
 """Bytes that a server may send in one packet. RFC 4253 asks for 32 KiB at least; larger ones cost less to open."""
+
+_BEYOND_WINDOW = 1 << 10
+"""Bytes of a client that are read although the channel's window is used up."""
 
 
 class ChannelOwner(Protocol):
@@ -53,10 +56,12 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
         receiver: an ``asyncio.Protocol``.
         owner: the link.
         share: what the far end was granted when the channel was opened.
+        opened: called when the channel can be used.
     """
 
-    def __init__(self, receiver: Any, owner: ChannelOwner, share: Share) -> None:
+    def __init__(self, receiver: Any, owner: ChannelOwner, share: Share, opened: Opened = nobody_waits) -> None:
         self._receiver = receiver
+        self._opened = opened
         self._owner = owner
         self._share = share
         self._inflow = Inflow(receiver)
@@ -76,12 +81,19 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
         self._owner.channel_opened(self)
         self.set_congested(self._owner.outflow.congested)
 
+    def session_started(self) -> None:
+        try:
+            self._opened(self)
+        except Exception as exc:
+            self._break(exc)
+
     def data_received(self, data: bytes, datatype: int | None) -> None:
         self._owner.credit.came(self._share, len(data))
         self._inflow.data(data)
         self._owner.flush_soon(self)
 
     def eof_received(self) -> bool:
+        self._owner.credit.end(self._share)
         try:
             self._inflow.eof()
         except Exception as exc:
@@ -113,15 +125,21 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
         else:
             if taken:
                 self._owner.credit.taken(self._share, taken)
+            self._let_go()
 
     @property
     def full(self) -> bool:
         """The channel's window is used up: what is written now stays here."""
         return self._full["channel"]
 
+    @property
+    def room(self) -> int:
+        """What the far end takes, and a little more: asyncssh reports that it takes again where something waits."""
+        return int(self._wire._send_window) + _BEYOND_WINDOW
+
     def carry(self, most: int) -> int:
         """It is the channel's turn to send; see ``ssh.outflow.Flow``."""
-        if self._source is None or not self._sending or self._wire.is_closing():
+        if self._source is None or not self._sends:
             return 0
         data = self._source.read(most)
         if data:
@@ -138,16 +156,17 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
     def ready(self, source: Source) -> bool:
         """Send what ``source`` has, when it is its turn; see ``core.link.Channel.ready``."""
         self._source = source
-        return self._owner.outflow.ready(self)
+        # A channel that ends reads nothing any more: whoever has bytes for it must not come back with them at once.
+        return self._sends and self._owner.outflow.ready(self)
 
     def write(self, data: bytes) -> None:
         """Send; what is written after the end of the channel is dropped, as by any asyncio transport."""
-        if self._sending and not self._wire.is_closing():
+        if self._sends:
             self._wire.write(data)
 
     def write_eof(self) -> None:
         """Send no more."""
-        if self._sending and not self._wire.is_closing():
+        if self._sends:
             self._wire.write_eof()
         self._sending = False
 
@@ -164,6 +183,7 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
         """Close after what was written is sent; nothing more is delivered but the end."""
         self._sending = False
         self._inflow.discard()
+        self._let_go()
         self._wire.close()
 
     def abort(self) -> None:
@@ -173,16 +193,26 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
         self._wire.abort()
         asyncio.get_running_loop().call_soon(self._finish, None)
 
+    @property
+    def _sends(self) -> bool:
+        return self._sending and not self._wire.is_closing()
+
     def _finish(self, exc: Exception | None) -> None:
         self._sending = False
         self._owner.channel_closed(self)
         self._owner.outflow.forget(self)
-        self._owner.credit.close(self._share)
+        self._owner.credit.end(self._share)
         if self._owner.lost:
             lost = LinkLost("the SSH connection is gone")
             lost.__cause__ = exc
             exc = lost
         self._inflow.end(exc)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Once the end was told nothing is kept here, and the client has taken all."""
+        if self._inflow.over:
+            self._owner.credit.close(self._share)
 
     def _break(self, exc: Exception) -> None:
         """A receiver has failed: its channel ends. asyncssh would end the whole connection."""
@@ -212,8 +242,8 @@ class Opening:
     a channel that nobody closes. So the opening itself is never cancelled; it is disowned.
     """
 
-    def __init__(self, receiver: Any, owner: ChannelOwner) -> None:
-        self._receiver, self._owner = receiver, owner
+    def __init__(self, receiver: Any, owner: ChannelOwner, opened: Opened = nobody_waits) -> None:
+        self._receiver, self._owner, self._on_open = receiver, owner, opened
         self._share = owner.credit.open()
         self._opened: SshChannel | None = None
         self._disowned = False
@@ -248,6 +278,8 @@ class Opening:
             self._opened.abort()
 
     def _session(self) -> SshChannel:
-        receiver = asyncio.Protocol() if self._disowned else self._receiver
-        self._opened = SshChannel(receiver, self._owner, self._share)
+        if self._disowned:
+            self._opened = SshChannel(asyncio.Protocol(), self._owner, self._share)
+        else:
+            self._opened = SshChannel(self._receiver, self._owner, self._share, self._on_open)
         return self._opened

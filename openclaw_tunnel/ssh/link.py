@@ -8,13 +8,14 @@ import asyncssh
 
 from openclaw_tunnel.core.budget import ALL, TUNNEL, Budget
 from openclaw_tunnel.core.failures import Code, Failure
-from openclaw_tunnel.core.link import ChannelFailed, LinkLost, ServerInfo
+from openclaw_tunnel.core.link import ChannelFailed, LinkLost, Opened, ServerInfo, nobody_waits
 from openclaw_tunnel.core.window import Window
 from openclaw_tunnel.host.tasks import Tasks
 from openclaw_tunnel.ssh.channel import Opening, SshChannel
 from openclaw_tunnel.ssh.credit import Credit
 from openclaw_tunnel.ssh.dial import LoggedIn
 from openclaw_tunnel.ssh.failures import of_bug, of_channel, of_loss
+from openclaw_tunnel.ssh.lean import without_padding
 from openclaw_tunnel.ssh.meter import Meter, PingMeter, TcpMeter
 from openclaw_tunnel.ssh.outflow import Outflow
 from openclaw_tunnel.ssh.ping import Pinger
@@ -23,6 +24,7 @@ from openclaw_tunnel.ssh.traffic import Traffic
 from openclaw_tunnel.ssh.words import clean
 
 _ALL = Budget(ALL)
+_SMALL = 4 << 10  # bytes that are no bulk
 _SLICE = 64 << 10
 """Bytes that asyncssh gets at once: it copies all that it has not looked at for each packet."""
 
@@ -42,8 +44,10 @@ class SshLink:
         self._stack = stack
         self._tasks = Tasks()
         self._traffic = Traffic(logged_in.tcp)
+        without_padding(self._connection)
         self._dirty: list[SshChannel] = []
         self._receiving = False
+        self._look: asyncio.TimerHandle | None = None
         self._receive_by_asyncssh = self._connection.data_received
         self._connection.data_received = self._receive  # type: ignore[method-assign]
         progress = self._traffic.bytes_through if logged_in.tcp else None
@@ -51,7 +55,8 @@ class SshLink:
         by_tcp = not logged_in.target.proxy_jump and self._traffic.queue() is not None
         up, down = Window(), Window()
         self.outflow = Outflow(up)
-        self.credit = Credit(down, Budget(TUNNEL, _ALL), asyncio.get_running_loop().time)
+        loop = asyncio.get_running_loop()
+        self.credit = Credit(down, Budget(TUNNEL, _ALL), loop.time)
         self._meter: Meter
         if by_tcp:
             self._meter = TcpMeter(self, self._traffic.queue, self._kept_by_transport, up, down)
@@ -113,12 +118,14 @@ class SshLink:
         """Far ends wait until they are granted more."""
         return self.credit.held_back
 
-    async def open_channel(self, host: str, port: int, receiver: Any, *, timeout: float) -> SshChannel:
+    async def open_channel(
+        self, host: str, port: int, receiver: Any, *, timeout: float, opened: Opened = nobody_waits
+    ) -> SshChannel:
         """Open a direct-tcpip channel; see ``core.link.Link.open_channel``."""
         if self.lost or self._closing or self._retired.done():
             raise LinkLost("the SSH connection is gone")
         to = show_address(host, port) if port else host
-        opening = Opening(receiver, self)
+        opening = Opening(receiver, self, opened)
         task = self._tasks.start(opening.run(self._connection, host, port), name=f"open channel to {to}")
         nudge = self._pinger.nudge_later()
         self._note_opening(1)
@@ -129,7 +136,8 @@ class SshLink:
             opening.disown()
             raise
         finally:
-            nudge.cancel()
+            if nudge:
+                nudge.cancel()
             self._note_opening(-1)
         if self._retired in done and not task.done():
             opening.disown()
@@ -170,6 +178,8 @@ class SshLink:
     def _over(self) -> None:
         self._meter.close()
         self.outflow.close()
+        if self._look is not None:
+            self._look.cancel()
         self._start_clean_up()
 
     def _start_clean_up(self) -> asyncio.Task[None]:
@@ -217,7 +227,7 @@ class SshLink:
             self._dirty.append(channel)
         else:
             channel.flush()
-            self.credit.settle()
+            self._settle()
 
     def _receive(self, data: bytes, datatype: int | None = None) -> None:
         """asyncssh's ``data_received``, and then what came for the channels, as few and large writes."""
@@ -228,19 +238,32 @@ class SshLink:
         finally:
             self._receiving = False
             self._flush()
+            if len(data) < _SMALL and len(self._channels) > 1:
+                self._traffic.acknowledge()
 
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, []
         for channel in dict.fromkeys(dirty):
             channel.flush()
         if dirty:
-            self.credit.settle()
+            self._settle()
             self._meter.moved()
 
+    def _settle(self) -> None:
+        """Grant what is free; look again soon where somebody waits."""
+        self.credit.settle()
+        if self.credit.held_back and self._look is None and not self.lost:
+            self._look = asyncio.get_running_loop().call_later(self.credit.look_every, self._look_again)
+
+    def _look_again(self) -> None:
+        self._look = None
+        self._settle()
+
     def _kept_by_transport(self) -> int:
-        """Bytes that the operating system has not taken yet."""
+        """Bytes that the operating system has not taken yet: in a key exchange asyncssh keeps all that it is given."""
         transport = self._connection._transport
-        return transport.get_write_buffer_size() if transport else 0
+        buffered = transport.get_write_buffer_size() if transport else 0
+        return buffered + sum(len(part) for _, parts in self._connection._deferred_packets for part in parts)
 
     def _pause_channels(self) -> None:
         self.outflow.set_congested(True)

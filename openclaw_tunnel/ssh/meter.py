@@ -15,6 +15,7 @@ from typing import Protocol
 from openclaw_tunnel.core.window import Sample, Window
 from openclaw_tunnel.ssh.traffic import Queue
 
+_FEW = 16 << 10  # bytes that are no load: no look at the system is worth their while
 _SHORT, _LONG = 0.001, 0.010  # seconds between looks at the system
 _LEAST_SPACING, _MOST_SPACING = 0.005, 0.025  # seconds between pings
 _EVERY_BYTES = 64 << 10  # between pings
@@ -74,8 +75,8 @@ class Meter(Protocol):
     def look_again(self) -> float:
         """Seconds after which a look at :meth:`under_way` shows more; 0 where the meter reports it by itself."""
 
-    def under_way(self) -> int:
-        """Bytes that were sent and are not known to have arrived."""
+    def under_way(self, enough: int) -> int:
+        """Bytes that were sent and are not known to have arrived, or anything up to ``enough`` where it is less."""
 
     def begin(self) -> None:
         """The connection is up, and nothing is under way."""
@@ -178,31 +179,39 @@ class TcpMeter:
         self._clock = (timers or asyncio.get_running_loop()).time
         self._rtt = _SHORT
         self._took_at = 0.0
-        self._rate = 0.0
+        self._arrived = 0
+        self._mark = 0
 
     @property
     def look_again(self) -> float:
         """As ``Meter``."""
         return min(max(self._rtt / 16, _SHORT), _LONG)
 
-    def under_way(self) -> int:
+    def under_way(self, enough: int) -> int:
         """As ``Meter``."""
+        at_most = self._load.sent - self._arrived
+        return at_most if at_most <= enough else self._look()
+
+    def begin(self) -> None:
+        """As ``Meter``."""
+        self._look()
+
+    def moved(self, *, urgent: bool = False) -> None:
+        """As ``Meter``."""
+        moved = self._load.sent + self._load.received
+        if moved - self._mark >= _FEW and self._clock() - self._took_at >= self._rtt / 4:
+            self._mark = moved
+            self._look()
+
+    def _look(self) -> int:
         queue = self._queue()
         if queue is None:
             return 0
         under_way = self._kept() + queue.under_way
+        self._arrived = self._load.sent - under_way
         self._feed.look(self._clock())
         self._sample(queue, under_way)
         return under_way
-
-    def begin(self) -> None:
-        """As ``Meter``."""
-        self.under_way()
-
-    def moved(self, *, urgent: bool = False) -> None:
-        """As ``Meter``."""
-        if self._clock() - self._took_at >= self._rtt / 4:
-            self.under_way()
 
     def close(self) -> None:
         """As ``Meter``: the socket is closed, and says nothing any more."""
@@ -260,7 +269,7 @@ class PingMeter:
         """As ``Meter``."""
         return min(max(self._rtt / 16, _SHORT), _LONG)
 
-    def under_way(self) -> int:
+    def under_way(self, enough: int) -> int:
         """As ``Meter``; nothing before the first answer, as not every server answers."""
         if self._arrived is None:
             return 0
@@ -317,12 +326,12 @@ class PingMeter:
 
     def _take(self) -> None:
         self._taking = None
+        if self._closed:
+            return
         began, self._arrived = self._answered
         self._answered_at = now = self._loop.time()
         self._rtt = max(now - began, 1e-6)
         self._feed.take(now, self._arrived, self._rtt, self._spacing)
-        if self._closed:
-            return
         self._on_arrival()
         self._seeds -= 1
         if self._seeds > 0:

@@ -78,7 +78,8 @@ class Pinger:
                     await asyncio.shield(reply)
         finally:
             reply.cancel()
-            nudge.cancel()
+            if nudge:
+                nudge.cancel()
         return time.perf_counter() - started
 
     @asynccontextmanager
@@ -101,9 +102,9 @@ class Pinger:
                 before = now
                 deadline.reschedule(asyncio.get_running_loop().time() + patience)
 
-    def nudge_later(self) -> asyncio.TimerHandle:
+    def nudge_later(self) -> asyncio.TimerHandle | None:
         """Unless cancelled in time, send a packet that means nothing, so that the one before is looked at."""
-        return asyncio.get_running_loop().call_later(_NUDGE, self._nudge)
+        return None if self._replies else asyncio.get_running_loop().call_later(_NUDGE, self._nudge)
 
     def _nudge(self) -> None:
         if not self._replies and not self._connection.is_closed():

@@ -62,6 +62,15 @@ class Traffic:
                 self._last = _through(self._socket)
         return self._last
 
+    def acknowledge(self) -> None:
+        """Acknowledge what has come now, where the system would wait 40 ms for something to send with it.
+
+        A server holds its next small packet back until then (Nagle's algorithm), and with it another client's answer.
+        """
+        if self._socket is not None and hasattr(socket, "TCP_QUICKACK"):
+            with contextlib.suppress(OSError):
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
     def queue(self) -> Queue | None:
         """What is under way; None where there is no TCP connection, or the system does not show it."""
         if self._socket is not None:

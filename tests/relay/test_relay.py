@@ -15,6 +15,7 @@ import pytest
 
 from openclaw_tunnel.config.model import Endpoint, Forward
 from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.core.link import Source
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.relay.bind import BindFailed, Bound
 from openclaw_tunnel.relay.listener import Listener
@@ -329,6 +330,10 @@ async def test_a_refused_channel_resets_the_client_and_is_reported() -> None:
 
 class _Sink:
     """A channel that takes everything."""
+
+    def ready(self, source: Source) -> bool:
+        source.read(1 << 16)
+        return True
 
     def write(self, data: bytes) -> None: ...
     def write_eof(self) -> None: ...

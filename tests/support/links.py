@@ -4,7 +4,18 @@ import asyncio
 from typing import Any, cast
 
 from openclaw_tunnel.core.failures import Code, Failure
-from openclaw_tunnel.core.link import Asks, ChannelFailed, DialFailed, Link, LinkLost, ServerInfo, Source, nobody_asked
+from openclaw_tunnel.core.link import (
+    Asks,
+    ChannelFailed,
+    DialFailed,
+    Link,
+    LinkLost,
+    Opened,
+    ServerInfo,
+    Source,
+    nobody_asked,
+    nobody_waits,
+)
 from openclaw_tunnel.host.watch import Fingerprint, fingerprints
 from support.aio import settle
 
@@ -123,7 +134,9 @@ class DirectLink:
     def server(self) -> ServerInfo:
         return ServerInfo("Fake_1.0", "none")
 
-    async def open_channel(self, host: str, port: int, receiver: Any, *, timeout: float) -> _Channel:
+    async def open_channel(
+        self, host: str, port: int, receiver: Any, *, timeout: float, opened: Opened = nobody_waits
+    ) -> _Channel:
         if self.hang is not None:
             outcomes: list[asyncio.Future[Any]] = [self.lost, self.hang, self.retired]
             await asyncio.wait(outcomes, return_when=asyncio.FIRST_COMPLETED)
@@ -136,6 +149,7 @@ class DirectLink:
         except OSError:
             failure = Failure(Code.NOT_LISTENING, f"nothing listens on {host}:{port}")
             raise ChannelFailed(failure) from None
+        opened(made.channel)
         return made.channel
 
     async def ping(self, *, timeout: float) -> float:

@@ -440,14 +440,16 @@ class Tunnel:
     def _send(self) -> None:
         """As ``ssh.outflow`` with one client."""
         while self.uploads and self._upload.unsent < _UNSENT:
-            size = min(max(self.up_window.size // 8, 1 << 10), _READ)
-            room = self.up_window.size - self.meter.under_way()
-            if room < size // 2:
+            window = self.up_window.size
+            step = max(window // 8, 1 << 10)
+            room = window - self.meter.under_way(enough=window // 4)
+            if room < step // 2:
                 self.limited_at = self.clock.time()
                 self._send_later()
                 break
-            self._upload.write(min(size, room))
-            self.sent += min(size, room)
+            size = min(max(step, room // 2), room, _READ)
+            self._upload.write(size)
+            self.sent += size
         if self.uploads:
             self.meter.moved(urgent=True)
 
