@@ -1,4 +1,4 @@
-"""The window that follows the delay, on simulated lines (``support.simline``), with the meters that the program uses."""
+"""The window that follows the delay, on simulated lines (``support.simline``) with the meters of the program."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,7 +12,9 @@ from support.simline import MSS, Line, Track, Tunnel, mbit
 
 UP, DOWN = "up", "down"
 TCP, PINGS = False, True
-HOW = [pytest.param(pings, way, id=f"{way}, {'pings' if pings else 'tcp'}") for pings in (TCP, PINGS) for way in (UP, DOWN)]
+HOW = [
+    pytest.param(pings, way, id=f"{way}, {'pings' if pings else 'tcp'}") for pings in (TCP, PINGS) for way in (UP, DOWN)
+]
 IDLE = 1.0
 
 

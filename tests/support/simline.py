@@ -221,9 +221,7 @@ class Tcp:
         while self._in_flight < self._cwnd and self._in_pace():
             if self._repeat:
                 self._send(self._repeat.popleft())
-            elif 0 < (size := min(self._mss, self.unsent)) and not (
-                self._nagle and size < MSS and self._in_flight
-            ):
+            elif 0 < (size := min(self._mss, self.unsent)) and not (self._nagle and size < MSS and self._in_flight):
                 self._next += size
                 self._send(_Segment(self._next - size, self._next))
             else:
