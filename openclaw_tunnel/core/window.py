@@ -27,9 +27,9 @@ MOST = 16 << 20
 FIRST = 128 << 10
 """Bytes: the window of a line of which nothing is known."""
 
-_START_AHEAD = 2.2  # windows' worth of the rate, until a queue is seen: the line's rate may be far, as in slow start
+_START_AHEAD = 2.2  # windows' worth of the rate until a queue is seen: more loses packets where a queue is short
 _AHEAD, _MOST_AHEAD, _FASTER = 1.25, 1.5, 1.1  # later; more with each step that was of use
-_LOSSY_AHEAD = 1.75  # BBR's cwnd_gain: what follows a lost packet waits for a round trip until that was repeated
+_LOSSY_AHEAD = 1.75  # what follows a lost packet waits for a round trip until that was repeated; BBR's cwnd_gain is 2
 _RATE_FOR = 1.0  # seconds: the highest rate of so long counts
 _SURE, _SURE_FOR = 3, 0.03  # samples, seconds: all of them must be too long, a single late one is no queue
 _MEAN_OF = 32  # samples
@@ -119,6 +119,7 @@ class Window:
         self._shared = False
         self._rtts: deque[tuple[float, float]] = deque()  # with the window as it is
         self._at = self._changed_at = self._round_at = self._limited_at = self._near_at = self._fine_at = -math.inf
+        self._fine_size = self._size
         self._probe: _Probe | None = None
         self._probed = 0.0  # the base delay after the last one
         self._probe_after = _PROBE_EVERY
@@ -184,8 +185,8 @@ class Window:
 
     def _adapt(self, sample: Sample) -> None:
         queued = self._delay - self.base
-        if queued <= self.allowed:
-            self._fine_at = sample.at
+        if queued <= self.allowed and self._probe is None:
+            self._fine_at, self._fine_size = sample.at, self._size
         if self._probe is not None:
             self._end_probe(sample, self._probe)
         elif self._doubtful(sample):
@@ -213,7 +214,7 @@ class Window:
         until that was repeated: in small steps, with time between them in which a queue would show.
         """
         ahead = self._rates.value * self.base * self._ahead
-        enough = self._mean_rate * self.wanted * _LOSSY_AHEAD
+        enough = max(self._mean_rate * self.wanted * _LOSSY_AHEAD, FIRST)
         if ahead > self._size:
             self._set(ahead, sample)
             self._ahead = min(self._ahead * _FASTER, max(self._ahead, _MOST_AHEAD))
@@ -230,7 +231,7 @@ class Window:
         """Whether the base delay was not met for long, is exceeded whatever the window, or has just become shorter."""
         return (
             sample.at - self._near_at > self._probe_after
-            or sample.at - max(self._fine_at, self._changed_at) > _LAG * sample.rtt
+            or (sample.at - self._fine_at > _LAG * sample.rtt and sample.at - self._changed_at > _PROBE * sample.rtt)
             or self.base < self._probed * _SHORTER - 0.001
         )
 
@@ -246,12 +247,14 @@ class Window:
             self._begin_probe(sample, probe.size)  # half is still enough, and in the queue still
             return
         self._probe = None
+        size = min(probe.size, max(probe.rate, sample.rate) * self.wanted)
         if sample.rate < 0.75 * probe.rate and self._delay > self.base + self.allowed:
             self.base, self._ahead = self._delay, _MOST_AHEAD
+            size = max(probe.size, self._fine_size)
         self._probe_after = _PROBE_SOON if self.base < self._probed * _SHORTER else _PROBE_EVERY
         self._probed = self.base
         self._near_at = self._fine_at = sample.at
-        self._set(min(probe.size, max(probe.rate, sample.rate) * self.wanted), sample)
+        self._set(size, sample)
         self._begin_round(sample)
 
     def _set(self, size: float, sample: Sample) -> None:
