@@ -93,6 +93,7 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
         self._owner.flush_soon(self)
 
     def eof_received(self) -> bool:
+        self._owner.credit.end(self._share)
         try:
             self._inflow.eof()
         except Exception as exc:

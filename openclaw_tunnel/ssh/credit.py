@@ -13,10 +13,10 @@ from openclaw_tunnel.core.budget import Budget
 from openclaw_tunnel.core.turns import Turns
 from openclaw_tunnel.core.window import Window
 
-FIRST_LEAST, FIRST_MOST = 4 << 10, 64 << 10
+FIRST_LEAST, FIRST_MOST = 2 << 10, 64 << 10
 """Bytes that a channel may send before its client has taken any: few where many channels are opened at once."""
 
-_LOOK_LEAST, _LOOK_MOST, _LOOK_RTTS = 0.1, 0.5, 4  # seconds; round trips of the empty line
+_LOOK_LEAST, _LOOK_MOST, _LOOK_RTTS = 0.02, 0.5, 3  # seconds; round trips of the empty line
 _USES = 4  # a channel that has sent less than this part of what it may, within that time, does not use it
 _STEP_LEAST = 2 << 10
 _LARGE = 512 << 10
@@ -97,7 +97,7 @@ class Credit:
 
     def open(self) -> Share:
         """A channel is about to be opened: its share is its first window."""
-        size = min(max(self._free // 4, FIRST_LEAST), FIRST_MOST)
+        size = min(max(self._free // 8, FIRST_LEAST), FIRST_MOST)
         share = Share(max(1, min(size, self._budget.for_one(0))))
         self._shares.add(share)
         self._under_way += share.outstanding

@@ -55,7 +55,8 @@ class SshLink:
         by_tcp = not logged_in.target.proxy_jump and self._traffic.queue() is not None
         up, down = Window(pings=1), Window(pings=1)
         self.outflow = Outflow(up)
-        self.credit = Credit(down, Budget(TUNNEL, _ALL), asyncio.get_running_loop().time)
+        loop = asyncio.get_running_loop()
+        self.credit = Credit(down, Budget(TUNNEL, _ALL), loop.time)
         self._meter: Meter
         if by_tcp:
             self._meter = TcpMeter(self, self._traffic.queue, self._kept_by_transport, up, down)
