@@ -16,6 +16,9 @@ from openclaw_tunnel.core.window import Window
 FIRST_LEAST, FIRST_MOST = 2 << 10, 64 << 10
 """Bytes that a channel may send before its client has taken any: few where many channels are opened at once."""
 
+FIRST_PART = 8
+"""They are such a part of what is free."""
+
 _LOOK_LEAST, _LOOK_MOST, _LOOK_RTTS = 0.02, 0.5, 3  # seconds; round trips of the empty line
 _USES = 4  # a channel that has sent less than this part of what it may, within that time, does not use it
 _STEP_LEAST = 2 << 10
@@ -78,7 +81,7 @@ class Credit:
         self._shares: set[Share] = set()
         self._turns: Turns[Share] = Turns()
         self._under_way = 0
-        self._looked_at = 0.0
+        self._look_at = 0.0
         self.received = 0
 
     @property
@@ -97,7 +100,7 @@ class Credit:
 
     def open(self) -> Share:
         """A channel is about to be opened: its share is its first window."""
-        size = min(max(self._free // 8, FIRST_LEAST), FIRST_MOST)
+        size = min(max(self._free // FIRST_PART, FIRST_LEAST), FIRST_MOST)
         share = Share(max(1, min(size, self._budget.for_one(0))))
         self._shares.add(share)
         self._under_way += share.outstanding
@@ -193,9 +196,9 @@ class Credit:
 
     def _look_for_idle(self) -> None:
         now = self._clock()
-        if now - self._looked_at < self.look_every:
+        if now < self._look_at:
             return
-        self._looked_at = now
+        self._look_at = now + self.look_every
         for share in self._shares:
             if not share.in_use:
                 self._rest(share)

@@ -7,7 +7,7 @@ import pytest
 
 from openclaw_tunnel.core.budget import TUNNEL, Budget
 from openclaw_tunnel.core.window import Window
-from openclaw_tunnel.ssh.credit import FIRST_LEAST, FIRST_MOST, Credit, Share
+from openclaw_tunnel.ssh.credit import FIRST_LEAST, FIRST_MOST, FIRST_PART, Credit, Share
 
 KIB, MIB = 1 << 10, 1 << 20
 
@@ -82,7 +82,7 @@ def promised(ends: list[FarEnd]) -> int:
 def test_the_first_window_is_a_part_of_what_is_free() -> None:
     rig = Rig(256 * KIB)
     first, second = rig.open(2)
-    assert (first.may, second.may) == (64 * KIB, 48 * KIB)
+    assert (first.may, second.may) == (32 * KIB, 28 * KIB)
     assert all(end.may >= FIRST_LEAST for end in rig.open(100))
     assert Rig(16 * MIB).open(1)[0].may == FIRST_MOST
 
@@ -94,7 +94,7 @@ def test_a_channel_earns_the_whole_window_by_using_it() -> None:
     while end.sent < 4 * MIB:
         end.deliver(16 * KIB)
         sizes.append(end.may)
-    assert sizes[0] == FIRST_MOST
+    assert sizes[0] == min(MIB // FIRST_PART, FIRST_MOST)
     assert max(sizes) == MIB
     assert end.share.limit == MIB
 
@@ -152,7 +152,7 @@ def test_channels_that_do_not_use_what_they_may_do_not_hold_others_back() -> Non
     rig.look()
     rig.look()
     (end,) = rig.open(1)
-    assert end.may == FIRST_MOST
+    assert end.may == rig.window // FIRST_PART
     while end.sent < 4 * MIB:
         assert end.deliver(16 * KIB)
     assert end.share.limit == rig.window
@@ -249,7 +249,7 @@ def test_grants_are_taken_back_from_the_budget_in_every_order_of_ending() -> Non
     assert rig.given == 0
     rig.credit.settle()
     assert [end.grants for end in (quiet, kept, ended)] == [[], [], []]
-    assert rig.open(1)[0].may == 64 * KIB, "and nothing is under way"
+    assert rig.open(1)[0].may == rig.window // FIRST_PART, "and nothing is under way"
 
 
 def test_nothing_is_granted_to_a_channel_that_has_ended() -> None:
@@ -334,7 +334,7 @@ def test_whatever_happens_the_books_are_right(seed: int) -> None:
         rig.credit.close(end.share)
     rig.credit.settle()
     assert (rig.given, rig.credit.held_back) == (0, False)
-    assert rig.open(1)[0].may == min(rig.window // 4, FIRST_MOST), "nothing is under way"
+    assert rig.open(1)[0].may == min(rig.window // FIRST_PART, FIRST_MOST), "nothing is under way"
 
 
 def test_a_thousand_that_never_read_and_a_thousand_that_trickle_leave_some_for_one_that_asks() -> None:
