@@ -8,120 +8,52 @@ It takes root, ``ip``, ``nft``, ``cc``, ``ssh``, ``sshd`` and ``autossh``.
 
 import argparse
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
-from datasite import OTHERS, Contestant, Line, Site, pairs, result  # noqa: E402  found beside this file, wherever it is started from
-from figures import asked, medians, percentile, rate_mbit, words, worse  # noqa: E402
-
-LINES = {
-    "20": Line(20, 20),
-    "100": Line(10, 100),
-    "5": Line(40, 5),
-    "long": Line(50),
-    "lossy": Line(20, 20, loss_percent=1),
-}
-WARM_UP = 2.0
-IDLE = 3.0
-LATE = 0.7
-ASK = (200, 50)
-"""Bytes of a request, milliseconds from one to the next."""
+from datacontestants import OTHERS, OURS, Contestant  # noqa: E402  found beside this file, wherever it is started from
+from datameasures import GROUPS, MEASUREMENTS  # noqa: E402
+from datasite import Site  # noqa: E402
+from figures import medians, words  # noqa: E402
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the command line says.
-
-    Attributes:
-        seconds: how long a transfer is measured, after the warm-up.
-    """
-
-    seconds: float
-
-
-Figures = dict[str, float]
-Measure = Callable[[Site, Contestant, Options], Figures]
-
-
-def transfer(way: str) -> Measure:
-    """A client asks, first alone, then while another one uploads or downloads; one more comes only then, and asks.
-
-    Of both the worse is reported: who was there first is served differently by some.
-    """
-
-    def measure(site: Site, contestant: Contestant, options: Options) -> Figures:
-        with contestant.tunnel(site) as tunnel:
-            whole = WARM_UP + options.seconds
-            asking = site.load("ask", tunnel.port, *ASK, IDLE + whole)
-            time.sleep(IDLE)
-            began = time.monotonic()
-            moving = site.load(way, tunnel.port, 0, whole)
-            time.sleep(LATE)
-            late = site.load("ask", tunnel.port, *ASK, whole - LATE)
-            asks, late_asks = (pairs(result(client, whole + 60)) for client in (asking, late))
-            seen = pairs(result(moving, 60))
-        bulk = site.uploaded() if way == "up" else seen
-        warm, end = began + WARM_UP, began + whole
-        idle = [took for sent, took in asks[1:] if sent + took <= began]
-        beside = worse(asked(asks, began, warm, end), asked(late_asks, began, warm, end))
-        return {
-            "idle_p50_ms": percentile(idle, 50) * 1e3,
-            "idle_p95_ms": percentile(idle, 95) * 1e3,
-            **beside,
-            "opened_ms": late_asks[0][1] * 1e3,
-            "rate_mbit": rate_mbit(bulk, warm, end),
-        }
-
-    return measure
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """One of the table's groups of figures.
-
-    Attributes:
-        line: where; None: the loopback.
-        measure: one run with one program.
-    """
-
-    line: Line | None
-    measure: Measure
-
-
-MEASUREMENTS = {
-    f"{kind}-{name}": Measurement(line, transfer(way))
-    for name, line in LINES.items()
-    for kind, way in (("upload", "up"), ("download", "down"))
-}
-
-
-def played(name: str, who: Sequence[Contestant], runs: int, options: Options) -> Iterator[tuple[str, Figures]]:
+def played(name: str, who: Sequence[Contestant], runs: int, length: float) -> Iterator[tuple[str, dict[str, float]]]:
     """All runs of one measurement, the programs in turns."""
     one = MEASUREMENTS[name]
     with Site(one.line) as site:
         for _ in range(runs):
             for contestant in who:
-                yield contestant.name, one.measure(site, contestant, options)
+                yield contestant.name, one.measure(site, contestant, length)
 
 
 def contestant(word: str, env: Mapping[str, str]) -> Contestant:
     """``ours``, ``ssh``, ``autossh``, or NAME=CHECKOUT."""
     name, equals, checkout = word.partition("=")
     if name in OTHERS:
-        return Contestant(name, {})
+        return Contestant(name)
     if not equals and name != "ours":
-        raise argparse.ArgumentTypeError(f"{word} is not ours, {', '.join(OTHERS)} or NAME=CHECKOUT")
-    return Contestant(name, {**env, **({"PYTHONPATH": str(Path(checkout).resolve())} if equals else {})})
+        raise SystemExit(f"{word} is not ours, {', '.join(OTHERS)} or NAME=CHECKOUT")
+    path = {"PYTHONPATH": str(Path(checkout).resolve())} if equals else {}
+    return Contestant(name if equals else OURS, {**env, **path})
 
 
 def split(words_: Sequence[str]) -> list[str]:
     """Words, separated by blanks or commas."""
     return [word for one in words_ for word in one.split(",") if word]
+
+
+def names(words_: Sequence[str] | None) -> list[str]:
+    """The measurements that are meant."""
+    if not words_:
+        return list(MEASUREMENTS)
+    found = [name for word in split(words_) for name in GROUPS.get(word, [word])]
+    unknown = [name for name in found if name not in MEASUREMENTS]
+    if unknown:
+        raise SystemExit(f"no such measurement: {', '.join(unknown)}; there are {', '.join([*GROUPS, *MEASUREMENTS])}")
+    return found
 
 
 def main() -> None:
@@ -139,13 +71,13 @@ def main() -> None:
     if options.package:
         path = {"PYTHONPATH": str(Path(options.package).resolve())}
         who = [Contestant(one.name, {**path, **one.env}) if one.ours else one for one in who]
-    for name in split(options.only or list(MEASUREMENTS)):
-        found: dict[str, list[Figures]] = {}
-        for by, figures in played(name, who, options.runs, Options(options.seconds)):
+    for name in names(options.only):
+        found: dict[str, list[dict[str, float]]] = {}
+        for by, figures in played(name, who, options.runs, options.seconds):
             found.setdefault(by, []).append(figures)
-            print(f"  {name:14} {by:9} {words(figures)}", flush=True)
+            print(f"  {name:16} {by:9} {words(figures)}", flush=True)
         for by, runs in found.items():
-            print(f"{name:16} {by:9} {words(medians(runs))}", flush=True)
+            print(f"{name:18} {by:9} {words(medians(runs))}", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
  *
  *     line NS1 NS2 ADDRESS1 ADDRESS2 DELAY_MS [RATE_MBIT=0 [QUEUE_KB=256 [LOSS_PERCENT=0]]]
  *
- * Makes a TUN pair named line0, ADDRESS1 (with the prefix's length, as 10.0.0.1/24) in NS1 and ADDRESS2 in NS2. Each way
- * has a one-way delay, a bottleneck of a rate (0: none) with a drop-tail queue in front of it, and random loss: what tc
- * netem does where the kernel has it. Prints "ready". A line of text on stdin, "DELAY_MS RATE_MBIT QUEUE_KB
+ * Makes a TUN pair named line0, ADDRESS1 (with the prefix's length, as 10.0.0.1/24) in NS1 and ADDRESS2 in NS2.
+ * Each way has a one-way delay, a bottleneck of a rate (0: none) with a drop-tail queue in front of it, and random loss:
+ * what tc netem does where the kernel has it. Prints "ready". A line of text on stdin, "DELAY_MS RATE_MBIT QUEUE_KB
  * LOSS_PERCENT", changes all four from then on, for what waits in the queue as well; packets never overtake each other.
  * It ends with its parent or on SIGTERM, and the interfaces with it. Needs root, and ip.
  *
@@ -130,7 +130,7 @@ static void change(struct way *w, const struct setting *s) {
 static int changed(struct setting *s) {
     char line[256];
     double delay, rate, queue, loss;
-    ssize_t got = read(0, line, sizeof line - 1);
+    ssize_t got = read(STDIN_FILENO, line, sizeof line - 1);
     if (got <= 0) return -1;
     line[got] = 0;
     if (sscanf(line, "%lf %lf %lf %lf", &delay, &rate, &queue, &loss) != 4) return 0;
@@ -153,7 +153,8 @@ static void set_timer(int timer, uint64_t at) {
 
 static void carry(struct way *ways, struct setting *s) {
     int timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
-    struct pollfd waiting[4] = {{ways[0].from, POLLIN, 0}, {ways[1].from, POLLIN, 0}, {timer, POLLIN, 0}, {0, POLLIN, 0}};
+    struct pollfd waiting[4] = {
+        {ways[0].from, POLLIN, 0}, {ways[1].from, POLLIN, 0}, {timer, POLLIN, 0}, {STDIN_FILENO, POLLIN, 0}};
     for (;;) {
         uint64_t gone, first = UINT64_MAX;
         for (int i = 0; i < 2; i++) {

@@ -1,15 +1,19 @@
 /* Clients of a tunnel and the service behind it, cheap enough not to be what is measured. Blocking sockets, threads.
  *
- *     load serve                          listen on a free port of 127.0.0.1 and print it; then every 50 ms of traffic
- *                                         "TIME BYTES": what uploads have brought so far
- *     load ask PORT SIZE EVERY_MS SECONDS send SIZE bytes, wait for their echo, and again, on one connection, not more
- *                                         often than every EVERY_MS; prints "TIME SECONDS" for each, when it was sent and
- *                                         how long the answer took, the first with the connection; one that is out at
- *                                         the end counts as long as it was
- *     load down PORT BYTES SECONDS        read BYTES (0: for so many seconds); prints "TIME BYTES" every 50 ms and last
- *     load up PORT BYTES SECONDS          the same, sent; with BYTES it ends when the service has them all
- *     load connect PORT COUNT             connect, one byte there and back, close; prints the seconds of each
- *     load many PORT CLIENTS BYTES        so many downloads of BYTES each at once; prints the seconds of each
+ *     load serve
+ *         Listen on a free port of 127.0.0.1 and print it; then every 50 ms "TIME BYTES": what uploads have brought.
+ *     load ask PORT SIZE EVERY_MS SECONDS
+ *         Send SIZE bytes, wait for their echo, and again, on one connection, not more often than every EVERY_MS.
+ *         Prints "TIME SECONDS" for each: when it was sent and how long the answer took, of the first with the
+ *         connection. One that is out when the time is up, or at SIGTERM, counts as long as it was.
+ *     load down PORT BYTES SECONDS
+ *     load up PORT BYTES SECONDS
+ *         Read or send BYTES (0: for so many seconds); prints "TIME BYTES" every 50 ms and last. An upload of BYTES
+ *         ends when the service has them all.
+ *     load connect PORT COUNT
+ *         Connect, one byte there and back, close, and again; prints the seconds of each.
+ *     load many PORT down|up CLIENTS BYTES
+ *         So many transfers of BYTES each at once; prints the seconds of each.
  *
  * Times are those of CLOCK_MONOTONIC in seconds. Build: cc -O2 -pthread -o load load.c
  */
@@ -58,6 +62,8 @@ static void die(const char *what) {
     perror(what);
     exit(1);
 }
+
+static void sample(double at, uint64_t bytes) { printf("%.6f %llu\n", at, (unsigned long long)bytes); }
 
 static void at_once(int fd) {
     int on = 1;
@@ -120,14 +126,9 @@ static void *attend(void *argument) {
 
 static void *sample_uploads(void *unused) {
     (void)unused;
-    uint64_t last = UINT64_MAX;
     for (double next = now();; pause_until(next += SAMPLE)) {
-        uint64_t so_far = uploaded;
-        if (so_far != last) {
-            printf("%.6f %llu\n", now(), (unsigned long long)so_far);
-            fflush(stdout);
-        }
-        last = so_far;
+        sample(now(), uploaded);
+        fflush(stdout);
     }
     return NULL;
 }
@@ -139,7 +140,8 @@ static void start(void *(*task)(void *), void *argument) {
 }
 
 static int serve(void) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t size = sizeof address;
     int listener = socket(AF_INET, SOCK_STREAM, 0);
     if (bind(listener, (void *)&address, sizeof address) || listen(listener, 1024)) die("listen");
@@ -157,7 +159,8 @@ static int serve(void) {
 /* Clients */
 
 static int reach(int port) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     if (fd < 0 || connect(fd, (void *)&address, sizeof address)) die("connect");
     at_once(fd);
@@ -171,12 +174,19 @@ static int order(int port, enum wish wish, uint64_t bytes) {
     return fd;
 }
 
+static volatile sig_atomic_t ended;
+
+static void end(int number) {
+    (void)number;
+    ended = 1;
+}
+
 /* Whether all `size` bytes came back before the time was up. */
-static int answered(int fd, char *block, int size, double end) {
+static int answered(int fd, char *block, int size, double until) {
     for (int got = 0; got < size;) {
         struct pollfd waiting = {fd, POLLIN, 0};
-        double left = end - now();
-        if (left <= 0 || poll(&waiting, 1, (int)(left * 1000) + 1) == 0) return 0;
+        double left = until - now();
+        if (left <= 0 || ended || poll(&waiting, 1, (int)(left * 1000) + 1) <= 0) return 0;
         ssize_t n = recv(fd, block, size - got, 0);
         if (n <= 0) die("the answer");
         got += n;
@@ -185,19 +195,19 @@ static int answered(int fd, char *block, int size, double end) {
 }
 
 static int ask(int port, int size, double every, double seconds) {
-    double sent = now(), end = sent + seconds;
+    struct sigaction ending = {.sa_handler = end};
+    sigaction(SIGTERM, &ending, NULL);
+    double sent = now(), until = sent + seconds;
     int fd = order(port, ECHO, 0);
     char *block = calloc(1, size);
-    for (; sent < end; sent = now()) {
+    for (; sent < until && !ended; sent = now()) {
         if (!send_all(fd, block, size)) die("ask");
-        answered(fd, block, size, end);
+        answered(fd, block, size, until);
         printf("%.6f %.6f\n", sent, now() - sent);
         if (every > 0) pause_until(sent + every);
     }
     return 0;
 }
-
-static void sample(double at, uint64_t bytes) { printf("%.6f %llu\n", at, (unsigned long long)bytes); }
 
 /* One step of a transfer; a tunnel that stands still is no reason to miss the end of the time. */
 static ssize_t step(int fd, enum wish wish, char *block, size_t most) {
@@ -246,32 +256,30 @@ static int connects(int port, int count) {
 static pthread_barrier_t together;
 struct one {
     int port;
+    enum wish wish;
     uint64_t bytes;
     double took;
 };
 
-static void *download(void *argument) {
+static void *transfer(void *argument) {
     struct one *one = argument;
-    char *block = malloc(BLOCK);
+    char *block = calloc(1, BLOCK);
     pthread_barrier_wait(&together);
     double began = now();
-    int fd = order(one->port, SOURCE, one->bytes);
-    for (uint64_t got = 0; got < one->bytes;) {
-        ssize_t n = recv(fd, block, BLOCK, 0);
-        if (n <= 0) die("a download");
-        got += n;
-    }
+    int fd = order(one->port, one->wish, one->bytes);
+    for (uint64_t left = one->bytes; left;) left -= step(fd, one->wish, block, left < BLOCK ? left : BLOCK);
+    if (one->wish == SINK) step(fd, SOURCE, block, 1);
     one->took = now() - began;
     return NULL;
 }
 
-static int many(int port, int clients, uint64_t bytes) {
+static int many(int port, enum wish wish, int clients, uint64_t bytes) {
     static struct one all[MOST_CLIENTS];
     static pthread_t threads[MOST_CLIENTS];
     pthread_barrier_init(&together, NULL, clients);
     for (int n = 0; n < clients; n++) {
-        all[n] = (struct one){port, bytes, 0};
-        if (pthread_create(&threads[n], NULL, download, &all[n])) die("pthread_create");
+        all[n] = (struct one){port, wish, bytes, 0};
+        if (pthread_create(&threads[n], NULL, transfer, &all[n])) die("pthread_create");
     }
     for (int n = 0; n < clients; n++) {
         pthread_join(threads[n], NULL);
@@ -280,17 +288,20 @@ static int many(int port, int clients, uint64_t bytes) {
     return 0;
 }
 
+static uint64_t bytes(const char *word) { return strtoull(word, NULL, 10); }
+
 int main(int argc, char **argv) {
     const char *what = argc > 1 ? argv[1] : "";
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     prctl(PR_SET_TIMERSLACK, 1);
     if (!strcmp(what, "serve")) return serve();
-    if (!strcmp(what, "ask") && argc == 6) return ask(atoi(argv[2]), atoi(argv[3]), atof(argv[4]) / 1000, atof(argv[5]));
-    if (!strcmp(what, "down") && argc == 5) return move(atoi(argv[2]), SOURCE, strtoull(argv[3], NULL, 10), atof(argv[4]));
-    if (!strcmp(what, "up") && argc == 5) return move(atoi(argv[2]), SINK, strtoull(argv[3], NULL, 10), atof(argv[4]));
+    if (!strcmp(what, "ask") && argc == 6)
+        return ask(atoi(argv[2]), atoi(argv[3]), atof(argv[4]) / 1000, atof(argv[5]));
     if (!strcmp(what, "connect") && argc == 4) return connects(atoi(argv[2]), atoi(argv[3]));
-    if (!strcmp(what, "many") && argc == 5 && atoi(argv[3]) <= MOST_CLIENTS)
-        return many(atoi(argv[2]), atoi(argv[3]), strtoull(argv[4], NULL, 10));
+    if (!strcmp(what, "down") && argc == 5) return move(atoi(argv[2]), SOURCE, bytes(argv[3]), atof(argv[4]));
+    if (!strcmp(what, "up") && argc == 5) return move(atoi(argv[2]), SINK, bytes(argv[3]), atof(argv[4]));
+    if (!strcmp(what, "many") && argc == 6 && atoi(argv[4]) <= MOST_CLIENTS)
+        return many(atoi(argv[2]), strcmp(argv[3], "up") ? SOURCE : SINK, atoi(argv[4]), bytes(argv[5]));
     fprintf(stderr, "load: see the head of load.c\n");
     return 2;
 }
