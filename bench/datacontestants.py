@@ -115,7 +115,7 @@ def _start_others(
     children = []
     for port in ports:
         forward = f"127.0.0.1:{port}:127.0.0.1:{site.far_port}"
-        argv = [*before, "-F", site.ssh_config, "-N", "-L", forward, "gw"]
+        argv: list[str | Path] = [*before, "-F", site.ssh_config, "-N", "-L", forward, "gw"]
         child = Child(argv, site.folder / f"{contestant.name}.log")
         stack.callback(child.kill)
         children.append(child)

@@ -87,9 +87,12 @@ def changes(way: str, other: Line, show: Callable[[Sequence[Moment]], None]) -> 
 
     def measure(site: Site, contestant: Contestant, length: float) -> dict[str, float]:
         del length  # a change needs its time
-        seen = watch(site, contestant, way, CHANGES_END, [(CHANGE, other), (CHANGE_BACK, LINES["20"])])
+        try:
+            seen = watch(site, contestant, way, CHANGES_END, [(CHANGE, other), (CHANGE_BACK, LINES["20"])])
+        finally:
+            site.change(LINES["20"])
         show(series(seen.asks, seen.bulk, seen.began, seen.began + CHANGES_END))
-        found = {}
+        found = alone(seen.first, seen.began)
         for part, start, end in (("changed", CHANGE, CHANGE_BACK), ("back", CHANGE_BACK, CHANGES_END)):
             start, settled, end = (seen.began + at for at in (start, start + _SETTLED, end))
             met = worse(*(beside(asks, start, settled, end) for asks in (seen.first, seen.second)))
