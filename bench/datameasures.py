@@ -9,16 +9,30 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from datacontestants import Contestant
-from datasite import Samples, Site, pairs, result, seconds, stopped
-from figures import Moment, alone, beside, percentile, rate_mbit, series, worse
+from datasite import Site, asks, pairs, result, seconds, stopped
+from figures import (
+    ASK_EVERY,
+    Ask,
+    Moment,
+    Samples,
+    alone,
+    beside,
+    opened,
+    percentile,
+    rate_mbit,
+    series,
+    without_first,
+)
 from lines import FAR, LINES, SLOW, Line
 
 WARM_UP = 2.0
 """Seconds from the beginning of a transfer that do not count."""
 IDLE = 3.0
+ASKING = 3
+"""So many clients ask from before a transfer on, and so many come beside it: some programs serve only some of them."""
 LATE = 0.7
-"""Seconds from the beginning of a transfer to the client that comes beside it."""
-ASK = (200, 50)
+"""Seconds from the beginning of a transfer to the clients that come beside it."""
+ASK = (200, ASK_EVERY * 1e3)
 """Bytes of a request, milliseconds from one to the next."""
 _MIB = 1024 * 1024
 BULK = 512 * _MIB
@@ -35,17 +49,17 @@ Measure = Callable[[Site, Contestant, float], dict[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was seen of a transfer and of two clients that asked: one from before, one that came after its beginning."""
+    """What was seen of a transfer and of those who asked beside it.
 
-    first: Samples
-    second: Samples
+    Attributes:
+        asked: by clients that were there before, and by as many that came after its beginning.
+        bulk: of the transfer.
+        began: when it did.
+    """
+
+    asked: Sequence[Ask]
     bulk: Samples
     began: float
-
-    @property
-    def asks(self) -> Samples:
-        """Of both."""
-        return sorted([*self.first, *self.second])
 
 
 Plan = Sequence[tuple[float, Line]]
@@ -55,29 +69,29 @@ Plan = Sequence[tuple[float, Line]]
 def watch(site: Site, contestant: Contestant, way: str, whole: float, plan: Plan = ()) -> Seen:
     """Let clients ask, first alone, then while another one uploads or downloads."""
     with contestant.up(site) as tunnel:
-        first = site.load("ask", tunnel.port, *ASK, IDLE + whole)
+        asking = site.load("ask", tunnel.port, *ASK, IDLE + whole, ASKING, IDLE + LATE)
         time.sleep(IDLE)
         began = time.monotonic()
         moving = site.load(way, tunnel.port, 0, whole)
-        time.sleep(LATE)
-        second = site.load("ask", tunnel.port, *ASK, whole - LATE)
         for at, line in plan:
             time.sleep(began + at - time.monotonic())
             site.change(line)
-        asks, late_asks, moved = (pairs(result(client, whole)) for client in (first, second, moving))
-    return Seen(asks, late_asks, site.uploaded() if way == "up" else moved, began)
+        moved, asked = pairs(result(moving, whole)), asks(result(asking, whole))
+    return Seen(asked, site.uploaded() if way == "up" else moved, began)
 
 
 def transfer(way: str) -> Measure:
-    """Those who ask beside a transfer, the worse one's figures, and the transfer's rate."""
+    """Those who ask beside a transfer, and the transfer's rate."""
 
     def measure(site: Site, contestant: Contestant, length: float) -> dict[str, float]:
         seen = watch(site, contestant, way, WARM_UP + length)
         warm, end = seen.began + WARM_UP, seen.began + WARM_UP + length
-        first, second = (beside(asks, seen.began, warm, end) for asks in (seen.first, seen.second))
-        idle = alone(seen.first, seen.began)
-        opened = {"opened_ms": seen.second[0][1] * 1e3}
-        return {**idle, **worse(first, second), **opened, "rate_mbit": rate_mbit(seen.bulk, warm, end)}
+        return {
+            **alone(seen.asked, seen.began),
+            **beside(seen.asked, seen.began, warm, end),
+            "opened_ms": opened(seen.asked, range(ASKING, 2 * ASKING), end),
+            "rate_mbit": rate_mbit(seen.bulk, warm, end),
+        }
 
     return measure
 
@@ -91,11 +105,11 @@ def changes(way: str, other: Line, show: Callable[[Sequence[Moment]], None]) -> 
             seen = watch(site, contestant, way, CHANGES_END, [(CHANGE, other), (CHANGE_BACK, LINES["20"])])
         finally:
             site.change(LINES["20"])
-        show(series(seen.asks, seen.bulk, seen.began, seen.began + CHANGES_END))
-        found = alone(seen.first, seen.began)
+        show(series(seen.asked, seen.bulk, seen.began, seen.began + CHANGES_END))
+        found = alone(seen.asked, seen.began)
         for part, start, end in (("changed", CHANGE, CHANGE_BACK), ("back", CHANGE_BACK, CHANGES_END)):
             start, settled, end = (seen.began + at for at in (start, start + _SETTLED, end))
-            met = worse(*(beside(asks, start, settled, end) for asks in (seen.first, seen.second)))
+            met = beside(seen.asked, start, settled, end)
             found |= {f"{part}_{key}": met[key] for key in ("p50_ms", "p95_ms", "longest_ms", "start_ms")}
             found[f"{part}_rate_mbit"] = rate_mbit(seen.bulk, settled, end)
         return found
@@ -106,7 +120,8 @@ def changes(way: str, other: Line, show: Callable[[Sequence[Moment]], None]) -> 
 def round_trip(site: Site, contestant: Contestant, length: float) -> dict[str, float]:
     """One client that asks as fast as it can, alone."""
     with contestant.up(site) as tunnel:
-        took = [one for _, one in pairs(result(site.load("ask", tunnel.port, ASK[0], 0, length / 2), length))][1:]
+        asked = asks(result(site.load("ask", tunnel.port, ASK[0], 0, length / 2, 1, 0), length))
+    took = [ask.took for ask in without_first(asked)]
     return {"p50_us": percentile(took, 50) * 1e6, "p99_us": percentile(took, 99) * 1e6}
 
 
@@ -134,7 +149,8 @@ def busy(site: Site, contestant: Contestant, length: float) -> dict[str, float]:
     with contestant.up(site) as tunnel:
         moving = site.load("down", tunnel.port, 0, length)
         time.sleep(LATE)
-        took = [one for _, one in pairs(result(site.load("ask", tunnel.port, ASK[0], 10, length - 2 * LATE), length))]
+        asking = site.load("ask", tunnel.port, ASK[0], 10, length - 2 * LATE, 1, 0)
+        took = [ask.took for ask in without_first(asks(result(asking, length)))]
         result(moving, length)
     return {"p50_ms": percentile(took, 50) * 1e3, "p95_ms": percentile(took, 95) * 1e3}
 
@@ -144,13 +160,13 @@ def many(way: str, size: int) -> Measure:
 
     def measure(site: Site, contestant: Contestant, length: float) -> dict[str, float]:
         with contestant.up(site) as tunnel:
-            asking = site.load("ask", tunnel.port, *ASK, 3600)
+            asking = site.load("ask", tunnel.port, *ASK, 3600, 1, 0)
             time.sleep(IDLE)
             began = time.monotonic()
             took = seconds(result(site.load("many", tunnel.port, way, CLIENTS, size), 300))
             end = time.monotonic()
-            asks = pairs(stopped(asking))
-        idle, met = alone(asks, began), beside(asks, began, began, end)
+            asked = asks(stopped(asking))
+        idle, met = alone(asked, began), beside(asked, began, began, end)
         return {
             **idle,
             "longest_ms": met["longest_ms"],

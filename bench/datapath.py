@@ -27,7 +27,7 @@ from datacontestants import OTHERS, OURS, Contestant  # noqa: E402  found beside
 from datameasures import GROUPS, MEASUREMENTS  # noqa: E402
 from datareport import NOTE, Row, drawn, rows, table  # noqa: E402
 from datasite import Site  # noqa: E402
-from figures import medians, words  # noqa: E402
+from figures import summed_up, words  # noqa: E402
 from machine import autossh_version, machine  # noqa: E402
 from picture import picture  # noqa: E402
 
@@ -60,7 +60,7 @@ class Bench:
                     programs[contestant.name] += self._run(name, site, contestant)
         for by, runs in programs.items():
             if len(runs) > 1:
-                print(f"{name:18} {by:15} {words(medians(runs))}", flush=True)
+                print(f"{name:18} {by:15} {words(summed_up(runs))}", flush=True)
         line = one.line.title if one.line else "loopback"
         self.results.append({"measurement": name, "line": line, "programs": programs})
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from figures import Figures, medians
+from figures import Figures, summed_up
 from lines import LINES, Line
 from report import Cell
 from report import Row as PictureRow
@@ -117,6 +117,7 @@ def _on_line(name: str, line: Line) -> list[Spec]:
         rate = Wanted(_RATES.get(measurement, _RATE), PEER, at_least=True)
         title = f"{head}: answer after p50 / **p95** / longest (idle)"
         specs.append(Spec(measurement, title, lambda figures: figures["p95_ms"], _waits, waiting))
+        specs.append(Spec(measurement, f"{head}: a new client's first answer", **_plain("opened_ms", "ms")))
         specs.append(Spec(measurement, f"{line.title}, {way}", wanted=rate, **_plain("rate_mbit", "Mbit/s")))
     return specs
 
@@ -206,9 +207,9 @@ SPECS: Sequence[Spec] = [
 
 
 def figures_of(results: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
-    """Medians by measurement and program."""
+    """What is shown, by measurement and program."""
     return {
-        one["measurement"]: {name: medians(runs) for name, runs in one["programs"].items() if runs}
+        one["measurement"]: {name: summed_up(runs) for name, runs in one["programs"].items() if runs}
         for one in results["results"]
     }
 

@@ -3,12 +3,12 @@
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from figures import Ask, Samples
 from lines import Line
 
 from support.netlab import SERVER, LabSshd
@@ -20,8 +20,6 @@ HERE = Path(__file__).resolve().parent
 _CLIENT = "10.99.0.1"
 _SSHD_PORT = 2201
 _GRACE = 60.0
-
-Samples = list[tuple[float, float]]
 
 
 class Site:
@@ -130,12 +128,18 @@ def stopped(client: subprocess.Popen[str]) -> str:
     return result(client, 0)
 
 
+def asks(text: str) -> list[Ask]:
+    """The lines of ``load ask``."""
+    lines = map(str.split, text.splitlines())
+    return [Ask(float(sent), float(took), int(client)) for sent, took, client in lines]
+
+
 def pairs(text: str) -> Samples:
     """Lines of two numbers; one that is not whole yet is left out."""
     lines = text.rpartition("\n")[0].splitlines()
     return [(float(first), float(second)) for first, second in map(str.split, lines)]
 
 
-def seconds(text: str) -> Sequence[float]:
+def seconds(text: str) -> list[float]:
     """Lines of one number."""
     return list(map(float, text.split()))

@@ -2,17 +2,47 @@
 
 import math
 import statistics
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 Samples = Sequence[tuple[float, float]]
 Figures = Mapping[str, float]
+ASK_EVERY = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request: when it was sent, the seconds to its answer, and whose it was."""
+
+    sent: float
+    took: float
+    client: int = 0
+
+    @property
+    def came(self) -> float:
+        """When the answer did."""
+        return self.sent + self.took
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
     """The smallest value that so many percent do not exceed."""
     return sorted(values)[max(0, math.ceil(len(values) * percent / 100) - 1)]
+
+
+def wait(asks: Sequence[Ask], percent: float, every: float = ASK_EVERY) -> float:
+    """A percentile of the time, in milliseconds: for so many percent of it those who asked got their answer as soon.
+
+    Not of the answers: those who wait for one do not ask meanwhile, and a minute without an answer would count as much
+    as a good one.
+
+    Args:
+        every: seconds from one request to the next, where answers come sooner.
+    """
+    ordered = sorted(asks, key=lambda ask: ask.took)
+    weights = list(accumulate(max(ask.took, every) for ask in ordered))
+    return ordered[bisect_left(weights, weights[-1] * percent / 100)].took * 1e3
 
 
 def moved_by(samples: Samples, when: float) -> float:
@@ -31,44 +61,75 @@ def rate_mbit(samples: Samples, start: float, end: float) -> float:
     return (moved_by(samples, end) - moved_by(samples, start)) * 8 / 1e6 / (end - start)
 
 
-def alone(asks: Samples, until: float) -> dict[str, float]:
-    """What a client that asks and waits met as long as it was alone.
+def alone(asks: Sequence[Ask], until: float) -> dict[str, float]:
+    """How long clients waited that ask in turns, their first answers left out: those have a connection with them.
 
     Args:
-        asks: when each request was sent, and the seconds to its answer; the first one's with the connection.
         until: somebody else came.
     """
-    idle = [took * 1e3 for sent, took in asks[1:] if sent + took <= until]
-    return {"idle_p50_ms": percentile(idle, 50), "idle_p95_ms": percentile(idle, 95)}
+    idle = [ask for ask in without_first(asks) if ask.came <= until]
+    return {"idle_p50_ms": wait(idle, 50), "idle_p95_ms": wait(idle, 95)}
 
 
-def beside(asks: Samples, began: float, warm: float, end: float) -> dict[str, float]:
-    """What one such client met beside a transfer.
+def firsts(asks: Sequence[Ask]) -> dict[int, Ask]:
+    """Of each client the first request."""
+    return {ask.client: ask for ask in reversed(asks)}
+
+
+def without_first(asks: Sequence[Ask]) -> list[Ask]:
+    """All others."""
+    first = firsts(asks)
+    return [ask for ask in asks if ask is not first[ask.client]]
+
+
+def single(asks: Sequence[Ask]) -> list[Ask]:
+    """All, each client's first as two that took half the time: the connection is one way there and back more."""
+    first = firsts(asks)
+    return [half for ask in asks for half in (_halves(ask) if ask is first[ask.client] else [ask])]
+
+
+def _halves(ask: Ask) -> list[Ask]:
+    half = ask.took / 2
+    return [Ask(ask.sent, half, ask.client), Ask(ask.sent + half, half, ask.client)]
+
+
+def beside(asks: Sequence[Ask], began: float, warm: float, end: float) -> dict[str, float]:
+    """How long such clients waited beside a transfer.
 
     Args:
-        asks: as :func:`alone`.
         began: when the transfer began.
         warm: when it had found its pace. ``start_ms`` is the longest wait before that.
         end: of the transfer.
     """
-    answers = [(sent + took, took * 1e3) for sent, took in asks if sent < end]
-    during = [took for came, took in answers if came >= warm] or [(end - began) * 1e3]
+    asks = [ask for ask in single(asks) if ask.sent < end]
+    during = [ask for ask in asks if ask.came >= warm] or [Ask(began, end - began)]
     return {
-        "p50_ms": percentile(during, 50),
-        "p95_ms": percentile(during, 95),
-        "longest_ms": max(during),
-        "start_ms": max((took for came, took in answers if began < came < warm), default=0.0),
+        "p50_ms": wait(during, 50),
+        "p95_ms": wait(during, 95),
+        "longest_ms": max(ask.took for ask in during) * 1e3,
+        "start_ms": max((ask.took for ask in asks if began < ask.came < warm), default=0.0) * 1e3,
     }
 
 
-def worse(one: Figures, other: Figures) -> dict[str, float]:
-    """Of each figure the larger one."""
-    return {key: max(one[key], other[key]) for key in one}
+def opened(asks: Sequence[Ask], late: Sequence[int], end: float) -> float:
+    """The longest that those who came late waited for a connection and its first answer, in milliseconds.
+
+    Args:
+        late: who they are.
+        end: somebody whose turn never came waited until then.
+    """
+    first = firsts(asks)
+    came = max(ask.sent for ask in asks)
+    return max(first[client].took if client in first else end - came for client in late) * 1e3
 
 
-def medians(runs: Sequence[Figures]) -> dict[str, float]:
-    """Of each figure the median of all runs."""
-    return {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+LONGEST = ("longest_ms", "longer_ms")
+"""How figures end that are the longest wait there was."""
+
+
+def summed_up(runs: Sequence[Figures]) -> dict[str, float]:
+    """Of each figure the median of all runs, of the longest wait the longest: one that is rare is still one."""
+    return {key: (max if key.endswith(LONGEST) else statistics.median)([run[key] for run in runs]) for key in runs[0]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +149,15 @@ class Moment:
     longest_ms: float
 
 
-def series(asks: Samples, bulk: Samples, began: float, end: float, step: float = 0.5) -> list[Moment]:
+def series(asks: Sequence[Ask], bulk: Samples, began: float, end: float, step: float = 0.5) -> list[Moment]:
     """How a transfer and those who ask beside it went on, step by step."""
     steps = [(began + n * step, began + (n + 1) * step) for n in range(round((end - began) / step))]
     return [_moment(asks, bulk, start, stop, stop - began) for start, stop in steps]
 
 
-def _moment(asks: Samples, bulk: Samples, start: float, stop: float, at: float) -> Moment:
-    came = [took * 1e3 for sent, took in asks if start <= sent + took < stop]
-    out = [(stop - sent) * 1e3 for sent, took in asks if sent < stop <= sent + took]
+def _moment(asks: Sequence[Ask], bulk: Samples, start: float, stop: float, at: float) -> Moment:
+    came = [ask.took * 1e3 for ask in asks if start <= ask.came < stop]
+    out = [(stop - ask.sent) * 1e3 for ask in asks if ask.sent < stop <= ask.came]
     p50 = percentile(came, 50) if came else None
     return Moment(at, rate_mbit(bulk, start, stop), p50, max([*came, *out], default=0.0))
 

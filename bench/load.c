@@ -2,10 +2,12 @@
  *
  *     load serve
  *         Listen on a free port of 127.0.0.1 and print it; then every 50 ms "TIME BYTES": what uploads have brought.
- *     load ask PORT SIZE EVERY_MS SECONDS
- *         Send SIZE bytes, wait for their echo, and again, on one connection, not more often than every EVERY_MS.
- *         Prints "TIME SECONDS" for each: when it was sent and how long the answer took, of the first with the
- *         connection. One that is out when the time is up, or at SIGTERM, counts as long as it was.
+ *     load ask PORT SIZE EVERY_MS SECONDS CLIENTS LATE
+ *         Send SIZE bytes, wait for their echo, and again, not more often than every EVERY_MS, on CLIENTS connections
+ *         in turns, and once LATE seconds are over (0: never) on as many more. Prints "TIME SECONDS CLIENT" for each:
+ *         when it was sent, how long the answer took, of each client's first with the connection. One that is out when
+ *         the time is up, or at SIGTERM, counts as long as it was. Never are two out at once: sshd's side of the
+ *         connection has Nagle's algorithm, which holds the second of two small answers back for a round trip.
  *     load down PORT BYTES SECONDS
  *     load up PORT BYTES SECONDS
  *         Read or send BYTES (0: for so many seconds); prints "TIME BYTES" every 50 ms and last. An upload of BYTES
@@ -194,16 +196,17 @@ static int answered(int fd, char *block, int size, double until) {
     return 1;
 }
 
-static int ask(int port, int size, double every, double seconds) {
+static int ask(int port, int size, double every, double seconds, int clients, double late) {
     struct sigaction ending = {.sa_handler = end};
-    sigaction(SIGTERM, &ending, NULL);
-    double sent = now(), until = sent + seconds;
-    int fd = order(port, ECHO, 0);
+    int connections[2 * MOST_CLIENTS] = {0}, turn = 0;
     char *block = calloc(1, size);
-    for (; sent < until && !ended; sent = now()) {
-        if (!send_all(fd, block, size)) die("ask");
-        answered(fd, block, size, until);
-        printf("%.6f %.6f\n", sent, now() - sent);
+    sigaction(SIGTERM, &ending, NULL);
+    for (double began = now(), sent = began; sent < began + seconds && !ended; sent = now()) {
+        int n = turn++ % (late > 0 && sent >= began + late ? 2 * clients : clients);
+        if (!connections[n]) connections[n] = order(port, ECHO, 0);
+        if (!send_all(connections[n], block, size)) die("ask");
+        answered(connections[n], block, size, began + seconds);
+        printf("%.6f %.6f %d\n", sent, now() - sent, n);
         if (every > 0) pause_until(sent + every);
     }
     return 0;
@@ -295,8 +298,8 @@ int main(int argc, char **argv) {
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     prctl(PR_SET_TIMERSLACK, 1);
     if (!strcmp(what, "serve")) return serve();
-    if (!strcmp(what, "ask") && argc == 6)
-        return ask(atoi(argv[2]), atoi(argv[3]), atof(argv[4]) / 1000, atof(argv[5]));
+    if (!strcmp(what, "ask") && argc == 8 && atoi(argv[6]) <= MOST_CLIENTS)
+        return ask(atoi(argv[2]), atoi(argv[3]), atof(argv[4]) / 1000, atof(argv[5]), atoi(argv[6]), atof(argv[7]));
     if (!strcmp(what, "connect") && argc == 4) return connects(atoi(argv[2]), atoi(argv[3]));
     if (!strcmp(what, "down") && argc == 5) return move(atoi(argv[2]), SOURCE, bytes(argv[3]), atof(argv[4]));
     if (!strcmp(what, "up") && argc == 5) return move(atoi(argv[2]), SINK, bytes(argv[3]), atof(argv[4]));
