@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datacontestants import Contestant
 from datasite import Site, asks, pairs, result, seconds, stopped
 from figures import (
-    ASK_EVERY,
     Ask,
     Moment,
     Samples,
@@ -32,7 +31,7 @@ ASKING = 3
 """So many clients ask from before a transfer on, and so many come beside it: some programs serve only some of them."""
 LATE = 0.7
 """Seconds from the beginning of a transfer to the clients that come beside it."""
-ASK = (200, ASK_EVERY * 1e3)
+ASK = (200, 50)
 """Bytes of a request, milliseconds from one to the next."""
 _MIB = 1024 * 1024
 BULK = 512 * _MIB

@@ -6,11 +6,12 @@ from typing import Any
 
 from figures import Figures, summed_up
 from lines import LINES, Line
-from report import Cell
+from report import NEVER, Cell
 from report import Row as PictureRow
 
 OURS, PEER = "openclaw-tunnel", "ssh"
 """Whose figures are held against whose."""
+FAILED = "failed"
 NOTE = "Shorter is better; lengths are logarithmic. Idle: the median of the same client while nobody else sends."
 
 
@@ -206,31 +207,39 @@ SPECS: Sequence[Spec] = [
 ]
 
 
-def figures_of(results: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
-    """What is shown, by measurement and program."""
+Found = Mapping[str, Figures | None]
+"""By program; None: it was tried, and no run went well."""
+
+
+def found_in(results: Mapping[str, Any]) -> dict[str, Found]:
+    """By measurement, the runs summed up."""
     return {
-        one["measurement"]: {name: summed_up(runs) for name, runs in one["programs"].items() if runs}
+        one["measurement"]: {name: summed_up(runs) if runs else None for name, runs in one["programs"].items()}
         for one in results["results"]
     }
 
 
 def rows(results: Mapping[str, Any]) -> list[Row]:
     """What there is to show; what was not measured is left out."""
-    found = figures_of(results)
-    return [_row(spec, found[spec.measurement]) for spec in SPECS if found.get(spec.measurement)]
+    found = found_in(results)
+    return [_row(spec, found[spec.measurement]) for spec in SPECS if spec.measurement in found]
 
 
-def _row(spec: Spec, found: Mapping[str, Figures]) -> Row:
-    cells = {name: spec.text(figures) for name, figures in found.items()}
+def _row(spec: Spec, found: Found) -> Row:
+    cells = {name: FAILED if figures is None else spec.text(figures) for name, figures in found.items()}
     return Row(spec.what, cells, spec.wanted.text if spec.wanted else "", _verdict(spec, found))
 
 
-def _verdict(spec: Spec, found: Mapping[str, Figures]) -> str:
-    mine, wanted = found.get(OURS), spec.wanted
-    if mine is None or wanted is None or (wanted.of == PEER and PEER not in found):
+def _verdict(spec: Spec, found: Found) -> str:
+    wanted, mine, peer = spec.wanted, found.get(OURS), found.get(PEER)
+    if wanted is None or OURS not in found:
+        return ""
+    if mine is None:
+        return f"no: {FAILED}"
+    if wanted.of == PEER and peer is None:
         return ""
     value = spec.value(mine)
-    bound = wanted.bound(mine, spec.value(found[PEER]) if wanted.of == PEER else 1)
+    bound = wanted.bound(mine, spec.value(peer) if wanted.of == PEER and peer else 1)
     return "yes" if wanted.holds(value, bound) else f"no: {_number(value / bound * wanted.factor)}"
 
 
@@ -246,22 +255,21 @@ def table(shown: Sequence[Row]) -> str:
 
 def drawn(results: Mapping[str, Any]) -> list[PictureRow]:
     """The rows of the picture: who waits how long beside whom."""
-    found = figures_of(results)
-    shown = []
-    for way in _WAYS:
-        asked = f"another client {way}s: 95 of 100 answers come within"
-        for name, line in LINES.items():
-            if found.get(f"{way}-{name}"):
-                shown.append(PictureRow(line.title, asked, "milliseconds", _bars(found[f"{way}-{name}"], "p95_ms")))
-    asked = "64 others at once: the longest wait"
-    for name, title in MANY.items():
-        if found.get(name):
-            shown.append(PictureRow(title, asked, "milliseconds", _bars(found[name], "longest_ms")))
-    return shown
+    found = found_in(results)
+    shown = [
+        (f"{way}-{name}", line.title, f"another client {way}s: 95 of 100 answers come within", "p95_ms")
+        for way in _WAYS
+        for name, line in LINES.items()
+    ]
+    shown += [(name, title, "64 others at once: the longest wait", "longest_ms") for name, title in MANY.items()]
+    return [
+        PictureRow(title, asked, "milliseconds", {who: _bar(one, key) for who, one in found[measurement].items()})
+        for measurement, title, asked, key in shown
+        if measurement in found
+    ]
 
 
-def _bars(found: Mapping[str, Figures], key: str) -> dict[str, Cell]:
-    return {
-        name: Cell(figures[key], f"{_number(figures[key])} ms ({_number(figures['idle_p50_ms'])} idle)")
-        for name, figures in found.items()
-    }
+def _bar(figures: Figures | None, key: str) -> Cell:
+    if figures is None:
+        return Cell(NEVER, FAILED, lost=True)
+    return Cell(figures[key], f"{_number(figures[key])} ms ({_number(figures['idle_p50_ms'])} idle)")

@@ -9,7 +9,6 @@ from itertools import accumulate
 
 Samples = Sequence[tuple[float, float]]
 Figures = Mapping[str, float]
-ASK_EVERY = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +30,13 @@ def percentile(values: Sequence[float], percent: float) -> float:
     return sorted(values)[max(0, math.ceil(len(values) * percent / 100) - 1)]
 
 
-def wait(asks: Sequence[Ask], percent: float, every: float = ASK_EVERY) -> float:
-    """A percentile of the time, in milliseconds: for so many percent of it those who asked got their answer as soon.
+def wait(asks: Sequence[Ask], percent: float) -> float:
+    """A percentile of the waits, in milliseconds; one of several seconds counts as many times.
 
-    Not of the answers: those who wait for one do not ask meanwhile, and a minute without an answer would count as much
-    as a good one.
-
-    Args:
-        every: seconds from one request to the next, where answers come sooner.
+    Those who wait do not ask meanwhile: of answers alone, a minute without any would count as much as a good one.
     """
     ordered = sorted(asks, key=lambda ask: ask.took)
-    weights = list(accumulate(max(ask.took, every) for ask in ordered))
+    weights = list(accumulate(max(ask.took, 1.0) for ask in ordered))
     return ordered[bisect_left(weights, weights[-1] * percent / 100)].took * 1e3
 
 
@@ -115,12 +110,12 @@ def opened(asks: Sequence[Ask], late: Sequence[int], end: float) -> float:
     """The longest that those who came late waited for a connection and its first answer, in milliseconds.
 
     Args:
-        late: who they are.
-        end: somebody whose turn never came waited until then.
+        late: who they are; one whose turn never came is left out.
+        end: until when they all waited, where nobody's turn came.
     """
     first = firsts(asks)
-    came = max(ask.sent for ask in asks)
-    return max(first[client].took if client in first else end - came for client in late) * 1e3
+    waits = [first[client].took for client in late if client in first]
+    return max(waits, default=end - max(ask.sent for ask in asks)) * 1e3
 
 
 LONGEST = ("longest_ms", "longer_ms")

@@ -201,8 +201,13 @@ static int ask(int port, int size, double every, double seconds, int clients, do
     int connections[2 * MOST_CLIENTS] = {0}, turn = 0;
     char *block = calloc(1, size);
     sigaction(SIGTERM, &ending, NULL);
+    int all = clients;
     for (double began = now(), sent = began; sent < began + seconds && !ended; sent = now()) {
-        int n = turn++ % (late > 0 && sent >= began + late ? 2 * clients : clients);
+        if (late > 0 && all == clients && sent >= began + late) {
+            all = 2 * clients;
+            turn = clients; /* who comes late asks next */
+        }
+        int n = turn++ % all;
         if (!connections[n]) connections[n] = order(port, ECHO, 0);
         if (!send_all(connections[n], block, size)) die("ask");
         answered(connections[n], block, size, began + seconds);
@@ -216,6 +221,7 @@ static int ask(int port, int size, double every, double seconds, int clients, do
 static ssize_t step(int fd, enum wish wish, char *block, size_t most) {
     ssize_t n = wish == SINK ? send(fd, block, most, MSG_NOSIGNAL) : recv(fd, block, most, 0);
     if (n < 0 && errno == EAGAIN) return 0;
+    if (n == 0) errno = ECONNRESET; /* the other side has ended it */
     if (n <= 0) die("the transfer");
     return n;
 }
