@@ -8,6 +8,7 @@ It takes sshd, and for the service root and systemd.
 """
 
 import json
+import socket
 import statistics
 import subprocess
 import sys
@@ -52,6 +53,38 @@ def python() -> float:
     began = time.monotonic()
     subprocess.run([sys.executable, "-c", "pass"], check=True)
     return time.monotonic() - began
+
+
+def first_byte(port: int, began: float) -> float:
+    """Seconds since ``began`` until a byte of the SSH server at the other end comes through the local port."""
+    while time.monotonic() < began + 30:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+                if client.recv(1) == b"S":
+                    return time.monotonic() - began
+        except OSError:
+            time.sleep(0.002)
+    sys.exit("bench: no byte came through the tunnel")
+
+
+def cold_starts(cli: Cli, sshd: Sshd) -> Iterator[dict[str, Any]]:
+    """From nothing to the first byte, ours and ``ssh -N -L`` in turn: what else goes on here meets both."""
+    config = sshd.ssh_config("gw")
+    cli.use_ssh_config(config)
+    to = ("-r", str(sshd.port), *OPTIONS)
+    ours, theirs = [], []
+    for _ in range(RUNS):
+        cli("down", "--all")
+        wait_until(lambda: cli.processes() == [], 30, "the daemon's end")
+        port, began = free_port(), time.monotonic()
+        good(cli("up", "-d", "gw", "-p", str(port), *to))
+        ours.append(first_byte(port, began))
+        port, began = free_port(), time.monotonic()
+        with subprocess.Popen(["ssh", "-F", config, "-N", "-L", f"{port}:127.0.0.1:{sshd.port}", "gw"]) as ssh:
+            theirs.append(first_byte(port, began))
+            ssh.terminate()
+    yield row("up -d, and the first byte through", iter(ours).__next__)
+    yield row("ssh -N -L, and the first byte through", iter(theirs).__next__)
 
 
 def commands(cli: Cli, sshd: Sshd) -> Iterator[dict[str, Any]]:
@@ -110,6 +143,7 @@ def main() -> None:
     with ExitStack() as stack:
         sshd = stack.enter_context(Sshd())
         rows = [row("python -c pass", python)]
+        rows += cold_starts(stack.enter_context(Cli()), sshd)
         rows += commands(stack.enter_context(Cli()), sshd)
         rows += service(stack.enter_context(UserManager()), sshd)
     results = {

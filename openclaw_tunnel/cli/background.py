@@ -1,56 +1,35 @@
-"""The daemon as a process of its own: started by ``up -d``, and the hidden command that it runs."""
+"""A daemon in the background for whoever needs one, and the hidden command that it runs."""
 
 import contextlib
 import os
-import site
-import subprocess
-import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
-import openclaw_tunnel
-from openclaw_tunnel.cli.output import print_error
+from openclaw_tunnel.cli.standby import Standby, is_standing_by, last_words, start, take_early
 from openclaw_tunnel.cli.tunnels import Deadline, client_of
-from openclaw_tunnel.config.paths import Paths, absolute_path, ensure_private_dir
+from openclaw_tunnel.config.paths import Paths, ensure_private_dir
 from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, TunnelError
 
 START_DEADLINE = 15.0
 LOST_RACE = 2.0
 """Seconds that another daemon, to which ours lost the race for the lock, gets to open its socket."""
 
-_PATHS = (
-    "OPENCLAW_TUNNEL_HOME",
-    "OPENCLAW_TUNNEL_SSH_CONFIG",
-    "OPENCLAW_HOME",
-    "OPENCLAW_STATE_DIR",
-    "OPENCLAW_CONFIG_PATH",
-)
-"""Variables that name a file or a folder, maybe relative to the folder we were started in."""
+_DYING = 5.0
+"""Seconds that a process which has hung up gets to end."""
 
 _STEP = 0.02
 _TAIL = 2000
 
 
 @click.command(hidden=True)
-def daemon() -> int:
+@click.option("--standby", is_flag=True, hidden=True)
+def daemon(standby: bool) -> int:
     """Hold tunnels in the background; what ``up -d`` starts."""
-    import asyncio
+    from openclaw_tunnel.cli.daemon import run
 
-    from openclaw_tunnel.control.lock import DaemonRuns
-    from openclaw_tunnel.daemon.process import serve
-    from openclaw_tunnel.host.logs import setup_logging
-
-    paths = Paths.from_env(os.environ)
-    ensure_private_dir(paths.log_dir)
-    setup_logging(paths.log_file)
-    try:
-        return asyncio.run(serve(paths, os.environ))
-    except DaemonRuns as other:  # two were started at the same moment: the other one it is
-        print_error(other)
-        return ExitCode.OK
+    return run(stands_by=standby)
 
 
 def ensure_daemon(paths: Paths) -> None:
@@ -59,68 +38,28 @@ def ensure_daemon(paths: Paths) -> None:
     Raises:
         TunnelError: it does not, with its last words.
     """
-    if not _answers(paths):
-        ensure_private_dir(paths.log_dir)
-        last_words = paths.log_dir / "daemon.err"
-        _wait_until_it_answers(paths, _start(last_words), last_words)
-
-
-def child_environment(env: Mapping[str, str], package: Path, known: list[str]) -> dict[str, str]:
-    """The environment of the daemon: :func:`absolute_environment`, and the way to this package where Python would
-    not find it alone.
-
-    Args:
-        package: the folder that holds the package.
-        known: folders in which Python looks by itself, whatever the working directory is.
-    """
-    changed = absolute_environment(env)
-    if str(package) not in known:
-        changed["PYTHONPATH"] = os.pathsep.join(filter(None, [str(package), env.get("PYTHONPATH", "")]))
-    return changed
-
-
-def absolute_environment(env: Mapping[str, str]) -> dict[str, str]:
-    """``env`` for the daemon, which works in ``/``: paths relative to the current folder become absolute."""
-    changed = dict(env)
-    for name in _PATHS:
-        value = env.get(name, "")
-        if value and value != "none" and not value.startswith("~"):  # -F none: no ssh_config; ~: expanded by the reader
-            changed[name] = absolute_path(value, name)
-    return changed
-
-
-def _start(last_words: Path) -> subprocess.Popen[bytes]:
-    """Start the daemon in a session of its own, so that neither Ctrl-C nor a closed terminal reaches it."""
-    package = Path(openclaw_tunnel.__file__).resolve().parent.parent
-    descriptor = os.open(last_words, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC, 0o600)
+    if not is_standing_by() and _answers(paths):
+        return
+    ensure_private_dir(paths.log_dir)
+    standby = take_early() or start(os.environ)
     try:
-        return subprocess.Popen(
-            [sys.executable, "-m", "openclaw_tunnel", "daemon"],
-            stdin=subprocess.DEVNULL,
-            stdout=descriptor,
-            stderr=descriptor,
-            cwd="/",
-            env=child_environment(os.environ, package, [*site.getsitepackages(), site.getusersitepackages()]),
-            start_new_session=True,
-        )
+        if not standby.begin(START_DEADLINE):
+            _wait_for_another(paths, standby)
     finally:
-        os.close(descriptor)
+        standby.release()
 
 
-def _wait_until_it_answers(paths: Paths, child: subprocess.Popen[bytes], last_words: Path) -> None:
-    deadline = Deadline(START_DEADLINE)
-    ended = False
+def _wait_for_another(paths: Paths, standby: Standby) -> None:
+    """Ours has ended: in order where another one was faster, which will answer in a moment."""
+    deadline = Deadline(LOST_RACE if standby.ended(_DYING) == 0 else 0)
     while deadline.left:
         if _answers(paths):
-            child.returncode = child.returncode or 0  # it outlives us: Popen shall not warn that nobody waited
             return
-        if not ended and child.poll() is not None:
-            ended = True
-            deadline = Deadline(min(deadline.left, LOST_RACE) if child.returncode == 0 else 0)
         time.sleep(_STEP)
+    words = last_words(paths)
     raise TunnelError(
-        f"the background process did not start{_last_words(last_words)}",
-        hint=f"see what it said: {last_words}, and the log: openclaw-tunnel logs",
+        f"the background process did not start{_quoted(standby.said, words)}",
+        hint=f"see what it said: {words}, and the log: openclaw-tunnel logs",
         exit_code=ExitCode.BUG,
     )
 
@@ -133,11 +72,12 @@ def _answers(paths: Paths) -> bool:
     return True
 
 
-def _last_words(path: Path) -> str:
+def _quoted(said: bytes, words: Path) -> str:
     """The error that the daemon died of, else the last line of its traceback."""
     with contextlib.suppress(OSError):
-        said = path.read_bytes()[-_TAIL:].decode(errors="replace").strip().splitlines()
-        errors = [line.removeprefix("error: ") for line in said if line.startswith("error: ")]
-        for line in (*errors, *said[-1:]):
-            return f": {line.strip()}"
+        said = said or words.read_bytes()
+    lines = said[-_TAIL:].decode(errors="replace").strip().splitlines()
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    for line in (*errors, *lines[-1:]):
+        return f": {line.strip()}"
     return ""

@@ -11,6 +11,7 @@ from click.shell_completion import CompletionItem
 from openclaw_tunnel import __version__
 from openclaw_tunnel.cli.examples import epilog_of
 from openclaw_tunnel.errors import ExitCode, UsageError
+from openclaw_tunnel.host.imports import uncollected
 
 PROGRAM = "openclaw-tunnel"
 
@@ -70,7 +71,8 @@ class Commands(click.Group):
         if cmd_name not in known:
             return None
         entry = known[cmd_name]
-        command = getattr(importlib.import_module(f"openclaw_tunnel.cli.{entry.module}"), entry.attribute)
+        with uncollected():
+            command = getattr(importlib.import_module(f"openclaw_tunnel.cli.{entry.module}"), entry.attribute)
         assert isinstance(command, click.Command)  # noqa: S101  a table entry that leads nowhere is our bug
         _give_examples(command, cmd_name)
         return command

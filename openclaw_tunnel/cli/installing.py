@@ -12,9 +12,9 @@ from pathlib import Path
 import click
 
 from openclaw_tunnel.cli import output, progress
-from openclaw_tunnel.cli.background import absolute_environment
 from openclaw_tunnel.cli.control import show_outcome
 from openclaw_tunnel.cli.managed import find_program, manager_of, told_what_closes_too
+from openclaw_tunnel.cli.standby import absolute_environment
 from openclaw_tunnel.cli.tunnels import Deadline, client_of, settle, snapshots
 from openclaw_tunnel.config.mainforward import as_argument
 from openclaw_tunnel.config.model import DEFAULT_NAME, PortChoice

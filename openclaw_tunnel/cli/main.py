@@ -1,7 +1,8 @@
 """``openclaw-tunnel``: runs a command, turns what it raises into words and an exit code.
 
 ``status`` in its plain forms does without the command line parser, whose import takes as long as the answer:
-status bars and scripts ask every few seconds.
+status bars and scripts ask every few seconds. So does the daemon, and ``up -d`` starts that before it does anything
+else.
 """
 
 import contextlib
@@ -10,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from openclaw_tunnel.cli.output import print_error
+from openclaw_tunnel.cli.standby import COMMAND, dismiss_early, start_early
 from openclaw_tunnel.errors import ExitCode, TunnelError
 
 
@@ -29,16 +30,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(arguments)
     except TunnelError as error:
-        print_error(error)
+        _print_error(error)
         return error.exit_code
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         return ExitCode.NO
     except Exception as error:
-        print_error(_bug(error))
+        _print_error(_bug(error))
         return ExitCode.BUG
     finally:
+        dismiss_early()
         _drop_what_cannot_be_written()
 
 
@@ -50,6 +52,11 @@ def _run(arguments: list[str]) -> int:
         code = show(*quick)
         sys.stdout.flush()
         return code
+    if arguments in (["daemon"], list(COMMAND)):
+        from openclaw_tunnel.cli.daemon import run as be_daemon
+
+        return be_daemon(stands_by=len(arguments) > 1)
+    start_early(arguments, os.environ)
     from openclaw_tunnel.cli.commandlog import keep_off_the_terminal
     from openclaw_tunnel.cli.commands import run
 
@@ -65,6 +72,12 @@ def quick_status(arguments: Sequence[str]) -> tuple[str | None, bool] | None:
     if len(names) > 1 or any(not word or word.startswith("-") for word in names):
         return None
     return (names[0] if names else None), "--json" in arguments
+
+
+def _print_error(error: TunnelError) -> None:
+    from openclaw_tunnel.cli.output import print_error  # not before the background process has been started
+
+    print_error(error)
 
 
 def _bug(error: Exception) -> TunnelError:

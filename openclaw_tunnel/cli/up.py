@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from openclaw_tunnel.cli import output, progress
-from openclaw_tunnel.cli.background import absolute_environment, ensure_daemon
+from openclaw_tunnel.cli.background import ensure_daemon
 from openclaw_tunnel.cli.control import CLOSE_DEADLINE, show_outcome
 from openclaw_tunnel.cli.foreground import Foreground
+from openclaw_tunnel.cli.standby import absolute_environment
 from openclaw_tunnel.cli.tunnels import Deadline, client_of, failure_of, our_agent, settle, snapshots, watch
 from openclaw_tunnel.config.model import DEFAULT_NAME, PortChoice
 from openclaw_tunnel.config.paths import Paths, ensure_private_dir

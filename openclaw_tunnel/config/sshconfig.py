@@ -8,10 +8,10 @@ import signal
 import stat
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any, TypeVar
 
 from openclaw_tunnel.config.destination import Destination, as_ssh_words, parse_destination
 from openclaw_tunnel.config.sshcomplaint import complaint
@@ -27,6 +27,8 @@ SSH_CONFIG_VARIABLE = "OPENCLAW_TUNNEL_SSH_CONFIG"
 
 _SYSTEM_CONFIG = "/etc/ssh/ssh_config"
 _NO_FILE = "none"  # what -F takes for "read no file at all"
+T = TypeVar("T")
+
 _READ = re.compile(r"debug1: Reading configuration data (.+?)\r?")
 
 
@@ -58,8 +60,10 @@ async def resolve_ssh(
         _check_files(config, identity)
     try:
         async with asyncio.timeout(timeout):
-            answer = await _run(build_argv(ssh, asked, ssh_config=config, identity=identity), env, command)
-            plain = await _run([ssh, "-G", "-F", _NO_FILE, "--", asked.host], env, command)
+            answer, plain = await _both(
+                _run(build_argv(ssh, asked, ssh_config=config, identity=identity), env, command),
+                _run([ssh, "-G", "-F", _NO_FILE, "--", asked.host], env, command),
+            )
     except TimeoutError:
         raise HelperError(
             f"ssh -G {asked.host} did not answer within {timeout:g} s",
@@ -178,6 +182,16 @@ async def _run(argv: list[str], env: Mapping[str, str], command: str) -> _Answer
     except OSError as error:  # the program, a process, a descriptor or room for the output cannot be had
         hint = "check the OpenSSH client with: ssh -V"
         raise HelperError(f"{argv[0]} cannot be started: {error.strerror}", hint=hint, command=command) from None
+
+
+async def _both(first: Coroutine[Any, Any, T], second: Coroutine[Any, Any, T]) -> tuple[T, T]:
+    """What both return, run side by side; an error of one ends the other."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            one, other = group.create_task(first), group.create_task(second)
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return one.result(), other.result()
 
 
 async def _wait_for(argv: list[str], env: Mapping[str, str], out: IO[bytes], err: IO[bytes]) -> int:

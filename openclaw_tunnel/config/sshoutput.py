@@ -8,6 +8,7 @@ from typing import Any
 
 from openclaw_tunnel.config.destination import Destination, parse_destination
 from openclaw_tunnel.config.model import LOCALHOST, Endpoint, Forward, listen_on
+from openclaw_tunnel.config.processor import computes_aes
 from openclaw_tunnel.config.sshdiffers import differences
 from openclaw_tunnel.config.sshtarget import SshTarget
 from openclaw_tunnel.config.sshtokens import Account, HomeOf, expand_home, expand_tokens, home_of, token_values
@@ -30,6 +31,7 @@ class Surroundings:
         folder: relative paths start here.
         exists: whether a path exists.
         home: see ``HomeOf``.
+        computes_aes: whether the processor does that by itself.
     """
 
     account: Account
@@ -37,6 +39,7 @@ class Surroundings:
     folder: str
     exists: Callable[[str], bool] = os.path.exists
     home: HomeOf = field(default=home_of)
+    computes_aes: bool = field(default_factory=computes_aes)
 
 
 def parse_printed(text: str) -> Printed:
@@ -86,7 +89,7 @@ def build_target(
         proxy_command=expand_tokens(command, values, None, "ProxyCommand"),
         proxy_use_fdpass=view.yes("proxyusefdpass"),
         identity_files_explicit=printed.get("identityfile") != defaults.get("identityfile"),
-        ciphers=_prefer_fast(view.names("ciphers"), printed.get("ciphers") == defaults.get("ciphers")),
+        ciphers=_ciphers(printed, defaults, view.names("ciphers"), fast_aes=around.computes_aes),
         differences=differences(printed, defaults),
         local_forwards=_forwards(printed.get("localforward", ()), gateway_ports=view.yes("gatewayports")),
         **_identity(view, paths),
@@ -238,8 +241,9 @@ def split_paths(value: str, around: Surroundings) -> tuple[str, ...]:
     return tuple(p for p in paths if p)
 
 
-def _prefer_fast(ciphers: tuple[str, ...], is_default: bool) -> tuple[str, ...]:
-    if not is_default:
+def _ciphers(printed: Printed, defaults: Printed, ciphers: tuple[str, ...], *, fast_aes: bool) -> tuple[str, ...]:
+    """In the user's order; where that is ssh's own, the fastest first: ssh begins with ChaCha20."""
+    if not fast_aes or printed.get("ciphers") != defaults.get("ciphers"):
         return ciphers
     return tuple(sorted(ciphers, key=lambda c: _FASTEST.index(c) if c in _FASTEST else len(_FASTEST)))
 

@@ -1,6 +1,5 @@
 """A settings file as a value: JSON or JSON5, read with limits, and typed access that knows file, line and key."""
 
-import difflib
 import json
 import math
 import os
@@ -253,6 +252,8 @@ class Section:
         """
         for key in self.values:
             if key not in known:
+                import difflib  # for a mistake only
+
                 near = difflib.get_close_matches(key, known, n=1)
                 guess = f"did you mean {near[0]}? " if near else ""
                 raise self.error(key, "is not a known key", f"{guess}known keys: {', '.join(known)}")

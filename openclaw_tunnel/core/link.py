@@ -34,6 +34,16 @@ class ServerInfo:
     cipher: str
 
 
+class Source(Protocol):
+    """Whoever has bytes to send through a channel, and keeps them until they are asked for."""
+
+    def read(self, most: int) -> bytes:
+        """Up to ``most`` bytes that are there.
+
+        Fewer than that: there are no more for now, and :meth:`SharedChannel.ready` is called when there are.
+        """
+
+
 class Channel(Protocol):
     """One open direct-tcpip (or direct-streamlocal) channel: the write half of a pipe.
 
@@ -44,7 +54,7 @@ class Channel(Protocol):
     """
 
     def write(self, data: bytes) -> None:
-        """Send; never blocks, ``pause_writing`` says when to hold back."""
+        """Send a message, ahead of all that waits; never blocks, ``pause_writing`` says when to hold back."""
 
     def write_eof(self) -> None:
         """Send no more; may be called once. What arrives is still delivered."""
@@ -62,6 +72,26 @@ class Channel(Protocol):
         """Close now; idempotent."""
 
 
+class SharedChannel(Channel, Protocol):
+    """A channel among others of one connection, which takes turns with them."""
+
+    def ready(self, source: Source) -> bool:
+        """``source`` has bytes to send: they are read when it is their turn, at once where nobody else waits.
+
+        Returns:
+            False where they have to wait: ``source.read`` is called when it is their turn. True: they were read, and
+            this is to be called again when there are more.
+        """
+
+
+Opened = Callable[[SharedChannel], None]
+"""Takes a channel that has just been opened."""
+
+
+def nobody_waits(channel: SharedChannel) -> None:
+    """For a channel that is taken from what ``open_channel`` returns."""
+
+
 class Link(Protocol):
     """One live SSH connection."""
 
@@ -73,7 +103,9 @@ class Link(Protocol):
     def local_address(self) -> str:
         """The IP address of this computer that the connection comes from; empty where a proxy's process hides it."""
 
-    async def open_channel(self, host: str, port: int, receiver: Any, *, timeout: float) -> Channel:
+    async def open_channel(
+        self, host: str, port: int, receiver: Any, *, timeout: float, opened: Opened = nobody_waits
+    ) -> SharedChannel:
         """Open a direct-tcpip channel to ``host``:``port`` as the SSH server sees it.
 
         ``port`` 0 means that ``host`` is the path of a Unix socket (direct-streamlocal@openssh.com).
@@ -81,6 +113,8 @@ class Link(Protocol):
         Args:
             receiver: an ``asyncio.Protocol`` that gets what arrives. Calls may begin before this returns.
             timeout: seconds until the channel must be open.
+            opened: called with the channel as soon as it is open, which is some turns of the event loop before this
+                returns; not where it comes too late.
 
         Raises:
             ChannelFailed: refused, forbidden or too late. The connection itself goes on.

@@ -18,6 +18,7 @@ from openclaw_tunnel.core.states import State
 from openclaw_tunnel.daemon.requests import DaemonCloses, refusal
 from openclaw_tunnel.daemon.tunnels import Daemon, MakeConnector
 from openclaw_tunnel.errors import ExitCode
+from openclaw_tunnel.host.loopwatch import watched_in_debug
 from openclaw_tunnel.host.network import NetworkWatch
 from openclaw_tunnel.host.notify import Desktop
 from openclaw_tunnel.host.wake import WakeWatch
@@ -57,7 +58,8 @@ async def open_daemon(
         for watch in watches:
             watch.start()
         try:
-            yield daemon
+            with watched_in_debug(asyncio.get_running_loop()):
+                yield daemon
         finally:
             for watch in watches:
                 watch.close()
@@ -75,6 +77,7 @@ async def serve(
     first: TunnelSpec | None = None,
     options: UpOptions | None = None,
     *,
+    on_ready: Callable[[], None] = lambda: None,
     on_change: Callable[[Daemon], None] = lambda _: None,
 ) -> ExitCode:
     """Be the daemon until the last tunnel is closed or a signal ends it.
@@ -82,6 +85,7 @@ async def serve(
     Args:
         first: a tunnel to start with, as ``up`` in the foreground does; its permanent failure before it was
             ever up ends the daemon. Without one the daemon waits a moment for its first request.
+        on_ready: called once requests are answered.
 
     Returns:
         OK after SIGTERM or the end of the last tunnel, INTERRUPTED after SIGINT.
@@ -100,6 +104,7 @@ async def serve(
     async with open_daemon(paths, env, on_change=changed) as daemon:
         loop = asyncio.get_running_loop()
         _listen_to_signals(loop, daemon)
+        on_ready()
         if first is not None:
             daemon.keepers.in_foreground = True
             with contextlib.suppress(DaemonCloses):  # interrupted that early

@@ -33,6 +33,7 @@ from openclaw_tunnel.host.notify import Desktop
 from openclaw_tunnel.host.tasks import Tasks
 from openclaw_tunnel.host.walltime import utc_now
 from openclaw_tunnel.relay.bind import BindFailed
+from openclaw_tunnel.ssh import lookup
 from openclaw_tunnel.ssh.connection import SshConnector
 from openclaw_tunnel.supervisor.tunnel import Supervisor
 
@@ -96,8 +97,7 @@ class Daemon:
         """
         match method:
             case "ping":
-                info = {"pid": self._info.pid, "version": self._info.version, "ending": self.ending.done()}
-                return {**info, **self.keepers.told()}
+                return {"pid": os.getpid(), "version": __version__, "ending": self.ending.done(), **self.keepers.told()}
             case "status":
                 return self.report(params.get("name"))
             case "up":
@@ -220,6 +220,7 @@ class Daemon:
         """The computer was asleep for ``slept`` seconds: every connection may be dead."""
         logger.info("awake again after %.0f s of sleep", slept)
         self._recorders.slept(slept)
+        lookup.network_changed()
         self.announcer.woke()
         for tunnel in self._tunnels.values():
             tunnel.supervisor.post(ev.Woke())
@@ -227,6 +228,7 @@ class Daemon:
     def network_changed(self, addresses: frozenset[str] | None) -> None:
         """Addresses, links or routes of this computer changed; see ``Supervisor.network_changed``."""
         logger.debug("the network changed")
+        lookup.network_changed()
         for tunnel in self._tunnels.values():
             tunnel.supervisor.network_changed(addresses)
 
@@ -297,10 +299,9 @@ class Daemon:
                 await self._reload_one(name, self._tunnels[name])
 
     async def _close(self, names: list[str]) -> None:
-        closing = [self._tunnels[name].supervisor for name in names]
         async with asyncio.TaskGroup() as group:
-            for supervisor in closing:
-                group.create_task(supervisor.stop())
+            for name in names:
+                group.create_task(self._tunnels[name].supervisor.stop())
         for name in names:
             del self._tunnels[name]
         self._note_change()
@@ -329,8 +330,7 @@ class Daemon:
 
     def _adopt_agent(self, params: dict[str, Any]) -> None:
         """A new login has a new agent: the one this daemon was started with may be gone for days."""
-        agent = params.get("agent")
-        if isinstance(agent, str):
+        if isinstance(agent := params.get("agent"), str):
             self._env["SSH_AUTH_SOCK"] = agent
 
     def _named(self, params: dict[str, Any]) -> str:

@@ -36,7 +36,6 @@ from openclaw_tunnel.gateway.hello import (
 from openclaw_tunnel.gateway.refusal import Farewell, judge_close, judge_refusal, judge_upgrade, read_shutdown
 from openclaw_tunnel.gateway.route import Route
 from openclaw_tunnel.gateway.verdict import Judgement, judge_channel, not_a_gateway, unreachable
-from openclaw_tunnel.gateway.websocket import WebSocket
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +86,8 @@ class Session:
         self._to = route.name
         self._on_challenge = on_challenge
         self._credential = credential
+        from openclaw_tunnel.gateway.websocket import WebSocket  # not before there are credentials to send
+
         self._websocket = WebSocket(route, self._message, self._ended, budget=HELLO_BUDGET)
         # Results of None: the connection has ended first.
         self._challenge: asyncio.Future[Challenge | None] = asyncio.get_running_loop().create_future()

@@ -1,7 +1,6 @@
 """The LaunchAgents of this user that keep an ssh, as OpenClaw documents them. macOS only: elsewhere there are none."""
 
 import os
-import plistlib
 import re
 import shutil
 import subprocess
@@ -52,6 +51,8 @@ def ssh_agents(env: Mapping[str, str], uid: int) -> tuple[LaunchAgent, ...]:
 def read_arguments(data: bytes) -> tuple[str, ...]:
     """The ProgramArguments of a property list; none where it is broken or has none."""
     try:
+        import plistlib  # where there is such a file
+
         value = plistlib.loads(data)
     except Exception:  # what it raises for a broken file depends on how it is broken
         return ()

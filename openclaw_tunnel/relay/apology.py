@@ -13,6 +13,7 @@ from typing import Any
 from openclaw_tunnel.core.failures import Failure
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import Snapshot
+from openclaw_tunnel.relay.localsocket import LocalSocket
 from openclaw_tunnel.relay.page import answer
 from openclaw_tunnel.relay.pipe import LINGER, Client
 from openclaw_tunnel.relay.request import MOST, NotHttp, Request, parse
@@ -33,9 +34,9 @@ def comes_from_here(peer: Any, here: Any) -> bool:
     return (mapped or address).is_loopback or peer[0] == here[0]
 
 
-def is_local(transport: asyncio.BaseTransport) -> bool:
-    """Whether the client behind ``transport`` is on this computer."""
-    return comes_from_here(transport.get_extra_info("peername"), transport.get_extra_info("sockname"))
+def is_local(sock: LocalSocket) -> bool:
+    """Whether the client behind ``sock`` is on this computer."""
+    return comes_from_here(*sock.addresses)
 
 
 class Apologist:
@@ -48,7 +49,7 @@ class Apologist:
         patience: float = PATIENCE,
         linger: float = LINGER,
         most_at_once: int = MOST_AT_ONCE,
-        is_local: Callable[[asyncio.BaseTransport], bool] = is_local,
+        is_local: Callable[[LocalSocket], bool] = is_local,
     ) -> None:
         """Answer with what ``snapshot`` tells at that moment; the times are seconds.
 
@@ -78,24 +79,24 @@ class Apologist:
             visit = _Visit(client)
             request = await visit.request(self._patience)
             if request is not None:
-                local = self._is_local(client.transport)
+                local = self._is_local(client.socket)
                 await visit.leave_with(answer(request, self._snapshot(), refusal, is_local=local), self._linger)
         finally:
             self._busy -= 1
 
 
-class _Visit(asyncio.Protocol):
+class _Visit:
     """A client from now on: it is read, and its end still reaches its :class:`Client`."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._transport = client.transport
+        self._socket = client.socket
         self._head = b""
         self._ended = False
         self._answered = False
         self._news = asyncio.Event()
-        self._transport.set_protocol(self)
-        self._transport.resume_reading()
+        self._socket.user = self
+        self._socket.listen()
 
     async def request(self, patience: float) -> Request | None:
         """What it asks for, as far as it has said in ``patience`` seconds; None where that is no HTTP."""
@@ -114,16 +115,16 @@ class _Visit(asyncio.Protocol):
             return
         self._answered = True
         self._head = b""
-        self._transport.write(data)
+        self._socket.write(data)
         if self._ended:
-            self._transport.close()
+            self._socket.close()
         else:
-            self._transport.write_eof()
+            self._socket.write_eof()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(linger):
                 await self._end()
-        if not self._transport.get_write_buffer_size():
-            self._transport.close()
+        if not self._socket.full:
+            self._socket.close()
             await self._end()
 
     async def _end(self) -> None:
@@ -138,21 +139,25 @@ class _Visit(asyncio.Protocol):
     def _has_said_all(self) -> bool:
         return self._ended or self._client.gone or len(self._head) >= MOST
 
-    def data_received(self, data: bytes) -> None:
-        """Called by asyncio: more of the request."""
-        if not self._answered:
+    # What the socket calls.
+
+    def readable(self) -> None:
+        """More of the request, or its end."""
+        data = self._socket.read(MOST)
+        if data == b"":
+            self._ended = True
+            self._socket.listen(False)
+            if self._answered:
+                self._socket.close()
+        elif data and not self._answered:
             self._head += data[: MOST - len(self._head)]
-            self._news.set()
-
-    def eof_received(self) -> bool:
-        """Called by asyncio: the client sends no more. True keeps our direction open."""
-        self._ended = True
         self._news.set()
-        if self._answered:
-            self._transport.close()
-        return True
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Called by asyncio, once and last."""
-        self._client.connection_lost(exc)
+    def drained(self) -> None:
+        """The answer has left."""
+        self._news.set()
+
+    def lost(self, exc: OSError | None) -> None:
+        """The client is gone."""
+        self._client.lost(exc)
         self._news.set()

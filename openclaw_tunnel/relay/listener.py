@@ -7,17 +7,18 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from openclaw_tunnel.config.model import Forward
 from openclaw_tunnel.core.failures import Code, Failure
-from openclaw_tunnel.core.link import ChannelFailed, Link, LinkLost
+from openclaw_tunnel.core.link import ChannelFailed, Link, LinkLost, SharedChannel
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.core.status import ByteCounts, ClientCounts, ForwardStatus
 from openclaw_tunnel.host.tasks import Tasks, is_being_cancelled
 from openclaw_tunnel.host.tracebacks import Tracebacks
 from openclaw_tunnel.relay.bind import Bound, bind
 from openclaw_tunnel.relay.loop import LoopGuard
-from openclaw_tunnel.relay.pipe import Client, Tally
+from openclaw_tunnel.relay.pipe import Client, FarEnd, Tally
 from openclaw_tunnel.relay.unanswered import Unanswered
 from openclaw_tunnel.relay.waiting import Gate, NobodyComes
 
@@ -59,6 +60,7 @@ class Listener:
         self._on_refused = on_refused
         self._apologise = apologise
         self._tally = Tally(unanswered)
+        self._name = f"client of {forward.listen}"
         self._guard = LoopGuard(
             forward,
             lambda: len(self._tally.unheard),
@@ -68,7 +70,6 @@ class Listener:
         self._tracebacks = Tracebacks(logger)
         self._given = bound
         self._bound: Bound | None = None
-        self._fresh: set[socket.socket] = set()
         self._clients: set[Client] = set()
         self._joined: set[Client] = set()
         self._nobody_left = asyncio.Event()
@@ -96,9 +97,6 @@ class Listener:
             self._pause.cancel()
         await self._tasks.cancel_all()
         await self._guard.close()
-        for conn in self._fresh:
-            conn.close()
-        self._fresh.clear()
         for client in tuple(self._clients):
             client.drop()
         if self._clients:
@@ -144,21 +142,23 @@ class Listener:
                 self._pause = loop.call_later(ACCEPT_PAUSE, self._accept_on)
                 return
             conn.setblocking(False)
+            client = Client(conn, self._tally, self._lost)
             self._total += 1
-            self._fresh.add(conn)
-            self._tasks.start(self._welcome(conn), name=f"client of {self._forward.listen}")
-
-    async def _welcome(self, conn: socket.socket) -> None:
-        client = Client(self._tally, self._clients.add, self._lost)
-        await asyncio.get_running_loop().connect_accepted_socket(lambda: client, conn)
-        self._fresh.discard(conn)
-        await self._serve(client)
+            self._clients.add(client)
+            self._tasks.start(self._serve(client), name=self._name)
 
     def _lost(self, client: Client) -> None:
         self._clients.discard(client)
         self._joined.discard(client)
         if not self._clients:
             self._nobody_left.set()
+
+    def _joined_to(self, client: Client, far: FarEnd, channel: SharedChannel) -> None:
+        """The channel of a client is open."""
+        self._tally.unanswered.heard()
+        if not client.gone:
+            self._joined.add(client)
+        client.join(far, channel)
 
     async def _serve(self, client: Client) -> None:
         """Join the client to a channel; reset it where that does not work."""
@@ -176,18 +176,18 @@ class Listener:
                 self._tally.unanswered.sent()
                 try:
                     to = self._forward.to
-                    channel = await link.open_channel(
-                        to.path or to.host, to.port, far, timeout=self._policy.channel_timeout
+                    await link.open_channel(
+                        to.path or to.host,
+                        to.port,
+                        far,
+                        timeout=self._policy.channel_timeout,
+                        opened=partial(self._joined_to, client, far),
                     )
                 except LinkLost:
                     far.detach()  # nothing was read from the client yet: it may wait for the next link
                     self._tally.unheard.discard(client)
                     dead = link
                     continue
-                self._tally.unanswered.heard()
-                client.join(far, channel)
-                if not client.gone:
-                    self._joined.add(client)
                 return
         except ChannelFailed as error:
             if error.failure.code is not Code.TIMEOUT:

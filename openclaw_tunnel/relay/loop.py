@@ -11,12 +11,10 @@ not all try at the same moment.
 """
 
 import asyncio
-import contextlib
 import logging
 import math
 import random
 import secrets
-import socket
 from collections.abc import Callable
 
 from openclaw_tunnel.config.model import Forward
@@ -197,9 +195,4 @@ def _question(number: bytes) -> bytes:
 
 def _unread(client: Client) -> bytes:
     """The first bytes that wait for a client that is not read yet; they stay where they are."""
-    sock = client.transport.get_extra_info("socket")
-    if client.gone or sock is None or sock.fileno() < 0:
-        return b""
-    with contextlib.suppress(OSError), socket.fromfd(sock.fileno(), sock.family, sock.type) as same:
-        return same.recv(512, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    return b""
+    return b"" if client.gone else client.socket.peek(512)

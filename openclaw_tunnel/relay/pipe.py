@@ -1,31 +1,25 @@
 """Two byte streams joined: a local client and a channel, with backpressure and half-close both ways.
 
-Nothing is copied or kept here: what one side delivers is handed to the other side's transport, and a side
-that cannot take more pauses the other. An end of file is passed on as such, so either direction may close
-while the other goes on. A link that dies resets the client, so that a cut download never looks complete.
+Nothing is kept here: the channel reads the client when it is its turn to send, and what it delivers is handed to the
+client's socket; a client that cannot take more pauses the channel. An end of file is passed on as such, so either
+direction may close while the other goes on. A link that dies resets the client, so that a cut download never looks
+complete.
 """
 
 import asyncio
 import math
 import socket
-import struct
 from collections.abc import Callable
-from typing import cast
 
-from openclaw_tunnel.core.link import Channel
+from openclaw_tunnel.core.link import SharedChannel
+from openclaw_tunnel.relay.localsocket import LocalSocket
 from openclaw_tunnel.relay.unanswered import Unanswered
 
 LINGER = 5.0
 """Seconds a client that still sends is read and ignored after the far end closed: closing at once would make
 the kernel reset the connection and destroy what the client has not read yet."""
 
-
-def reset(transport: asyncio.WriteTransport) -> None:
-    """Drop a local client so that it sees an error (TCP reset), not an orderly end."""
-    sock = transport.get_extra_info("socket")
-    if sock is not None and sock.family != socket.AF_UNIX and sock.fileno() >= 0:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
+_IGNORED = 64 << 10  # bytes that are read at once only to be ignored
 
 
 class Tally:
@@ -42,31 +36,25 @@ class Tally:
         self.received = 0
 
 
-class Client(asyncio.Protocol):
+class Client:
     """A local client. It is not read before :meth:`join`: what it sends waits in the kernel's buffer.
 
     Attributes:
-        transport: its connection; set once connected.
+        socket: its connection.
     """
 
-    transport: asyncio.Transport
-
-    def __init__(self, tally: Tally, on_made: Callable[["Client"], None], on_lost: Callable[["Client"], None]) -> None:
-        """``on_made`` and ``on_lost`` are called once each, with this client."""
+    def __init__(self, sock: socket.socket, tally: Tally, on_lost: Callable[["Client"], None]) -> None:
+        """Own ``sock``, which is connected and does not block; ``on_lost`` is called once, with this client."""
         self._tally = tally
-        self._on_made = on_made
         self._on_lost = on_lost
         self._far: FarEnd | None = None
         self._draining = False
-        self._write_paused = False
-        self.gone = False
+        self.socket = LocalSocket(sock, self)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by asyncio when the client is accepted."""
-        self.transport = cast(asyncio.Transport, transport)
-        # Not at once: before Python 3.11.4 the loop begins to read after this call, whatever was paused in it.
-        asyncio.get_running_loop().call_soon(self.transport.pause_reading)
-        self._on_made(self)
+    @property
+    def gone(self) -> bool:
+        """Its connection is closed."""
+        return self.socket.gone
 
     def far_end(self) -> "FarEnd":
         """A receiver for one attempt to open a channel; see ``core.link.Link.open_channel``.
@@ -77,69 +65,85 @@ class Client(asyncio.Protocol):
             self._tally.unheard.add(self)
         return FarEnd(self, self._tally)
 
-    def join(self, far: "FarEnd", channel: Channel) -> None:
+    def join(self, far: "FarEnd", channel: SharedChannel) -> None:
         """Begin to read the client and carry its bytes to ``channel``; ``far`` received its opening."""
         self._far = far
         far.channel = channel
         if self.gone:
             channel.abort()
         elif not far.closed:
-            if self._write_paused:
+            if self.socket.full:
                 channel.pause_reading()
-            self.transport.resume_reading()
+            self.socket.listen()
+            self.readable()  # most have said something by now
 
     def drop(self) -> None:
-        """Reset the client; idempotent."""
-        if not self.gone:
-            reset(self.transport)
+        """Reset the client, so that it sees an error and not an orderly end; idempotent."""
+        self.socket.abort(reset=True)
 
-    def data_received(self, data: bytes) -> None:
-        """Called by asyncio: the client sent ``data``."""
-        if self._draining or self._far is None or self._far.channel is None:
-            return
+    def read(self, most: int) -> bytes:
+        """It is the client's turn to send; see ``core.link.Source``."""
+        data = self.socket.read(most)
+        if data == b"":
+            self._ended()
+        if not data:
+            self.socket.listen(data is None)
+            return b""
         self._tally.sent += len(data)
         self._tally.unanswered.sent()
-        self._far.channel.write(data)
+        if len(data) < most:
+            self.socket.listen()
+        return data
 
-    def eof_received(self) -> bool:
-        """Called by asyncio: the client sends no more. True keeps our direction open."""
-        far = self._far
-        if self._draining or far is None or far.channel is None:
-            self.transport.close()
-            return True
-        far.client_done = True
-        far.channel.write_eof()
-        far.close_if_both_done()
-        return True
+    # What the socket calls.
 
-    def pause_writing(self) -> None:
-        """Called by asyncio: the client reads slower than the far end sends."""
-        self._write_paused = True
-        if self._far is not None and self._far.channel is not None and not self._far.closed:
-            self._far.channel.pause_reading()
+    def readable(self) -> None:
+        """Some bytes of the client are there."""
+        if self._draining or self._far is None or self._far.channel is None:
+            self._ignore()
+        elif not self._far.channel.ready(self):
+            self.socket.listen(False)
 
-    def resume_writing(self) -> None:
-        """Called by asyncio: the client has caught up."""
-        self._write_paused = False
+    def drained(self) -> None:
+        """The client has caught up."""
         if self._far is not None and self._far.channel is not None and not self._far.closed:
             self._far.channel.resume_reading()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Called by asyncio, once and last."""
-        self.gone = True
+    def lost(self, exc: OSError | None) -> None:
+        """The client is gone."""
         self._tally.unheard.discard(self)
         if self._far is not None and self._far.channel is not None and not self._far.closed:
             self._far.channel.abort()
         self._on_lost(self)
 
+    def write(self, data: bytes) -> None:
+        """Send to the client."""
+        self.socket.write(data)
+        if self.socket.full and self._far is not None and self._far.channel is not None and not self._far.closed:
+            self._far.channel.pause_reading()
+
     def finish(self) -> None:
         """The far end closed in order: say so, and read on for a moment without carrying."""
         self._draining = True
-        if self.gone or self.transport.is_closing():
+        if self.socket.closing:
             return
-        self.transport.write_eof()
-        self.transport.resume_reading()
-        asyncio.get_running_loop().call_later(LINGER, self.transport.close)
+        self.socket.write_eof()
+        self.socket.listen()
+        asyncio.get_running_loop().call_later(LINGER, self.socket.close)
+
+    def _ignore(self) -> None:
+        if self.socket.read(_IGNORED) == b"":
+            self.socket.close()
+
+    def _ended(self) -> None:
+        """The client sends no more."""
+        far = self._far
+        if far is None or far.channel is None:
+            self.socket.close()
+            return
+        far.client_done = True
+        far.channel.write_eof()
+        far.close_if_both_done()
 
 
 class FarEnd(asyncio.Protocol):
@@ -155,7 +159,7 @@ class FarEnd(asyncio.Protocol):
         self._client = client
         self._tally = tally
         self._detached = False
-        self.channel: Channel | None = None
+        self.channel: SharedChannel | None = None
         self.closed = False
         self.client_done = False
         self.far_done = False
@@ -170,34 +174,23 @@ class FarEnd(asyncio.Protocol):
         if not self._detached and not self._client.gone:
             self._tally.unheard.discard(self._client)
             self._tally.received += len(data)
-            self._client.transport.write(data)
+            self._client.write(data)
 
     def eof_received(self) -> bool:
         """The far end sends no more. True keeps the channel open for the client's bytes."""
         self._tally.unanswered.heard()
         if not self._detached and not self.far_done:
             self.far_done = True
-            if not self._client.gone and not self._client.transport.is_closing():
-                self._client.transport.write_eof()
+            self._client.socket.write_eof()
             self.close_if_both_done()
         return True
 
     def close_if_both_done(self) -> None:
         """Close both sides, after what is under way, once neither sends any more."""
         if self.client_done and self.far_done:
-            self._client.transport.close()
+            self._client.socket.close()
             if self.channel is not None:
                 self.channel.close()
-
-    def pause_writing(self) -> None:
-        """The channel's window is used up: stop reading the client."""
-        if not self._client.gone:
-            self._client.transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        """The channel takes more."""
-        if not self._client.gone and not self.closed:
-            self._client.transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The channel is gone: in order (None) or with the link (anything else)."""
@@ -207,6 +200,6 @@ class FarEnd(asyncio.Protocol):
         if exc is not None:
             self._client.drop()
         elif self.client_done:
-            self._client.transport.close()
+            self._client.socket.close()
         else:
             self._client.finish()

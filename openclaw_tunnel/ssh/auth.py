@@ -1,16 +1,18 @@
 """The keys of one login, one after the other, and what to say when none of them opens the door."""
 
+import asyncio
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncssh
 
 from openclaw_tunnel.config.sshconfig import SshTarget
 from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.host.serial import Serial
 from openclaw_tunnel.ssh.agent import AGENT_SECONDS, AgentAnswer, agent_path, ask_agent, close_agent
 from openclaw_tunnel.ssh.agentkeys import Keys
 from openclaw_tunnel.ssh.deadline import Deadline, Request, no_deadline
@@ -19,14 +21,16 @@ from openclaw_tunnel.ssh.keyfiles import (
     KeyState,
     import_certificate,
     load_private_key,
-    read_certificate_file,
-    read_key_file,
+    look_at_files,
 )
-from openclaw_tunnel.ssh.knownhosts import describe_key, key_type, rsa_bits
+from openclaw_tunnel.ssh.knownhosts import describe_key, key_type
 from openclaw_tunnel.ssh.offers import Offer, order_offers, plain_key
 from openclaw_tunnel.ssh.place import Place
 from openclaw_tunnel.ssh.words import clean
 
+T = TypeVar("T")
+
+_FILES: Serial[Callable[[], Any], Any] = Serial("key files", lambda: lambda look: look())
 _BEGIN = 'eval "$(ssh-agent -s)"'
 _MOST_UNSIGNED = 3  # signatures in one dial that an agent does not give: it may ask a person for each of them
 # As with ssh, a key file that the agent does not hold comes after all of the agent's keys, -i or not.
@@ -48,6 +52,7 @@ class KeyRing:
         agent_seconds: what the agent has to list its keys.
         current: what was handed out last.
         taken: the key, as sentences show it, that the server took and asked a signature of; empty for none.
+        unread: the files that were being read when this was cancelled.
     """
 
     target: SshTarget
@@ -59,6 +64,7 @@ class KeyRing:
     agent_seconds: float = AGENT_SECONDS
     current: Offer | None = None
     taken: str = ""
+    unread: tuple[str, ...] = ()
     _files: list[KeyFile] = field(default_factory=list)
     _agent: AgentAnswer = field(default_factory=AgentAnswer)
     _waiting: list[Offer] | None = None
@@ -75,7 +81,8 @@ class KeyRing:
             if offer.from_agent and len(self._unsigned) >= _MOST_UNSIGNED:
                 continue
             try:
-                pair = self._pair(offer)
+                make = partial(self._pair, offer)
+                pair = make() if offer.from_agent else await self._beside((offer.path,), make)
             except (OSError, ValueError) as exc:
                 self._problems.append(f"{offer.path or 'a key of the agent'} {clean(str(exc))}")
                 continue
@@ -271,23 +278,22 @@ class KeyRing:
     async def prepare(self) -> tuple[Offer, ...]:
         """Look at the files, ask the agent, and say what will be offered."""
         target = self.target
-        self._files = [f for path in target.identity_files if (f := self._look_at(path))]
-        certificates = [c for path in target.certificate_files if (c := read_certificate_file(path))]
+        files = (*target.identity_files, *target.certificate_files)
+        self._files, certificates = await self._beside(files, partial(look_at_files, target))
         with self.deadline.held():
             self._agent = await ask_agent(self._agent_socket, timeout=self.agent_seconds)
         blobs = [pair.public_data for pair in self._agent.keys]
         offers = order_offers(self._files, certificates, blobs, identities_only=target.identities_only)
         return tuple(o for o in offers if not self.only or (o.public == self.only and not o.certificate))
 
-    def _look_at(self, path: str) -> KeyFile | None:
-        """A key file that is there; of one the user has named, also that it is not there or too short."""
-        file = read_key_file(path)
-        if file is None and self.target.identity_files_explicit:
-            return KeyFile(path, KeyState.UNUSABLE, problem="does not exist")
-        required = self.target.required_rsa_size
-        if file and 0 < rsa_bits(file.public) < required:
-            return KeyFile(path, KeyState.UNUSABLE, problem=f"has less than the {required} bits of RequiredRSASize")
-        return file
+    async def _beside(self, files: tuple[str, ...], look: Callable[[], T]) -> T:
+        """Look at files beside the event loop."""
+        try:
+            found: T = await _FILES.ask(files, look)
+        except asyncio.CancelledError:
+            self.unread = files
+            raise
+        return found
 
     def _pair(self, offer: Offer) -> asyncssh.SSHKeyPair:
         """The key pair asyncssh signs with.

@@ -5,11 +5,18 @@ import logging
 from typing import Any, Protocol, cast
 
 import asyncssh
+from asyncssh.constants import MSG_CHANNEL_WINDOW_ADJUST
+from asyncssh.packet import UInt32
 
-from openclaw_tunnel.core.link import LinkLost
+from openclaw_tunnel.core.link import LinkLost, Opened, Source, nobody_waits
+from openclaw_tunnel.ssh.credit import Credit, Share
 from openclaw_tunnel.ssh.inflow import Inflow
+from openclaw_tunnel.ssh.outflow import Outflow
 
 log = logging.getLogger(__name__)
+
+PACKET_MOST = 128 << 10
+"""Bytes that a server may send in one packet. RFC 4253 asks for 32 KiB at least; larger ones cost less to open."""
 
 
 class ChannelOwner(Protocol):
@@ -20,14 +27,21 @@ class ChannelOwner(Protocol):
         """The whole connection is gone."""
 
     @property
-    def congested(self) -> bool:
-        """The connection itself takes no more for now."""
+    def outflow(self) -> Outflow:
+        """Whose turn it is to send."""
+
+    @property
+    def credit(self) -> Credit:
+        """What the far ends may send."""
 
     def channel_opened(self, channel: "SshChannel") -> None:
         """From now on the channel wants to hear of congestion."""
 
     def channel_closed(self, channel: "SshChannel") -> None:
         """And from now on no more."""
+
+    def flush_soon(self, channel: "SshChannel") -> None:
+        """Something has come for a channel: flush it when all that has come with it is there."""
 
 
 class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
@@ -38,13 +52,18 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
     Args:
         receiver: an ``asyncio.Protocol``.
         owner: the link.
+        share: what the far end was granted when the channel was opened.
+        opened: called when the channel can be used.
     """
 
-    def __init__(self, receiver: Any, owner: ChannelOwner) -> None:
+    def __init__(self, receiver: Any, owner: ChannelOwner, share: Share, opened: Opened = nobody_waits) -> None:
         self._receiver = receiver
+        self._opened = opened
         self._owner = owner
+        self._share = share
         self._inflow = Inflow(receiver)
         self._wire: Any = None
+        self._source: Source | None = None
         self._sending = True
         self._full = {"channel": False, "link": False}
 
@@ -52,15 +71,23 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
 
     def connection_made(self, chan: Any) -> None:
         self._wire = chan
-        self._inflow.attach(chan)
+        chan.set_write_buffer_limits(0)
+        # asyncssh grants anew when less than half of this is left, so it never does: we do.
+        chan._init_recv_window = 0
+        self._share.flow = self
         self._owner.channel_opened(self)
-        self.set_congested(self._owner.congested)
+        self.set_congested(self._owner.outflow.congested)
 
-    def data_received(self, data: bytes, datatype: int | None) -> None:
+    def session_started(self) -> None:
         try:
-            self._inflow.data(data)
+            self._opened(self)
         except Exception as exc:
             self._break(exc)
+
+    def data_received(self, data: bytes, datatype: int | None) -> None:
+        self._owner.credit.came(self._share, len(data))
+        self._inflow.data(data)
+        self._owner.flush_soon(self)
 
     def eof_received(self) -> bool:
         try:
@@ -85,7 +112,41 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
         """The connection takes no more, or takes again: asyncssh itself would keep what is written without limit."""
         self._set_full("link", congested)
 
+    def flush(self) -> None:
+        """Hand on what has come; what the receiver has taken, the far end may send again."""
+        try:
+            taken = self._inflow.flush()
+        except Exception as exc:
+            self._break(exc)
+        else:
+            if taken:
+                self._owner.credit.taken(self._share, taken)
+
+    @property
+    def full(self) -> bool:
+        """The channel's window is used up: what is written now stays here."""
+        return self._full["channel"]
+
+    def carry(self, most: int) -> int:
+        """It is the channel's turn to send; see ``ssh.outflow.Flow``."""
+        if self._source is None or not self._sending or self._wire.is_closing():
+            return 0
+        data = self._source.read(most)
+        if data:
+            self.write(data)
+        return len(data)
+
+    def grant(self, size: int) -> None:
+        """Let the far end send so many bytes more; asyncssh sends nothing once the channel is closed."""
+        self._wire._recv_window += size
+        self._wire.send_packet(MSG_CHANNEL_WINDOW_ADJUST, UInt32(size))
+
     # What the relay calls.
+
+    def ready(self, source: Source) -> bool:
+        """Send what ``source`` has, when it is its turn; see ``core.link.Channel.ready``."""
+        self._source = source
+        return self._owner.outflow.ready(self)
 
     def write(self, data: bytes) -> None:
         """Send; what is written after the end of the channel is dropped, as by any asyncio transport."""
@@ -105,6 +166,7 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
     def resume_reading(self) -> None:
         """Go on delivering."""
         self._inflow.resume()
+        self._owner.flush_soon(self)
 
     def close(self) -> None:
         """Close after what was written is sent; nothing more is delivered but the end."""
@@ -122,6 +184,8 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
     def _finish(self, exc: Exception | None) -> None:
         self._sending = False
         self._owner.channel_closed(self)
+        self._owner.outflow.forget(self)
+        self._owner.credit.close(self._share)
         if self._owner.lost:
             lost = LinkLost("the SSH connection is gone")
             lost.__cause__ = exc
@@ -139,6 +203,8 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
         before = any(self._full.values())
         self._full[source] = full
         after = any(self._full.values())
+        if source == "channel" and not full:
+            self._owner.outflow.not_full(self)
         if before == after or self._inflow.over:
             return
         if after:
@@ -154,21 +220,30 @@ class Opening:
     a channel that nobody closes. So the opening itself is never cancelled; it is disowned.
     """
 
-    def __init__(self, receiver: Any, owner: ChannelOwner) -> None:
-        self._receiver, self._owner = receiver, owner
+    def __init__(self, receiver: Any, owner: ChannelOwner, opened: Opened = nobody_waits) -> None:
+        self._receiver, self._owner, self._on_open = receiver, owner, opened
+        self._share = owner.credit.open()
         self._opened: SshChannel | None = None
         self._disowned = False
 
     async def run(self, connection: asyncssh.SSHClientConnection, host: str, port: int) -> "SshChannel | Exception":
         """Open the channel, or return what asyncssh raised. ``port`` 0: ``host`` is the path of a Unix socket."""
+        window = self._share.outstanding
         session: object
         try:
             if port:
-                _, session = await connection.create_connection(self._session, host, port, "127.0.0.1")
+                _, session = await connection.create_connection(
+                    self._session, host, port, "127.0.0.1", window=window, max_pktsize=PACKET_MOST
+                )
             else:
-                _, session = await connection.create_unix_connection(self._session, host)
-        except Exception as exc:
-            return exc
+                _, session = await connection.create_unix_connection(
+                    self._session, host, window=window, max_pktsize=PACKET_MOST
+                )
+        except BaseException as exc:
+            self._owner.credit.close(self._share)
+            if isinstance(exc, Exception):
+                return exc
+            raise
         channel = cast(SshChannel, session)
         if self._disowned:
             channel.abort()
@@ -181,5 +256,8 @@ class Opening:
             self._opened.abort()
 
     def _session(self) -> SshChannel:
-        self._opened = SshChannel(asyncio.Protocol() if self._disowned else self._receiver, self._owner)
+        if self._disowned:
+            self._opened = SshChannel(asyncio.Protocol(), self._owner, self._share)
+        else:
+            self._opened = SshChannel(self._receiver, self._owner, self._share, self._on_open)
         return self._opened

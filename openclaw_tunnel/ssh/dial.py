@@ -1,6 +1,7 @@
 """One attempt to get through to an SSH server: ssh -G, jump hosts or ProxyCommand, TCP, host key, login."""
 
 import asyncio
+import shlex
 import socket
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -25,10 +26,11 @@ from openclaw_tunnel.ssh.hostkeys import HostKeys
 from openclaw_tunnel.ssh.hungup import barred_by_proxy, briefly
 from openclaw_tunnel.ssh.knownhosts import is_certificate
 from openclaw_tunnel.ssh.login import Listener, Login, no_trusted_keys
+from openclaw_tunnel.ssh.lookup import look_up
 from openclaw_tunnel.ssh.options import common_options, login_options
 from openclaw_tunnel.ssh.place import Place, show_address
 from openclaw_tunnel.ssh.proxy import ProxyProcess
-from openclaw_tunnel.ssh.tcp import connect_any, look_up
+from openclaw_tunnel.ssh.tcp import connect_any
 
 TOO_MANY = "too many authentication failures"
 """What OpenSSH's server says, in lower case, when it hangs up on a client with many keys."""
@@ -111,6 +113,7 @@ class Dial:
         self._socket: socket.socket | None = None
         self._heard: Heard | None = None
         self._accepted_by: Place | None = None
+        self._unread: tuple[str, ...] = ()
 
     async def resolve(self, typed: str, *, identity: str = "") -> tuple[SshTarget, Place]:
         """What ssh_config says of a destination.
@@ -175,7 +178,7 @@ class Dial:
         Raises:
             DialFailed: it is the wrong host, it will not have us, or it is no SSH server.
         """
-        host_keys = HostKeys(target, place)
+        host_keys = await self._known_keys(target, place)
         seconds, deadline = self._policy.connect_timeout, self._deadline
         ring = self.ring = KeyRing(target, self._env, only=only, deadline=deadline, agent_seconds=seconds)
         self.rings.append(ring)
@@ -216,7 +219,7 @@ class Dial:
         Raises:
             DialFailed: it is no SSH server, or it hung up.
         """
-        ordered = HostKeys(target, place).order(target.host_key_algorithms)
+        ordered = (await self._known_keys(target, place)).order(target.host_key_algorithms)
         plain = [name for name in ordered if not is_certificate(name)]
         self._at(place, "exchanging keys")
         heard = self._heard = Heard(self._deadline, place, way.process)
@@ -233,13 +236,27 @@ class Dial:
         heard.login_done()
         return key.public_data if key else b""
 
+    async def _known_keys(self, target: SshTarget, place: Place) -> HostKeys:
+        self._at(place, "reading known_hosts")
+        try:
+            return await HostKeys.load(target, place)
+        except asyncio.CancelledError:
+            self._unread = (*target.user_known_hosts_files, *target.global_known_hosts_files)
+            raise
+
     def out_of_time(self) -> Failure:
         """The failure of this attempt when its deadline has passed."""
-        if self.ring and self.ring.waits_for_person:
+        if files := self._unread or (self.ring.unread if self.ring else ()):
+            failure = self._slow_files(shlex.join(files))
+        elif self.ring and self.ring.waits_for_person:
             failure = self.ring.explain_silent_agent(self._place)
         else:
             failure = (self._heard and self._heard.unanswered()) or self._too_slow(self._deadline.seconds)
         return replace(failure, said=self._heard.said if self._heard else "")
+
+    def _slow_files(self, files: str) -> Failure:
+        text = f"could not be read within {self._deadline.seconds:g} s: {files}"
+        return self._place.failure(Code.HELPER, text, command=f"cat {files}")
 
     def _too_slow(self, seconds: float) -> Failure:
         place, stage = self._place, self._stage

@@ -15,67 +15,41 @@ from asyncssh.public_key import SSHOpenSSHCertificate
 from openclaw_tunnel.config.sshconfig import SshTarget
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.ssh import knownhosts
-from openclaw_tunnel.ssh.knownhosts import Entry, Trust, Verdict, describe_key, fingerprint, key_type, short_type
+from openclaw_tunnel.ssh.knownfiles import KnownKeys, files_of, read_known_keys
+from openclaw_tunnel.ssh.knownhosts import Trust, Verdict, describe_key, fingerprint, key_type, short_type
 from openclaw_tunnel.ssh.place import Place
-from openclaw_tunnel.ssh.revoked import RevokedListUnusable, is_revoked
+from openclaw_tunnel.ssh.revoked import RevokedListUnusable
 
 log = logging.getLogger(__name__)
 _HOST_CERTIFICATE = 2  # the type field of a certificate, PROTOCOL.certkeys
 
 
-def names_of(target: SshTarget) -> tuple[str, ...]:
-    """The names under which known_hosts may list a host, the first being the one it is written under."""
-    if target.host_key_alias:
-        return (target.host_key_alias,)
-    name = knownhosts.host_name(target.hostname, target.port)
-    plain = knownhosts.host_name(target.hostname, knownhosts.DEFAULT_PORT)
-    return (name,) if name == plain else (name, plain)
-
-
-def read_files(paths: Sequence[str]) -> tuple[tuple[Entry, ...], dict[str, str]]:
-    """The lines of known_hosts files, and why one that is there could not be read, by its path."""
-    entries: list[Entry] = []
-    unread: dict[str, str] = {}
-    for path in paths:
-        try:
-            with open(path, "rb") as file:
-                text = file.read().decode("utf-8", "surrogateescape")
-        except FileNotFoundError:
-            continue
-        except OSError as exc:
-            unread[path] = exc.strerror or str(exc)
-            continue
-        entries += knownhosts.parse(text, path)
-    return tuple(entries), unread
-
-
 class HostKeys:
-    """What is known of one host, read from its files when made, and the judge of what it presents.
+    """What is known of one host, and the judge of what it presents; it reads no file.
 
     Attributes:
         failure: why the last key was refused; None while none was.
     """
 
-    def __init__(self, target: SshTarget, place: Place) -> None:
+    def __init__(self, target: SshTarget, place: Place, known: KnownKeys) -> None:
         self.failure: Failure | None = None
         self._target = target
         self._place = place
-        self._names = names_of(target)
-        self._entries, self._unread = read_files((*target.user_known_hosts_files, *target.global_known_hosts_files))
+        self._known = known
         self._accepted = b""
 
-    @property
-    def entries(self) -> tuple[Entry, ...]:
-        """The lines that mean this host."""
-        return knownhosts.entries_for(self._entries, self._names[0])
+    @classmethod
+    async def load(cls, target: SshTarget, place: Place) -> "HostKeys":
+        """Read the files of a host beside the event loop: asyncssh waits for the judge in the middle of a packet."""
+        return cls(target, place, await read_known_keys(files_of(target)))
 
     def order(self, algorithms: Sequence[str]) -> tuple[str, ...]:
         """Host key algorithms, those of known keys first."""
-        return knownhosts.order_algorithms(algorithms, self.entries)
+        return knownhosts.order_algorithms(algorithms, self._known.found[0])
 
     def verdict(self, key: bytes) -> Verdict:
         """What known_hosts says of a plain key in wire format."""
-        return knownhosts.judge(self._entries, self._names, key)
+        return knownhosts.judge_found(self._known.found, key)
 
     def revocation(self, key: bytes) -> Failure | None:
         """Why RevokedHostKeys rules a plain key out; None if it does not."""
@@ -114,7 +88,7 @@ class HostKeys:
         if refusal := self._too_short(plain) or self._on_revoked_list(presented, plain, authority):
             return refusal
         certified = bool(authority) and not flaw
-        verdict = knownhosts.judge(self._entries, self._names, plain, authority=authority, certified=certified)
+        verdict = knownhosts.judge_found(self._known.found, plain, authority=authority, certified=certified)
         return self.explain(verdict, plain)
 
     def _too_short(self, plain: bytes) -> Failure | None:
@@ -141,12 +115,12 @@ class HostKeys:
         return authority, ""
 
     def _on_revoked_list(self, presented: bytes, plain: bytes, authority: bytes) -> Failure | None:
-        path = self._target.revoked_host_keys
-        if not path:
+        path, revoked = self._target.revoked_host_keys, self._known.revoked
+        if revoked is None:
             return None
         also = tuple(blob for blob in (plain, authority) if blob and blob != presented)
         try:
-            if not is_revoked(path, presented, also):
+            if not revoked.names(presented, also):
                 return None
         except RevokedListUnusable as exc:
             text = f"host key of {self._place.host} cannot be accepted: RevokedHostKeys {path}: {exc}"
@@ -170,7 +144,7 @@ class HostKeys:
             return self._place.failure(Code.HOST_KEY_CHANGED, text, trust=trust)
         others = sorted({short_type(e.key) for e in verdict.entries})
         note = f" (known keys of this host are of another type: {', '.join(others)})" if others else ""
-        note += "".join(f"; {path} cannot be read: {why}" for path, why in self._unread.items())
+        note += "".join(f"; {path} cannot be read: {why}" for path, why in self._known.unread.items())
         facts = {"first": self._before_trusting(), "trust": self._place.trust_command()}
         return self._place.failure(Code.HOST_KEY_UNKNOWN, f"host key of {host} is unknown: {shown}{note}", **facts)
 
@@ -180,8 +154,8 @@ class HostKeys:
         if not files or files[0] == os.devnull:
             name = files[0] if files else "none"
             return f"let UserKnownHostsFile in ssh_config name a file ({name} remembers nothing), then "
-        if self._unread:
-            path = shlex.quote(next(iter(self._unread)))
+        if self._known.unread:
+            path = shlex.quote(next(iter(self._known.unread)))
             return f"let yourself read that file (ls -l {path} says whose it is); if the key is not in it, "
         return ""
 

@@ -1,30 +1,20 @@
 """What arrives on a channel, handed on no faster than the receiver takes it."""
 
 from collections import deque
-from typing import Any, Protocol
-
-
-class Wire(Protocol):
-    """The reading half of asyncssh's channel."""
-
-    def pause_reading(self) -> None: ...
-
-    def resume_reading(self) -> None: ...
+from typing import Any
 
 
 class Inflow:
     """Passes data, end of file and end of channel on to an ``asyncio.Protocol``, in order.
 
-    asyncssh gives the far end a whole new window whenever it hands on one chunk, also while the rest of the old window
-    still lies in its buffer. With a receiver that pauses after each chunk that buffer grows without bound (250 MB
-    within 4 s were measured). So once asyncssh hands on, it is let hand on all it has: what the receiver did not want
-    yet is held here, and asyncssh stays paused until that is gone. Two windows at most are ever in memory.
+    What has come stands in line until :meth:`flush`, so that many packets become one write. How much can come is
+    bounded by what the far end was granted; that is renewed as the receiver takes it.
     """
 
     def __init__(self, receiver: Any) -> None:
         self._receiver = receiver
-        self._wire: Wire | None = None
         self._held: deque[bytes] = deque()
+        self._unsettled = 0
         self._paused = False
         self._flushing = False
         self._eof = False
@@ -36,18 +26,10 @@ class Inflow:
         """True once ``connection_lost`` was delivered."""
         return self._over
 
-    def attach(self, wire: Wire) -> None:
-        """Say what to pause and resume; before anything arrives."""
-        self._wire = wire
-
     def data(self, data: bytes) -> None:
-        """Data has arrived."""
-        if self._over:
-            return
-        if self._paused or self._held:
+        """Data has arrived; :meth:`flush` hands it on."""
+        if not self._over:
             self._held.append(data)
-        else:
-            self._receiver.data_received(data)
 
     def eof(self) -> None:
         """The far end sends no more; told after all data."""
@@ -76,35 +58,45 @@ class Inflow:
     def pause(self) -> None:
         """The receiver wants nothing more for now."""
         self._paused = True
-        if self._wire and not self._flushing:
-            self._wire.pause_reading()
 
     def resume(self) -> None:
-        """The receiver takes data again; may be called from within its ``data_received``."""
-        if not self._paused:
-            return
+        """The receiver takes data again; :meth:`flush` hands it on."""
         self._paused = False
-        while self._held and not self._paused:
-            self._receiver.data_received(self._held.popleft())
-        if not self._paused:
-            self._flush()
 
-    def _flush(self) -> None:
-        """All that was held is gone: tell what waited behind it, then let asyncssh go on."""
+    def flush(self) -> int:
+        """Hand on what is there, as far as the receiver takes it.
+
+        Returns:
+            How many bytes the receiver has taken since the last time; 0 as long as it wants no more.
+        """
+        if self._flushing:
+            return 0
+        self._flushing = True
+        try:
+            while self._held and not self._paused:
+                self._hand_on()
+            if not self._held:
+                self._tell_rest()
+        finally:
+            self._flushing = False
+        if self._paused:
+            return 0
+        taken, self._unsettled = self._unsettled, 0
+        return taken
+
+    def _hand_on(self) -> None:
+        data = self._held.popleft() if len(self._held) == 1 else b"".join(self._held)
+        self._held.clear()
+        self._unsettled += len(data)
+        self._receiver.data_received(data)
+
+    def _tell_rest(self) -> None:
+        """All data is gone: what waited behind it."""
         if self._eof:
             self._eof = False
             self._receiver.eof_received()
         if self._end_waits:
             self._finish(None)
-        if self._over or self._flushing or self._wire is None:
-            return
-        self._flushing = True
-        try:
-            self._wire.resume_reading()
-        finally:
-            self._flushing = False
-        if self._paused:
-            self._wire.pause_reading()
 
     def _finish(self, exc: BaseException | None) -> None:
         if not self._over:

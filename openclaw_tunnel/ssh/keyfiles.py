@@ -8,7 +8,8 @@ from enum import StrEnum
 
 import asyncssh
 
-from openclaw_tunnel.ssh.knownhosts import is_certificate, key_line, key_type, parse_key
+from openclaw_tunnel.config.sshtarget import SshTarget
+from openclaw_tunnel.ssh.knownhosts import is_certificate, key_line, key_type, parse_key, rsa_bits
 
 _MARK = b"-----BEGIN OPENSSH PRIVATE KEY-----"
 _MAGIC = b"openssh-key-v1\0"
@@ -43,6 +44,23 @@ class KeyFile:
     public: bytes = b""
     certificate: bytes = b""
     problem: str = ""
+
+
+def look_at_files(target: SshTarget) -> tuple[list[KeyFile], list[KeyFile]]:
+    """The key files and the certificates of a destination that are there; of a key file that the user has named, also
+    that it is not there or too short."""
+    certificates = [found for path in target.certificate_files if (found := read_certificate_file(path))]
+    return [found for path in target.identity_files if (found := _look_at(path, target))], certificates
+
+
+def _look_at(path: str, target: SshTarget) -> KeyFile | None:
+    file = read_key_file(path)
+    if file is None and target.identity_files_explicit:
+        return KeyFile(path, KeyState.UNUSABLE, problem="does not exist")
+    required = target.required_rsa_size
+    if file and 0 < rsa_bits(file.public) < required:
+        return KeyFile(path, KeyState.UNUSABLE, problem=f"has less than the {required} bits of RequiredRSASize")
+    return file
 
 
 def read_key_file(path: str) -> KeyFile | None:

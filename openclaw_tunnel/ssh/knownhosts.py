@@ -8,11 +8,10 @@ import base64
 import binascii
 import hashlib
 import hmac
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+from itertools import islice
 
 DEFAULT_PORT = 22
 _CERT_SUFFIX = "-cert-v01@openssh.com"
@@ -134,11 +133,21 @@ def parse_key(text: str) -> bytes | None:
 
 def parse(text: str, file: str) -> tuple[Entry, ...]:
     """Every usable line of a file; a malformed one is passed over, as OpenSSH does, and never spoils the others."""
-    found = (_parse_line(line, file, number) for number, line in enumerate(text.split("\n"), 1))
+    found = (parse_line(line, file, number) for number, line in enumerate(text.split("\n"), 1))
     return tuple(entry for entry in found if entry)
 
 
-def _parse_line(line: str, file: str, number: int) -> Entry | None:
+def parse_line(line: str, file: str, number: int) -> Entry | None:
+    """One line; None for a comment, an empty one and a malformed one."""
+    if not (fields := split_line(line)):
+        return None
+    marker, hosts, key = fields
+    blob = parse_key(key)
+    return Entry(file, number, marker, hosts, blob) if blob else None
+
+
+def split_line(line: str) -> tuple[Marker, str, str] | None:
+    """Marker, host field and the rest of a line, the key of which was not looked at; None if it cannot be usable."""
     line = line.strip(" \t\r")
     if not line or line.startswith("#"):
         return None
@@ -149,8 +158,7 @@ def _parse_line(line: str, file: str, number: int) -> Entry | None:
             return None
         marker = Marker(word)
     fields = line.split(None, 1)
-    blob = parse_key(fields[1]) if len(fields) == 2 else None
-    return Entry(file, number, marker, fields[0], blob) if blob else None
+    return (marker, *fields) if len(fields) == 2 else None  # type: ignore[return-value]  # of a length that is known
 
 
 def matches(name: str, hosts: str) -> bool:
@@ -160,32 +168,62 @@ def matches(name: str, hosts: str) -> bool:
     a match of one that begins with ``!`` rules the line out.
     """
     if hosts.startswith("|"):
-        return _matches_hash(name, hosts)
+        hashed = read_hash(hosts)
+        return hashed is not None and hmac.digest(hashed[0], encode_name(name), "sha1") == hashed[1]
     positive = False
+    name = name.lower()
     for pattern in hosts.lower().split(","):
-        if _pattern(pattern.removeprefix("!")).fullmatch(name.lower()):
+        if _is_like(name, pattern.removeprefix("!")):
             if pattern.startswith("!"):
                 return False
             positive = True
     return positive
 
 
-def _matches_hash(name: str, hosts: str) -> bool:
+def is_plain(hosts: str) -> bool:
+    """Whether a host field, not a hash, means exactly the names that stand in it."""
+    return not any(special in hosts for special in "*?!")
+
+
+def read_hash(hosts: str) -> tuple[bytes, bytes] | None:
+    """Salt and digest of a host field that begins with ``|``; None if it is none that OpenSSH writes."""
     parts = hosts.split("|")
     if len(parts) != 4 or parts[1] != "1":
-        return False
+        return None
     try:
-        salt, digest = base64.b64decode(parts[2], validate=True), base64.b64decode(parts[3], validate=True)
+        return base64.b64decode(parts[2], validate=True), base64.b64decode(parts[3], validate=True)
     except (binascii.Error, ValueError):
-        return False
-    return hmac.compare_digest(hmac.digest(salt, name.encode("utf-8", "surrogateescape"), "sha1"), digest)
+        return None
 
 
-@lru_cache(maxsize=4096)
-def _pattern(text: str) -> re.Pattern[str]:
-    """Only ``*`` and ``?`` are special, unlike in fnmatch."""
-    parts = {"*": ".*", "?": "."}
-    return re.compile("".join(parts.get(c, re.escape(c)) for c in re.sub(r"\*+", "*", text)), re.DOTALL)
+def encode_name(name: str) -> bytes:
+    """A name as its bytes stand in files, of which the hash is made."""
+    return name.encode("utf-8", "surrogateescape")
+
+
+def _is_like(name: str, pattern: str) -> bool:
+    """Whether a pattern means a name; only ``*`` and ``?`` are special in it.
+
+    When the rest does not fit, only the last star takes a character more: what stands before it has been found at its
+    first place already, and a later one would leave less room. So the time is at most the product of both lengths.
+    """
+    if "*" not in pattern and "?" not in pattern:
+        return name == pattern
+    at = place = 0
+    star, begun = -1, 0
+    while place < len(name):
+        wanted = pattern[at] if at < len(pattern) else ""
+        if wanted == "*":
+            star, begun = at, place
+            at += 1
+        elif wanted in ("?", name[place]):
+            at, place = at + 1, place + 1
+        elif star >= 0:
+            begun += 1
+            at, place = star + 1, begun
+        else:
+            return False
+    return all(rest == "*" for rest in islice(pattern, at, None))
 
 
 def hash_name(name: str, salt: bytes) -> str:
@@ -202,18 +240,28 @@ def entries_for(entries: Iterable[Entry], name: str) -> tuple[Entry, ...]:
 def judge(
     entries: Sequence[Entry], names: Sequence[str], key: bytes, *, authority: bytes = b"", certified: bool = False
 ) -> Verdict:
-    """What known_hosts says of a key that a server presents.
+    """What known_hosts says of a key that a server presents; arguments as of :func:`judge_found`.
 
     Args:
         entries: all lines of all files, in the order in which ssh reads them.
-        names: the host's name; after it, for a port other than 22, the name without port, which OpenSSH looks at
-            only where the first name has no entry, and only for a match.
+        names: the host's name; after it, for a port other than 22, the name without port.
+    """
+    return judge_found([entries_for(entries, name) for name in names], key, authority=authority, certified=certified)
+
+
+def judge_found(
+    found: Sequence[Sequence[Entry]], key: bytes, *, authority: bytes = b"", certified: bool = False
+) -> Verdict:
+    """What the lines that mean a host say of a key that a server presents.
+
+    Args:
+        found: the lines of the host's name; after them, for a port other than 22, those of the name without port, at
+            which OpenSSH looks only where the first name has no entry, and only for a match.
         key: the plain key, in wire format.
         authority: the key that signed the certificate the server sent; empty where it sent a plain key.
         certified: the certificate itself is good: host type, signed, in time, for this host.
     """
-    mine = entries_for(entries, names[0])
-    of_kind = {marker: [e for e in mine if e.marker is marker] for marker in Marker}
+    of_kind = {marker: [e for e in found[0] if e.marker is marker] for marker in Marker}
     if revoked := [e for e in of_kind[Marker.REVOKED] if e.key in (key, authority)]:
         return Verdict(Trust.REVOKED, tuple(revoked))
     if certified and (signer := [e for e in of_kind[Marker.AUTHORITY] if e.key == authority]):
@@ -223,8 +271,8 @@ def judge(
         return Verdict(Trust.OK, tuple(same))
     if old := [e for e in plain if key_type(e.key) == key_type(key)]:
         return Verdict(Trust.CHANGED, tuple(old))
-    if not plain and len(names) > 1:
-        without_port = judge(entries, names[1:], key, authority=authority, certified=certified)
+    if not plain and len(found) > 1:
+        without_port = judge_found(found[1:], key, authority=authority, certified=certified)
         return without_port if without_port.trust in (Trust.OK, Trust.REVOKED) else Verdict(Trust.UNKNOWN)
     return Verdict(Trust.UNKNOWN, tuple(plain))
 

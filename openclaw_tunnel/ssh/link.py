@@ -6,16 +6,27 @@ from typing import Any
 
 import asyncssh
 
+from openclaw_tunnel.core.budget import ALL, TUNNEL, Budget
 from openclaw_tunnel.core.failures import Code, Failure
-from openclaw_tunnel.core.link import ChannelFailed, LinkLost, ServerInfo
+from openclaw_tunnel.core.link import ChannelFailed, LinkLost, Opened, ServerInfo, nobody_waits
+from openclaw_tunnel.core.window import Window
 from openclaw_tunnel.host.tasks import Tasks
 from openclaw_tunnel.ssh.channel import Opening, SshChannel
+from openclaw_tunnel.ssh.credit import Credit
 from openclaw_tunnel.ssh.dial import LoggedIn
 from openclaw_tunnel.ssh.failures import of_bug, of_channel, of_loss
+from openclaw_tunnel.ssh.lean import without_padding
+from openclaw_tunnel.ssh.meter import Meter, PingMeter, TcpMeter
+from openclaw_tunnel.ssh.outflow import Outflow
 from openclaw_tunnel.ssh.ping import Pinger
 from openclaw_tunnel.ssh.place import show_address
 from openclaw_tunnel.ssh.traffic import Traffic
 from openclaw_tunnel.ssh.words import clean
+
+_ALL = Budget(ALL)
+_SMALL = 4 << 10  # bytes that are no bulk
+_SLICE = 64 << 10
+"""Bytes that asyncssh gets at once: it copies all that it has not looked at for each packet."""
 
 
 class SshLink:
@@ -33,22 +44,37 @@ class SshLink:
         self._stack = stack
         self._tasks = Tasks()
         self._traffic = Traffic(logged_in.tcp)
+        without_padding(self._connection)
+        self._dirty: list[SshChannel] = []
+        self._receiving = False
+        self._receive_by_asyncssh = self._connection.data_received
+        self._connection.data_received = self._receive  # type: ignore[method-assign]
         progress = self._traffic.bytes_through if logged_in.tcp else None
         self._pinger = Pinger(self._connection, self._tasks, progress=progress)
+        by_tcp = not logged_in.target.proxy_jump and self._traffic.queue() is not None
+        up, down = Window(pings=1), Window(pings=1)
+        self.outflow = Outflow(up)
+        self.credit = Credit(down, Budget(TUNNEL, _ALL), asyncio.get_running_loop().time)
+        self._meter: Meter
+        if by_tcp:
+            self._meter = TcpMeter(self, self._traffic.queue, self._kept_by_transport, up, down)
+        else:
+            self._meter = PingMeter(self, self._pinger.probe, up, down, self.outflow.look)
+        self.outflow.meter = self._meter
         self._clean_up: asyncio.Task[None] | None = None
         self._channels: set[SshChannel] = set()
         self._opening = 0
         self._retired: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._congested = False
         self._closing = False
         self._server = _server_info(logged_in.connection)
-        self._ended.add_done_callback(lambda _: self._start_clean_up())
+        self._ended.add_done_callback(lambda _: self._over())
         # asyncssh ignores these two calls of its transport and keeps in memory what a stalled network does
         # not take: up to a window, 2 MiB, for each channel.
         self._connection.pause_writing = self._pause_channels  # type: ignore[method-assign]
         self._connection.resume_writing = self._resume_channels  # type: ignore[method-assign]
+        self._meter.begin()
 
     @property
     def server(self) -> ServerInfo:
@@ -66,16 +92,33 @@ class SshLink:
         return self._ended.done()
 
     @property
-    def congested(self) -> bool:
-        """The network takes no more for now."""
-        return self._congested
+    def sent(self) -> int:
+        """Bytes of clients handed to the connection so far."""
+        return self.outflow.sent
 
-    async def open_channel(self, host: str, port: int, receiver: Any, *, timeout: float) -> SshChannel:
+    @property
+    def received(self) -> int:
+        """Bytes for clients that have come so far."""
+        return self.credit.received
+
+    @property
+    def limited_at(self) -> float:
+        """When a client had to wait because the line was full, the last time, on the loop's clock."""
+        return self.outflow.limited_at
+
+    @property
+    def held_back(self) -> bool:
+        """Far ends wait until they are granted more."""
+        return self.credit.held_back
+
+    async def open_channel(
+        self, host: str, port: int, receiver: Any, *, timeout: float, opened: Opened = nobody_waits
+    ) -> SshChannel:
         """Open a direct-tcpip channel; see ``core.link.Link.open_channel``."""
         if self.lost or self._closing or self._retired.done():
             raise LinkLost("the SSH connection is gone")
         to = show_address(host, port) if port else host
-        opening = Opening(receiver, self)
+        opening = Opening(receiver, self, opened)
         task = self._tasks.start(opening.run(self._connection, host, port), name=f"open channel to {to}")
         nudge = self._pinger.nudge_later()
         self._note_opening(1)
@@ -86,7 +129,8 @@ class SshLink:
             opening.disown()
             raise
         finally:
-            nudge.cancel()
+            if nudge:
+                nudge.cancel()
             self._note_opening(-1)
         if self._retired in done and not task.done():
             opening.disown()
@@ -123,6 +167,11 @@ class SshLink:
         """Close the connection and all that is behind it; idempotent."""
         self._closing = True
         await asyncio.shield(self._start_clean_up())
+
+    def _over(self) -> None:
+        self._meter.close()
+        self.outflow.close()
+        self._start_clean_up()
 
     def _start_clean_up(self) -> asyncio.Task[None]:
         """Close everything, once: when asked to, or when the connection is lost and nobody asks."""
@@ -163,15 +212,48 @@ class SshLink:
         else:
             self._idle.set()
 
+    def flush_soon(self, channel: SshChannel) -> None:
+        """Something has come for a channel: flush it when all that has come with it is there."""
+        if self._receiving:
+            self._dirty.append(channel)
+        else:
+            channel.flush()
+            self.credit.settle()
+
+    def _receive(self, data: bytes, datatype: int | None = None) -> None:
+        """asyncssh's ``data_received``, and then what came for the channels, as few and large writes."""
+        self._receiving = True
+        try:
+            for begin in range(0, len(data), _SLICE):
+                self._receive_by_asyncssh(data if len(data) <= _SLICE else data[begin : begin + _SLICE], datatype)
+        finally:
+            self._receiving = False
+            self._flush()
+            if len(data) < _SMALL and len(self._channels) > 1:
+                self._traffic.acknowledge()
+
+    def _flush(self) -> None:
+        dirty, self._dirty = self._dirty, []
+        for channel in dict.fromkeys(dirty):
+            channel.flush()
+        if dirty:
+            self.credit.settle()
+            self._meter.moved()
+
+    def _kept_by_transport(self) -> int:
+        """Bytes that the operating system has not taken yet."""
+        transport = self._connection._transport
+        return transport.get_write_buffer_size() if transport else 0
+
     def _pause_channels(self) -> None:
-        self._congested = True
+        self.outflow.set_congested(True)
         for channel in tuple(self._channels):
             channel.set_congested(True)
 
     def _resume_channels(self) -> None:
-        self._congested = False
         for channel in tuple(self._channels):
             channel.set_congested(False)
+        self.outflow.set_congested(False)
 
 
 def _server_info(connection: asyncssh.SSHClientConnection) -> ServerInfo:

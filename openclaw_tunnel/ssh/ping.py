@@ -46,7 +46,17 @@ class Pinger:
         self._keep_listening = progress is None
         self._replies = False
         self._sign: asyncio.Future[None] | None = None
+        self._receive = connection.data_received
         connection.data_received = self._data_received  # type: ignore[method-assign]
+
+    def probe(self, then: Callable[[], None]) -> None:
+        """Ask, and call ``then`` when the server has replied; an answer that is none does not count."""
+        self._tasks.start(self._probe(then), name="ping among the bytes")
+
+    async def _probe(self, then: Callable[[], None]) -> None:
+        await self._ask()
+        if not self._connection.is_closed():
+            then()
 
     async def ping(self, *, timeout: float) -> float:
         """The round-trip time in seconds; that the connection is gone, the caller finds out.
@@ -68,7 +78,8 @@ class Pinger:
                     await asyncio.shield(reply)
         finally:
             reply.cancel()
-            nudge.cancel()
+            if nudge:
+                nudge.cancel()
         return time.perf_counter() - started
 
     @asynccontextmanager
@@ -91,9 +102,9 @@ class Pinger:
                 before = now
                 deadline.reschedule(asyncio.get_running_loop().time() + patience)
 
-    def nudge_later(self) -> asyncio.TimerHandle:
+    def nudge_later(self) -> asyncio.TimerHandle | None:
         """Unless cancelled in time, send a packet that means nothing, so that the one before is looked at."""
-        return asyncio.get_running_loop().call_later(_NUDGE, self._nudge)
+        return None if self._replies else asyncio.get_running_loop().call_later(_NUDGE, self._nudge)
 
     def _nudge(self) -> None:
         if not self._replies and not self._connection.is_closed():
@@ -111,11 +122,11 @@ class Pinger:
         await self._connection._make_global_request(b"keepalive@openssh.com")
         self._replies = True
         if not self._keep_listening:
-            # From now on nothing has to be watched. What follows is asyncssh's own method again.
-            self._connection.__dict__.pop("data_received", None)
+            # From now on nothing has to be watched.
+            self._connection.data_received = self._receive  # type: ignore[method-assign]
 
     def _data_received(self, data: bytes, datatype: Any = None) -> None:
         self._heard += len(data)
         if self._sign and not self._sign.done():
             self._sign.set_result(None)
-        type(self._connection).data_received(self._connection, data, datatype)
+        self._receive(data, datatype)

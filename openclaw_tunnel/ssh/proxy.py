@@ -10,6 +10,7 @@ from typing import cast
 from openclaw_tunnel.ssh.words import Transcript
 
 _MOST_UNREAD = 4096
+_UNSENT = 1 << 15  # bytes that wait for the process, as in ssh/tcp.py: what waits there has its place in the line
 _GRACE = 0.5  # seconds between asking the process to end and ending it
 
 
@@ -42,6 +43,7 @@ class ProxyProcess(asyncio.SubprocessProtocol):
         ours, theirs = socket.socketpair()
         try:
             ours.setblocking(False)
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNSENT)
             _, process = await asyncio.get_running_loop().subprocess_exec(
                 lambda: cls(ours),
                 *("/bin/sh", "-c", f"exec {command}"),

@@ -1,10 +1,9 @@
-"""A TCP connection to a host: name lookup that cannot block the program, addresses tried side by side."""
+"""A TCP connection to a host: its addresses are tried side by side."""
 
 import asyncio
 import contextlib
 import socket
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from itertools import zip_longest
@@ -12,24 +11,21 @@ from typing import Any
 
 from openclaw_tunnel.core.link import DialFailed
 from openclaw_tunnel.ssh.failures import most_telling, of_os_error
+from openclaw_tunnel.ssh.lookup import Address
 from openclaw_tunnel.ssh.place import Place
 
-_FAMILIES = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}
 _STAGGER = 0.25  # RFC 8305: the next address gets its turn so many seconds after the one before
 _FRESH_AFTER, _FRESH_EVERY = 0.6, 0.5  # seconds
 _FRESH_AT_ONCE = 2
-_ASK_AGAIN = 1.0  # seconds
 _NOTSENT_LOWAT = 0x201 if sys.platform == "darwin" else 25  # TCP_NOTSENT_LOWAT: netinet/tcp.h, linux/tcp.h
 _UNSENT = 1 << 16  # bytes
-
-Address = tuple[int, int, int, str, Any]
 
 
 async def connect_any(addresses: list[Address], place: Place, *, bind_address: str = "") -> socket.socket:
     """Connect to the first of a host's addresses that answers; the caller owns the socket.
 
     Args:
-        addresses: from :func:`look_up`.
+        addresses: from ``lookup.look_up``.
         bind_address: a local address to connect from; empty for the system's choice.
 
     Raises:
@@ -44,66 +40,6 @@ async def connect_any(addresses: list[Address], place: Place, *, bind_address: s
     if race.winner is None:
         raise DialFailed(most_telling([of_os_error(exc, place) for exc in race.errors]))
     return race.winner
-
-
-async def look_up(
-    host: str,
-    port: int,
-    address_family: str = "any",
-    *,
-    ask: Callable[..., Sequence[Address]] = socket.getaddrinfo,
-    again: float = _ASK_AGAIN,
-) -> list[Address]:
-    """The addresses of a host, in the order to try them, from ``getaddrinfo`` in a thread of its own.
-
-    The event loop's own threads are few, and a resolver without network blocks for half a minute: some dials in a row
-    would use them all up, and the end of the program would wait for them. It also repeats a question that got lost only
-    after 5 s. So it is asked afresh, in one more thread, as long as there is no answer: when the network comes back,
-    that is noticed at once.
-
-    Args:
-        address_family: ``any``, ``inet`` or ``inet6``, as in ssh_config.
-        ask: ``socket.getaddrinfo`` or another one; blocks.
-        again: seconds without an answer until it is asked afresh.
-
-    Raises:
-        OSError: socket.gaierror, also for what cannot be a host name.
-    """
-    loop = asyncio.get_running_loop()
-    family = _FAMILIES.get(address_family, socket.AF_UNSPEC)
-    answer: asyncio.Future[list[Address]] = loop.create_future()
-
-    def tell(result: list[Address] | OSError) -> None:
-        if answer.done():
-            return
-        if isinstance(result, OSError):
-            answer.set_exception(result)
-        else:
-            answer.set_result(result)
-
-    def work() -> None:
-        result = _addresses(ask, host, port, family)
-        try:
-            loop.call_soon_threadsafe(tell, result)
-        except RuntimeError:
-            return  # the loop is closed: nobody waits any more
-
-    try:
-        while not answer.done():
-            threading.Thread(target=work, name=f"lookup {host}", daemon=True).start()
-            await asyncio.wait({answer}, timeout=again)
-        return answer.result()
-    finally:
-        answer.cancel()  # nobody waits for what comes later
-
-
-def _addresses(ask: Callable[..., Sequence[Address]], host: str, port: int, family: int) -> list[Address] | OSError:
-    try:
-        return list(ask(host, port, family, socket.SOCK_STREAM))
-    except OSError as exc:
-        return exc
-    except UnicodeError:
-        return socket.gaierror(socket.EAI_NONAME, "not a host name")
 
 
 def interleaved(addresses: Sequence[Address]) -> list[Address]:

@@ -1,17 +1,41 @@
 """What the operating system tells of the TCP connection below an SSH connection."""
 
 import contextlib
+import fcntl
 import socket
 import struct
 import sys
+from dataclasses import dataclass
 
 # struct tcp_info of Linux (include/uapi/linux/tcp.h): 8 bytes, 24 32-bit words, two pacing rates; then
 # tcpi_bytes_acked and tcpi_bytes_received, 64 bits each, since Linux 4.1.
 _LINUX_INFO, _LINUX_BYTES, _LINUX_SIZE = 11, 120, 136
+_LINUX_RTT, _LINUX_UNSENT, _LINUX_QUEUE_SIZE = 68, 144, 148  # microseconds; bytes; the latter since Linux 4.6
+_SIOCOUTQ = 0x5411  # linux/sockios.h: bytes that are not acknowledged, with those that are not sent
 
 # struct tcp_connection_info of macOS (netinet/tcp.h): 4 bytes, 13 32-bit words, then 64-bit counters, of which the
 # fourth is tcpi_rxpackets; acknowledgements are among those packets. From the header, not tried on a Mac.
 _DARWIN_INFO, _DARWIN_PACKETS, _DARWIN_SIZE = 0x106, 80, 112
+_DARWIN_CWND, _DARWIN_BUFFER, _DARWIN_RTT = (
+    24,
+    32,
+    44,
+)  # bytes; bytes with those that are not acknowledged; milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """What has been sent and not acknowledged.
+
+    Attributes:
+        under_way: bytes, with those that the system has not sent yet.
+        in_flight: those of them that are on the line.
+        rtt: seconds between sending and acknowledgement, lately.
+    """
+
+    under_way: int
+    in_flight: int
+    rtt: float
 
 
 class Traffic:
@@ -36,6 +60,37 @@ class Traffic:
             with contextlib.suppress(OSError, struct.error):
                 self._last = _through(self._socket)
         return self._last
+
+    def acknowledge(self) -> None:
+        """Acknowledge what has come now, where the system would wait 40 ms for something to send with it.
+
+        A server holds its next small packet back until then (Nagle's algorithm), and with it another client's answer.
+        """
+        if self._socket is not None and hasattr(socket, "TCP_QUICKACK"):
+            with contextlib.suppress(OSError):
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+    def queue(self) -> Queue | None:
+        """What is under way; None where there is no TCP connection, or the system does not show it."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError, struct.error):
+                return _queue(self._socket)
+        return None
+
+
+def _queue(sock: socket.socket) -> Queue | None:
+    if sys.platform == "linux":
+        told = sock.getsockopt(socket.IPPROTO_TCP, _LINUX_INFO, _LINUX_QUEUE_SIZE)
+        rtt, unsent = (struct.unpack_from("=I", told, at)[0] for at in (_LINUX_RTT, _LINUX_UNSENT))
+        under_way = int.from_bytes(fcntl.ioctl(sock, _SIOCOUTQ, b"\0\0\0\0"), sys.byteorder)
+        return Queue(under_way, max(0, under_way - unsent), rtt / 1e6)
+    if sys.platform == "darwin":
+        told = sock.getsockopt(socket.IPPROTO_TCP, _DARWIN_INFO, _DARWIN_SIZE)
+        cwnd, buffered, rtt = (
+            struct.unpack_from("=I", told, at)[0] for at in (_DARWIN_CWND, _DARWIN_BUFFER, _DARWIN_RTT)
+        )
+        return Queue(buffered, min(buffered, cwnd), rtt / 1e3)
+    return None
 
 
 def _through(sock: socket.socket) -> int:

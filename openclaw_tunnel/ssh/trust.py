@@ -19,7 +19,8 @@ from openclaw_tunnel.host.files import write_atomic
 from openclaw_tunnel.ssh import knownhosts
 from openclaw_tunnel.ssh.connection import under_deadline
 from openclaw_tunnel.ssh.dial import Dial, Resolve, Way
-from openclaw_tunnel.ssh.hostkeys import HostKeys, names_of
+from openclaw_tunnel.ssh.hostkeys import HostKeys
+from openclaw_tunnel.ssh.knownfiles import names_of
 from openclaw_tunnel.ssh.knownhosts import Entry, Trust, Verdict
 from openclaw_tunnel.ssh.place import Place, show_address
 
@@ -103,7 +104,7 @@ async def look_at(
     except DialFailed as exc:
         raise as_error(exc.failure) from exc
     await stack.aclose()
-    host_keys = HostKeys(target, place)
+    host_keys = await HostKeys.load(target, place)
     verdict = host_keys.verdict(key)
     failure = host_keys.revocation(key) or host_keys.explain(verdict, key)
     return Found(place, target, key, verdict, failure)

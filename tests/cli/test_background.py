@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from openclaw_tunnel.cli.background import child_environment
+from openclaw_tunnel.cli.standby import child_environment
 from openclaw_tunnel.config.paths import Paths
 from openclaw_tunnel.control.lock import DaemonLock
 from support.cli import Cli, environment

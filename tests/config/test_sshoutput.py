@@ -19,13 +19,15 @@ def home(user: str) -> str:
     return {"": "/home/me", "bob": "/home/bob"}[user]
 
 
-def around(env: Mapping[str, str], exists: Callable[[str], bool] = lambda path: False) -> Surroundings:
-    return Surroundings(ACCOUNT, env, "/here", exists, home)
+def around(
+    env: Mapping[str, str], exists: Callable[[str], bool] = lambda path: False, *, aes: bool = True
+) -> Surroundings:
+    return Surroundings(ACCOUNT, env, "/here", exists, home, computes_aes=aes)
 
 
-def built(text: str, defaults: str = "", asked: str = "gw", **env: str) -> SshTarget:
+def built(text: str, defaults: str = "", asked: str = "gw", *, aes: bool = True, **env: str) -> SshTarget:
     printed = parse_printed(f"host {asked}\nuser me\nhostname real.example\nport 2222\n{text}")
-    return build_target(asked, Destination(asked), printed, parse_printed(defaults), around(env), ("/cfg",))
+    return build_target(asked, Destination(asked), printed, parse_printed(defaults), around(env, aes=aes), ("/cfg",))
 
 
 def test_the_least_that_ssh_prints() -> None:
@@ -128,6 +130,11 @@ def test_openssh_s_own_ciphers_get_aes_gcm_first() -> None:
         "chacha20-poly1305@openssh.com",
         "aes128-ctr",
     )
+
+
+def test_openssh_s_own_ciphers_keep_their_order_on_a_processor_without_aes() -> None:
+    line = f"ciphers {DEFAULT_CIPHERS}\n"
+    assert built(line, defaults=line, aes=False).ciphers == tuple(DEFAULT_CIPHERS.split(","))
 
 
 def test_the_user_s_ciphers_keep_their_order() -> None:

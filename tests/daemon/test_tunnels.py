@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+import logging
 import os
 import shutil
 import signal
 import socket
 import tempfile
+import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -26,6 +29,7 @@ from openclaw_tunnel.daemon.requests import RELOAD_AGAIN
 from openclaw_tunnel.daemon.tunnels import Daemon
 from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, RequestRefused
 from openclaw_tunnel.host.historyfile import history_file, load
+from openclaw_tunnel.ssh.lookup import Address, look_up
 from support.aio import async_test, pass_time, settle
 from support.links import ScriptedConnector
 from support.scripted import Script, scripted
@@ -421,6 +425,42 @@ async def test_every_tunnel_hears_of_sleep_and_of_the_network() -> None:
             return len(rig.connectors["two"][0].links) == 2
 
         await settle(moved, "a connection from the new address")
+
+
+@async_test
+async def test_in_debug_mode_a_turn_that_takes_long_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    asyncio.get_running_loop().set_debug(True)
+    async with running():
+        await asyncio.sleep(0)
+        end = time.thread_time() + 0.2
+        while time.thread_time() < end:
+            pass
+        await asyncio.sleep(0)
+    said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert [words for words in said if words.startswith("a turn of the event loop took ")]
+
+
+@async_test
+async def test_names_are_asked_for_again_after_sleep_and_on_another_network() -> None:
+    """What is asked already may be asked of name servers that are out of reach now."""
+    asked: list[int] = []
+    end = threading.Event()
+
+    def silent(*question: object) -> list[Address]:
+        asked.append(len(asked))
+        end.wait(60)
+        return []
+
+    async with running() as rig, asyncio.TaskGroup() as group:
+        group.create_task(look_up("gw.example", 22, ask=silent, again=60))
+        await settle(lambda: asked == [0])
+        rig.daemon.woke(3600.0)
+        await pass_time(60, lambda: True)
+        await settle(lambda: asked == [0, 1])
+        rig.daemon.network_changed(None)
+        await pass_time(60, lambda: True)
+        await settle(lambda: asked == [0, 1, 2])
+        end.set()
 
 
 @async_test

@@ -24,7 +24,7 @@ from openclaw_tunnel.gateway.client import _SHORTEST, HELLO_BUDGET, CallRefused,
 from openclaw_tunnel.gateway.device import Device
 from openclaw_tunnel.gateway.hello import Credentials
 from openclaw_tunnel.gateway.route import LinkRoute
-from support.aio import async_test, pass_time
+from support.aio import async_test, computes, pass_time
 from support.links import DirectLink
 from support.scripted import CHALLENGE, Script, error, hello, page, raw, scripted
 
@@ -487,6 +487,7 @@ async def test_a_cancelled_connect_leaves_nothing_open() -> None:
 
 
 @async_test
+@computes
 async def test_a_payload_of_25_megabytes() -> None:
     script = Script(methods={"file": [{"content": "A" * (25 << 20)}]})
     async with scripted(script) as to, connect(LinkRoute(DirectLink(), to), TOKEN) as session:

@@ -14,7 +14,7 @@ from websockets.asyncio.server import ServerConnection
 
 from openclaw_tunnel.config.model import Endpoint, Forward, Probe, TunnelSpec
 from openclaw_tunnel.core.failures import Code, Failure
-from openclaw_tunnel.core.link import LinkLost
+from openclaw_tunnel.core.link import LinkLost, Opened, nobody_waits
 from openclaw_tunnel.core.status import GatewayStatus, Verdict
 from openclaw_tunnel.gateway.hello import Credentials
 from openclaw_tunnel.gateway.probe import ProbeResult
@@ -369,10 +369,12 @@ class BrokenLink(DirectLink):
 
     error: BaseException | None = None
 
-    async def open_channel(self, host: str, port: int, receiver: Any, *, timeout: float) -> Any:
+    async def open_channel(
+        self, host: str, port: int, receiver: Any, *, timeout: float, opened: Opened = nobody_waits
+    ) -> Any:
         if self.error is not None and type(receiver).__name__ == "WebSocket":
             raise fresh(self.error)
-        return await super().open_channel(host, port, receiver, timeout=timeout)
+        return await super().open_channel(host, port, receiver, timeout=timeout, opened=opened)
 
 
 @pytest.mark.parametrize("error", UNFORESEEN, ids=lambda error: type(error).__name__)

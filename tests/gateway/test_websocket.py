@@ -12,7 +12,7 @@ import pytest
 from openclaw_tunnel.core.link import Channel, LinkLost
 from openclaw_tunnel.gateway.frames import FrameError, parse
 from openclaw_tunnel.gateway.websocket import WebSocket
-from support.aio import async_test, settle
+from support.aio import async_test, computes, settle
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 TEXT, CONT, PING, CLOSE = 1, 0, 9, 8
@@ -236,6 +236,7 @@ def test_nothing_that_is_sent_takes_more_than_64_megabytes(number: int) -> None:
     data, why = BIG[number]
 
     @async_test
+    @computes
     async def run() -> None:
         rig = Rig()
         await rig.upgrade()

@@ -130,7 +130,7 @@ async def test_at_the_end_of_the_daemon_a_program_that_hangs_is_ended(tmp_path: 
     program, tasks = Program(tmp_path, "notify-send"), Tasks()
     program.answers(pause=60)
     showing = tasks.start(SystemDesktop("linux").show(NOTICE, session(tmp_path)), name="notice")
-    await settle(program.calls, "the call")
+    await settle(lambda: program.was_called, "the call")
     await tasks.cancel_all()
     assert showing.cancelled()
     assert not is_running(program.pid())

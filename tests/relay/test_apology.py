@@ -24,7 +24,7 @@ from openclaw_tunnel.relay.apology import Apologist, comes_from_here
 from openclaw_tunnel.relay.listener import Listener
 from openclaw_tunnel.relay.request import MOST
 from openclaw_tunnel.relay.waiting import Gate
-from support.aio import async_test, pass_time, settle
+from support.aio import async_test, computes, pass_time, settle
 from support.links import DirectLink
 from support.waiting import free_port
 
@@ -316,6 +316,7 @@ async def test_a_client_that_never_closes_is_let_go_in_order() -> None:
 
 
 @async_test
+@computes
 async def test_a_client_that_never_reads_does_not_stay() -> None:
     async with port(linger=0.02) as p:
         p.failure = Failure(Code.REFUSED, "x" * (32 << 20))  # more than the kernel takes for it

@@ -11,7 +11,7 @@ import pytest
 
 from openclaw_tunnel.config.model import Endpoint, Forward
 from openclaw_tunnel.core.failures import Code, Failure
-from openclaw_tunnel.core.link import ChannelFailed
+from openclaw_tunnel.core.link import ChannelFailed, Opened, nobody_waits
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.host.tasks import Tasks
 from openclaw_tunnel.relay.bind import Bound
@@ -207,22 +207,17 @@ class Rig:
         )
         self.tally = Tally()
 
-    async def client(self, conn: socket.socket) -> Client:
-        client = Client(self.tally, lambda _: None, lambda _: None)
-        await asyncio.get_running_loop().connect_accepted_socket(lambda: client, conn)
-        return client
-
     async def admitted(self, link: DirectLink) -> bool:
         ours, theirs = socket.socketpair()
         with theirs:
             ours.setblocking(False)
-            client = await self.client(ours)
+            client = Client(ours, self.tally, lambda _: None)
             try:
                 await self.guard.admit(client, link)
             except ChannelFailed:
                 return False
             finally:
-                client.transport.abort()
+                client.drop()
         return True
 
 
@@ -234,11 +229,13 @@ class CountingLink(DirectLink):
         self.opened = 0
         self.error: Exception | None = None
 
-    async def open_channel(self, host: str, port: int, receiver: Any, *, timeout: float) -> Any:
+    async def open_channel(
+        self, host: str, port: int, receiver: Any, *, timeout: float, opened: Opened = nobody_waits
+    ) -> Any:
         self.opened += 1
         if self.error is not None:
             raise self.error
-        return await super().open_channel(host, port, receiver, timeout=timeout)
+        return await super().open_channel(host, port, receiver, timeout=timeout, opened=opened)
 
 
 @async_test
@@ -298,8 +295,8 @@ async def test_what_was_found_is_tried_again_after_a_while() -> None:
 
     async def accept(conn: socket.socket) -> None:
         nonlocal admitted
-        client = Client(tally, lambda _: None, lambda _: None)
-        await asyncio.get_running_loop().connect_accepted_socket(lambda: client, conn)
+        conn.setblocking(False)
+        client = Client(conn, tally, lambda _: None)
         with contextlib.suppress(ChannelFailed):
             await guard.admit(client, link)
             admitted += 1
@@ -347,10 +344,12 @@ def test_a_client_whose_channel_breaks_is_let_go_and_the_next_one_served(error: 
     class Breaking(DirectLink):
         broken = True
 
-        async def open_channel(self, host: str, port: int, receiver: Any, *, timeout: float) -> Any:
+        async def open_channel(
+            self, host: str, port: int, receiver: Any, *, timeout: float, opened: Opened = nobody_waits
+        ) -> Any:
             if self.broken:
                 raise type(error)(*error.args)
-            return await super().open_channel(host, port, receiver, timeout=timeout)
+            return await super().open_channel(host, port, receiver, timeout=timeout, opened=opened)
 
     @async_test
     async def run() -> None:

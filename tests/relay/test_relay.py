@@ -15,10 +15,11 @@ import pytest
 
 from openclaw_tunnel.config.model import Endpoint, Forward
 from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.core.link import Source
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.relay.bind import BindFailed, Bound
 from openclaw_tunnel.relay.listener import Listener
-from openclaw_tunnel.relay.pipe import Client, Tally, reset
+from openclaw_tunnel.relay.pipe import Client, Tally
 from openclaw_tunnel.relay.waiting import Gate
 from support.aio import async_test, settle
 from support.links import DirectLink
@@ -330,6 +331,10 @@ async def test_a_refused_channel_resets_the_client_and_is_reported() -> None:
 class _Sink:
     """A channel that takes everything."""
 
+    def ready(self, source: Source) -> bool:
+        source.read(1 << 16)
+        return True
+
     def write(self, data: bytes) -> None: ...
     def write_eof(self) -> None: ...
     def pause_reading(self) -> None: ...
@@ -345,8 +350,7 @@ async def test_an_answer_ends_in_order_for_a_client_that_still_sends() -> None:
     ours, theirs = _tcp_pair(receive_buffer=4096)
     with theirs:
         ours.setblocking(False)
-        client = Client(Tally(), lambda _: None, lambda _: None)
-        await asyncio.get_running_loop().connect_accepted_socket(lambda: client, ours)
+        client = Client(ours, Tally(), lambda _: None)
         far = client.far_end()
         client.join(far, _Sink())
         theirs.sendall(b"y" * 1000)  # the loop has no turn to read it before the far end has closed
@@ -372,8 +376,7 @@ def test_reset_is_a_reset_for_tcp_and_an_end_for_unix_sockets(family: socket.Add
         ours, theirs = socket.socketpair() if family == socket.AF_UNIX else _tcp_pair()
         with theirs:
             ours.setblocking(False)
-            transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=ours)
-            reset(transport)
+            Client(ours, Tally(), lambda _: None).drop()
             await settle(lambda: ours.fileno() < 0)
             if family == socket.AF_UNIX:
                 assert theirs.recv(1) == b""

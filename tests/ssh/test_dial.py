@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 import sys
 import threading
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,10 @@ from openclaw_tunnel.errors import ConfigError, HelperError, NameNotFound, Tunne
 from openclaw_tunnel.ssh.connection import SshConnector
 from openclaw_tunnel.ssh.deadline import no_deadline
 from openclaw_tunnel.ssh.dial import Dial
+from openclaw_tunnel.ssh.lookup import Address, look_up
 from openclaw_tunnel.ssh.place import Place
 from openclaw_tunnel.ssh.proxy import ProxyProcess
-from openclaw_tunnel.ssh.tcp import Address, Race, connect_any, interleaved, look_up
+from openclaw_tunnel.ssh.tcp import Race, connect_any, interleaved
 from support.aio import async_test, pass_time, settle
 from support.sshserver import SshTestServer
 from support.sshtargets import Resolver, make_connector, make_spec, make_target, target_for
@@ -60,28 +63,6 @@ async def test_a_name_that_does_not_exist() -> None:
 
 
 @async_test
-async def test_a_name_server_that_did_not_hear_is_asked_again() -> None:
-    """The first question was lost; whoever waits for its answer waits for half a minute."""
-    asked: list[tuple[object, ...]] = []
-    end = threading.Event()
-    found: list[Address] = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 22))]
-
-    def ask(*question: object) -> list[Address]:
-        asked.append(question)
-        if len(asked) == 1:
-            end.wait(30)
-            raise socket.gaierror(socket.EAI_AGAIN, "no answer")
-        return found
-
-    try:
-        assert await look_up("gw.example", 22, ask=ask, again=0.05) == found
-    finally:
-        end.set()
-    assert asked == [("gw.example", 22, socket.AF_UNSPEC, socket.SOCK_STREAM)] * 2
-    await settle(lambda: not [thread for thread in threading.enumerate() if thread.name == "lookup gw.example"])
-
-
-@async_test
 async def test_a_deadline_during_the_look_up_is_not_blamed_on_the_server() -> None:
     target = make_target(hostname="gw.invalid")
     async with AsyncExitStack() as stack:
@@ -95,6 +76,37 @@ async def test_a_deadline_during_the_look_up_is_not_blamed_on_the_server() -> No
     failure = dial.out_of_time()
     assert failure.code is Code.DNS
     assert failure.message == "cannot find the address of gw.invalid: no answer within 10 s"
+
+
+@async_test
+async def test_files_that_do_not_come_are_not_blamed_on_the_server(tmp_path: Path) -> None:
+    """A pipe that nobody writes into is as silent as a network that is away."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    async with SshTestServer() as server:
+        rows = {
+            "known_hosts": target_for(server, tmp_path, global_known_hosts_files=(str(pipe),)),
+            "key files": target_for(server, tmp_path, identity_files=(str(pipe),)),
+        }
+        for thread, target in rows.items():
+            async with asyncio.TaskGroup() as group:
+                dial = group.create_task(failure_of(make_connector(target)))
+                await pass_time(30, partial(named, thread), thread)
+            failure = dial.result()
+            assert failure.code is Code.HELPER
+            assert failure.message.startswith("could not be read within 30 s: ")
+            assert failure.message.endswith(str(pipe))
+            assert failure.hint.endswith(str(pipe))
+            pipe.write_bytes(b"")
+            await settle(partial(gone, thread), thread)
+
+
+def named(thread: str) -> list[threading.Thread]:
+    return [running for running in threading.enumerate() if running.name == thread]
+
+
+def gone(thread: str) -> bool:
+    return not named(thread)
 
 
 @async_test

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from openclaw_tunnel.host.filecache import FileCache
 from openclaw_tunnel.ssh.knownhosts import parse_key
 from openclaw_tunnel.ssh.krl import MAGIC, Malformed, parse
-from openclaw_tunnel.ssh.revoked import RevokedListUnusable, is_revoked
+from openclaw_tunnel.ssh.revoked import RevokedKeys, RevokedListUnusable, read_revoked
 from support.process import make, program
 from support.servers import new_key
 
@@ -34,7 +35,7 @@ class Keys:
         plain = self.key(name.replace("-cert", ""))
         also = (plain, self.key("ca.pub")) if "-cert" in name else ()
         try:
-            return is_revoked(str(path), self.key(name), also)
+            return read_revoked(str(path)).names(self.key(name), also)
         except RevokedListUnusable:
             return None
 
@@ -205,4 +206,18 @@ def test_a_list_that_cannot_be_used_says_why(keys: Keys, tmp_path: Path) -> None
     (tmp_path / "krl").write_bytes(listing((6, b"")))
     for path, why in ((tmp_path / "krl", "section 6 is not known"), (tmp_path / "missing", "No such file")):
         with pytest.raises(RevokedListUnusable, match=why):
-            is_revoked(str(path), keys.key("ca.pub"))
+            read_revoked(str(path)).names(keys.key("ca.pub"))
+
+
+def test_a_list_is_read_again_when_it_has_changed(keys: Keys, tmp_path: Path) -> None:
+    path = tmp_path / "revoked"
+    path.write_bytes((keys.folder / "other.pub").read_bytes())
+    cache = FileCache[RevokedKeys](4, clock=lambda: path.stat().st_ctime_ns + 10_000_000_000)
+    first = read_revoked(str(path), cache)
+    assert read_revoked(str(path), cache) is first
+    assert not first.names(keys.key("ca.pub"))
+    path.write_bytes((keys.folder / "other.pub").read_bytes() + (keys.folder / "ca.pub").read_bytes())
+    assert read_revoked(str(path), cache).names(keys.key("ca.pub"))
+    path.write_text("no key")
+    with pytest.raises(RevokedListUnusable, match="line 1 is no key"):
+        read_revoked(str(path), cache).names(keys.key("ca.pub"))

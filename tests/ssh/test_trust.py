@@ -12,6 +12,7 @@ from openclaw_tunnel.core.failures import Code
 from openclaw_tunnel.errors import ConfigError, ExitCode, TunnelError, UsageError
 from openclaw_tunnel.ssh import knownhosts
 from openclaw_tunnel.ssh.hostkeys import HostKeys
+from openclaw_tunnel.ssh.knownfiles import Reader, files_of
 from openclaw_tunnel.ssh.knownhosts import Trust
 from openclaw_tunnel.ssh.place import Place
 from openclaw_tunnel.ssh.trust import Found, add_key, look_at, remember, remove_name, where_to_write, with_port
@@ -32,7 +33,7 @@ OLD_LINE, NEW_LINE = knownhosts.key_line(OLD), knownhosts.key_line(NEW)
 def found(path: Path | str | None, key: bytes = NEW, **fields: Any) -> Found:
     files = () if path is None else (str(path),)
     target = make_target(**{"hostname": "gw", "user_known_hosts_files": files, **fields})
-    host_keys = HostKeys(target, Place("gw", "gw:22"))
+    host_keys = HostKeys(target, Place("gw", "gw:22"), Reader()(files_of(target)))
     verdict = host_keys.verdict(key)
     return Found(Place("gw", "gw:22"), target, key, verdict, host_keys.explain(verdict, key))
 

@@ -3,13 +3,28 @@
 import asyncio
 import functools
 import math
+import os
+import selectors
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any
+import traceback
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
+import openclaw_tunnel
+from openclaw_tunnel.host.loopwatch import LongTurn, LoopWatch
 from support.waiting import PATIENCE
 
+Test = TypeVar("Test", bound=Callable[..., Any])
+
 DEADLINE = 120.0
+
+LONGEST_TURN = 0.25
+"""Seconds of processor time for a turn of the loop. The program's own budget (``host.loopwatch.BUDGET``) is a fifth of
+that, and has tests of its own: here the loop also carries the other end of each connection, and the test."""
+
+_COMPUTING: set[Callable[..., Any]] = set()
+_PROGRAM = os.path.join(os.path.dirname(openclaw_tunnel.__file__), "")
+_TESTS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 
 _TURNS = 20
 """After which both ends of a connection within this process have seen what the other one sent."""
@@ -23,8 +38,8 @@ class _Loop(asyncio.SelectorEventLoop):
 
     ahead = 0.0
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, selector: selectors.BaseSelector) -> None:
+        super().__init__(selector)
         self.slow_callback_duration = math.inf  # -X dev: a jump of the clock is no slow callback
 
     def time(self) -> float:
@@ -32,7 +47,8 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 def async_test(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Run a coroutine function as a test; fails after ``DEADLINE`` seconds and where tasks are left over."""
+    """Run a coroutine function as a test; fails after ``DEADLINE`` seconds, where tasks are left over, and where the
+    program has kept the loop to itself for ``LONGEST_TURN``."""
 
     async def bounded(*args: Any, **kwargs: Any) -> None:
         async with asyncio.timeout(DEADLINE) as _running().bound:
@@ -41,10 +57,26 @@ def async_test(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., 
 
     @functools.wraps(test)
     def run(*args: Any, **kwargs: Any) -> None:
-        with asyncio.Runner(loop_factory=_Loop) as runner:
+        long: list[LongTurn] = []
+        watch = LoopWatch(selectors.DefaultSelector(), long.append, LONGEST_TURN)
+        with asyncio.Runner(loop_factory=lambda: _Loop(watch)) as runner, watch:
             runner.run(bounded(*args, **kwargs))
+        fail = [str(turn) for turn in long if is_of_program(turn.stack)] if test not in _COMPUTING else []
+        assert not fail, "\n".join(fail)
 
     return run
+
+
+def computes(test: Test) -> Test:
+    """Mark a test, below ``async_test``: what it does to the program keeps the loop busy by its nature."""
+    _COMPUTING.add(test)
+    return test
+
+
+def is_of_program(stack: Sequence[traceback.FrameSummary]) -> bool:
+    """Whether the program was at work there, not a test or what a test has called."""
+    ours = [frame.filename for frame in stack if frame.filename.startswith((_PROGRAM, _TESTS))]
+    return not ours or ours[-1].startswith(_PROGRAM)
 
 
 def _running() -> _Loop:

@@ -4,7 +4,18 @@ import asyncio
 from typing import Any, cast
 
 from openclaw_tunnel.core.failures import Code, Failure
-from openclaw_tunnel.core.link import Asks, ChannelFailed, DialFailed, Link, LinkLost, ServerInfo, nobody_asked
+from openclaw_tunnel.core.link import (
+    Asks,
+    ChannelFailed,
+    DialFailed,
+    Link,
+    LinkLost,
+    Opened,
+    ServerInfo,
+    Source,
+    nobody_asked,
+    nobody_waits,
+)
 from openclaw_tunnel.host.watch import Fingerprint, fingerprints
 from support.aio import settle
 
@@ -16,6 +27,24 @@ class _Channel:
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
+        self.full = False
+        self.waits: Source | None = None
+
+    def ready(self, source: Source) -> bool:
+        if self.full:
+            self.waits = source
+            return False
+        while data := source.read(65536):
+            self._transport.write(data)
+            if len(data) < 65536:
+                break
+        return True
+
+    def set_full(self, full: bool) -> None:
+        self.full = full
+        if self.waits is not None and not full:
+            source, self.waits = self.waits, None
+            self.ready(source)
 
     def write(self, data: bytes) -> None:
         self._transport.write(data)
@@ -45,6 +74,7 @@ class _Receiver(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        self.channel = _Channel(self.transport)
         self._link.channels.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -55,9 +85,11 @@ class _Receiver(asyncio.Protocol):
         return True
 
     def pause_writing(self) -> None:
+        self.channel.set_full(True)
         self._receiver.pause_writing()
 
     def resume_writing(self) -> None:
+        self.channel.set_full(False)
         self._receiver.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -102,7 +134,9 @@ class DirectLink:
     def server(self) -> ServerInfo:
         return ServerInfo("Fake_1.0", "none")
 
-    async def open_channel(self, host: str, port: int, receiver: Any, *, timeout: float) -> _Channel:
+    async def open_channel(
+        self, host: str, port: int, receiver: Any, *, timeout: float, opened: Opened = nobody_waits
+    ) -> _Channel:
         if self.hang is not None:
             outcomes: list[asyncio.Future[Any]] = [self.lost, self.hang, self.retired]
             await asyncio.wait(outcomes, return_when=asyncio.FIRST_COMPLETED)
@@ -115,7 +149,8 @@ class DirectLink:
         except OSError:
             failure = Failure(Code.NOT_LISTENING, f"nothing listens on {host}:{port}")
             raise ChannelFailed(failure) from None
-        return _Channel(made.transport)
+        opened(made.channel)
+        return made.channel
 
     async def ping(self, *, timeout: float) -> float:
         self.pings += 1

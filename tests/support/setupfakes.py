@@ -62,7 +62,7 @@ class FakeHost:
             user_known_hosts_files=(str(self.folder / "known_hosts"),),
             local_forwards=self.forwards,
         )
-        host_keys = HostKeys(target, Place(self.target, "gateway.example:22"))
+        host_keys = await HostKeys.load(target, Place(self.target, "gateway.example:22"))
         verdict = host_keys.verdict(KEY)
         return Found(Place(self.target, "gateway.example:22"), target, KEY, verdict, host_keys.explain(verdict, KEY))
 
