@@ -49,6 +49,7 @@ class Client:
         self._on_lost = on_lost
         self._far: FarEnd | None = None
         self._draining = False
+        self._linger: asyncio.TimerHandle | None = None
         self.socket = LocalSocket(sock, self)
 
     @property
@@ -112,6 +113,8 @@ class Client:
 
     def lost(self, exc: OSError | None) -> None:
         """The client is gone."""
+        if self._linger is not None:
+            self._linger.cancel()
         self._tally.unheard.discard(self)
         if self._far is not None and self._far.channel is not None and not self._far.closed:
             self._far.channel.abort()
@@ -130,7 +133,7 @@ class Client:
             return
         self.socket.write_eof()
         self.socket.listen()
-        asyncio.get_running_loop().call_later(LINGER, self.socket.close)
+        self._linger = asyncio.get_running_loop().call_later(LINGER, self.socket.close)
 
     def _ignore(self) -> None:
         if self.socket.read(_IGNORED) == b"":

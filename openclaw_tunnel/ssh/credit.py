@@ -90,6 +90,11 @@ class Credit:
         return bool(self._turns)
 
     @property
+    def under_way(self) -> int:
+        """Bytes that were granted and have not come."""
+        return self._under_way
+
+    @property
     def look_every(self) -> float:
         """Seconds between looks at which channels use what they may.
 

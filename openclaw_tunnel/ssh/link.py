@@ -53,7 +53,7 @@ class SshLink:
         progress = self._traffic.bytes_through if logged_in.tcp else None
         self._pinger = Pinger(self._connection, self._tasks, progress=progress)
         by_tcp = not logged_in.target.proxy_jump and self._traffic.queue() is not None
-        up, down = Window(pings=1), Window(pings=1)
+        up, down = Window(), Window()
         self.outflow = Outflow(up)
         loop = asyncio.get_running_loop()
         self.credit = Credit(down, Budget(TUNNEL, _ALL), loop.time)
@@ -102,6 +102,11 @@ class SshLink:
     def received(self) -> int:
         """Bytes for clients that have come so far."""
         return self.credit.received
+
+    @property
+    def granted(self) -> int:
+        """Bytes that far ends were allowed to send so far."""
+        return self.credit.received + self.credit.under_way
 
     @property
     def limited_at(self) -> float:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 # struct tcp_info of Linux (include/uapi/linux/tcp.h): 8 bytes, 24 32-bit words, two pacing rates; then
 # tcpi_bytes_acked and tcpi_bytes_received, 64 bits each, since Linux 4.1.
 _LINUX_INFO, _LINUX_BYTES, _LINUX_SIZE = 11, 120, 136
-_LINUX_RTT, _LINUX_UNSENT, _LINUX_QUEUE_SIZE = 68, 144, 148  # microseconds; bytes; the latter since Linux 4.6
+_LINUX_MSS, _LINUX_SACKED, _LINUX_RTT, _LINUX_UNSENT = 16, 28, 68, 144  # bytes; segments; microseconds; bytes
+_LINUX_QUEUE_SIZE = 148  # since Linux 4.6
 _SIOCOUTQ = 0x5411  # linux/sockios.h: bytes that are not acknowledged, with those that are not sent
 
 # struct tcp_connection_info of macOS (netinet/tcp.h): 4 bytes, 13 32-bit words, then 64-bit counters, of which the
@@ -24,7 +25,7 @@ class Queue:
     """What has been sent and not acknowledged.
 
     Attributes:
-        under_way: bytes, with those that the system has not sent yet.
+        under_way: bytes, with those that the system has not sent yet, without those that have arrived behind a gap.
         in_flight: those of them that are on the line.
         rtt: seconds between sending and acknowledgement, lately.
     """
@@ -83,9 +84,12 @@ def _queue(sock: socket.socket) -> Queue | None:
     return None
 
 
-def of_linux(told: bytes, under_way: int) -> Queue:
-    """From ``struct tcp_info``, and what is not acknowledged with what is not sent."""
-    rtt, unsent = (struct.unpack_from("=I", told, at)[0] for at in (_LINUX_RTT, _LINUX_UNSENT))
+def of_linux(told: bytes, waiting: int) -> Queue:
+    """From ``struct tcp_info``, and what is not acknowledged in a row with what is not sent."""
+    mss, sacked, rtt, unsent = (
+        struct.unpack_from("=I", told, at)[0] for at in (_LINUX_MSS, _LINUX_SACKED, _LINUX_RTT, _LINUX_UNSENT)
+    )
+    under_way = max(0, waiting - sacked * mss)
     return Queue(under_way, max(0, under_way - unsent), rtt / 1e6)
 
 

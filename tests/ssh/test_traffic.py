@@ -87,9 +87,11 @@ def words(size: int, **at: int) -> bytes:
 
 
 def test_the_queue_of_linux() -> None:
-    told = words(148, _68=40_250, _144=3000)
+    told = words(148, _16=1448, _28=0, _68=40_250, _144=3000)
     assert of_linux(told, 10_000) == Queue(under_way=10_000, in_flight=7000, rtt=0.04025)
     assert of_linux(told, 2000).in_flight == 0, "asked a moment later"
+    behind_a_gap = words(148, _16=1000, _28=4, _68=40_250, _144=3000)
+    assert of_linux(behind_a_gap, 10_000) == Queue(under_way=6000, in_flight=3000, rtt=0.04025)
     with pytest.raises(struct.error):
         of_linux(told[:104], 0)  # before Linux 4.6
 
