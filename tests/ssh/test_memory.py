@@ -11,7 +11,7 @@ import pytest
 
 from openclaw_tunnel.core.budget import ALL, TUNNEL
 from openclaw_tunnel.core.link import ChannelFailed, LinkLost
-from openclaw_tunnel.ssh import link as links
+from openclaw_tunnel.ssh import datapath
 from openclaw_tunnel.ssh.channel import SshChannel
 from openclaw_tunnel.ssh.link import SshLink
 from support.aio import async_test, settle
@@ -147,7 +147,7 @@ class Crowd:
     async def quiet(self) -> None:
         """All that may be sent has come, and nobody waits for more."""
         before = -1
-        while before != (now := sum(flood.promised for flood in self.floods)) or self._link.held_back:
+        while before != (now := sum(flood.promised for flood in self.floods)) or self._link.data.held_back:
             before = now
             await self._link.ping(timeout=60)
 
@@ -188,7 +188,7 @@ async def test_a_thousand_that_never_read_and_some_that_trickle_leave_room_for_o
             client.channel.abort()
         for client in crowd.clients:
             await client.lost
-        await settle(lambda: link.credit._budget.left == TUNNEL, "all of it to be given back")
+        await settle(lambda: link.data.credit._budget.left == TUNNEL, "all of it to be given back")
 
 
 @async_test
@@ -226,7 +226,7 @@ async def test_what_a_client_has_not_taken_when_its_channel_ended_is_still_count
                 client.read()
                 await asyncio.sleep(0)
             assert client.lost.result() is None
-        await settle(lambda: link.credit._budget.left == TUNNEL, "all of it to be given back")
+        await settle(lambda: link.data.credit._budget.left == TUNNEL, "all of it to be given back")
 
 
 Ending = Callable[[SshTestServer, SshLink], Coroutine[Any, Any, None]]
@@ -311,13 +311,13 @@ ENDINGS: tuple[Ending, ...] = (
 @pytest.mark.parametrize("ending", ENDINGS, ids=lambda ending: ending.__name__.removeprefix("_by_"))
 @async_test
 async def test_all_is_given_back_when_a_channel_ends(tmp_path: Path, ending: Ending) -> None:
-    before = links._ALL.left
+    before = datapath._ALL.left
     async with linked(tmp_path) as (server, link):
         server.far_ends[FLOOD] = Flood
         await ending(server, link)
-        budget = link.credit._budget
+        budget = link.data.credit._budget
         await settle(lambda: budget.left == TUNNEL, "the bytes of the tunnel to be given back")
-        assert links._ALL.left == before
+        assert datapath._ALL.left == before
 
 
 async def _refused(server: SshTestServer, link: SshLink, port: int) -> None:
@@ -331,7 +331,7 @@ async def _too_late(server: SshTestServer, link: SshLink, port: int) -> None:
     server.hold_channels = asyncio.Event()
     with pytest.raises(ChannelFailed):
         await link.open_channel("127.0.0.1", port, Receiver(), timeout=0.01)
-    assert link.credit._budget.left < TUNNEL, "the server may open it, and send"
+    assert link.data.credit._budget.left < TUNNEL, "the server may open it, and send"
     server.hold_channels.set()
 
 
@@ -341,7 +341,7 @@ async def _cancelled(server: SshTestServer, link: SshLink, port: int) -> None:
         opening = group.create_task(link.open_channel("127.0.0.1", port, Receiver(), timeout=60))
         await settle(lambda: server.opened)
         opening.cancel()
-    assert link.credit._budget.left < TUNNEL
+    assert link.data.credit._budget.left < TUNNEL
     server.hold_channels.set()
 
 
@@ -374,10 +374,10 @@ OPENINGS: tuple[Opening, ...] = (_refused, _too_late, _cancelled, _retired, _los
 @pytest.mark.parametrize("opening", OPENINGS, ids=lambda opening: opening.__name__.removeprefix("_"))
 @async_test
 async def test_all_is_given_back_of_a_channel_that_does_not_open(tmp_path: Path, opening: Opening) -> None:
-    before = links._ALL.left
+    before = datapath._ALL.left
     async with linked(tmp_path) as (server, link), listening(echo) as port:
         await opening(server, link, port)
-        budget = link.credit._budget
+        budget = link.data.credit._budget
         await settle(lambda: budget.left == TUNNEL, "the bytes of the tunnel to be given back")
-        assert links._ALL.left == before
+        assert datapath._ALL.left == before
         await settle(lambda: server.channels == 0)

@@ -18,7 +18,7 @@ class Carried:
 
     def __init__(self) -> None:
         self.sent = 0
-        self.received = 0
+        self.received = self.granted = 0
         self.limited_at = -1e9
         self.held_back = False
 

@@ -150,7 +150,7 @@ async def test_everything_arrives_unchanged_and_in_order(way: str) -> None:
         spec = make_spec(ssh_config=str(config))
         link = await SshConnector(spec, env={"PATH": os.environ["PATH"]}).connect()
         assert isinstance(link, SshLink)
-        assert isinstance(link._meter, meter)
+        assert isinstance(link.data._meter, meter)
         async with (
             listening(receive) as receiver,
             listening(send) as sender,
