@@ -176,7 +176,7 @@ async def test_in_a_key_exchange_that_takes_its_time_no_more_is_read_than_the_wi
         exchange_keys(link)
         upload.go()
         await turns(200)
-        assert 0 < upload.read_so_far <= link.outflow._window.size
+        assert 0 < upload.read_so_far <= link.data.outflow._window.size
         for connection in server.connections:
             connection._transport.resume_reading()  # type: ignore[union-attr]
         await settle(lambda: far.received > 2 * MIB, "the upload to go on")
@@ -196,7 +196,7 @@ async def test_a_server_that_answers_no_request_gets_uploads_all_the_same(tmp_pa
         target = target_for(server, tmp_path, identity_files=(str(path),), proxy_command=command)
         link = await make_connector(target, env={"PATH": "/usr/bin:/bin"}).connect()
         assert isinstance(link, SshLink)
-        assert isinstance(link._meter, PingMeter)
+        assert isinstance(link.data._meter, PingMeter)
         uploads = [Upload(await link.open_channel("far", SINK, Receiver(), timeout=60)) for _ in range(2)]
         for upload in uploads:
             upload.go()
@@ -223,7 +223,7 @@ async def test_bytes_for_a_channel_that_is_ending_are_left_where_they_are(tmp_pa
         channel.resume_reading()
         assert await receiver.lost is None
         assert receiver.got == b"x"
-        assert link.credit._budget.left == TUNNEL
+        assert link.data.credit._budget.left == TUNNEL
 
 
 PRIVATE = (
