@@ -117,7 +117,10 @@ class Client:
             self._linger.cancel()
         self._tally.unheard.discard(self)
         if self._far is not None and self._far.channel is not None and not self._far.closed:
-            self._far.channel.abort()
+            if self._far.both_done:
+                self._far.channel.close()  # what the client has sent may still be on its way
+            else:
+                self._far.channel.abort()
         self._on_lost(self)
 
     def write(self, data: bytes) -> None:
@@ -189,9 +192,14 @@ class FarEnd(asyncio.Protocol):
             self.close_if_both_done()
         return True
 
+    @property
+    def both_done(self) -> bool:
+        """Neither side sends any more."""
+        return self.client_done and self.far_done
+
     def close_if_both_done(self) -> None:
         """Close both sides once neither sends any more and the client has taken everything."""
-        if self.client_done and self.far_done and not self._client.socket.full:
+        if self.both_done and not self._client.socket.full:
             self._client.socket.close()
             if self.channel is not None:
                 self.channel.close()
