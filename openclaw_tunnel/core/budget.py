@@ -13,6 +13,9 @@ ALL = 64 << 20
 SMALL = 32 << 10
 """Bytes up to which a channel gets its part of what is kept back for those that have little."""
 
+_PARTS = 512
+"""Nobody has more than this part of what is left beyond that: there is some for thousands of channels."""
+
 
 class Budget:
     """Bytes to give away, and what is left of them.
@@ -33,9 +36,12 @@ class Budget:
         return self._left if self._parent is None else min(self._left, self._parent.left)
 
     def for_one(self, has: int) -> int:
-        """The most that one may get that has so much: a quarter is kept back for those that have little."""
-        small = min(max(0, SMALL - has), self.left // 64)
-        return max(0, small, self._less_reserve // 2)
+        """The most that one may get that has so much: a quarter is kept back for those that have little.
+
+        Who has nothing gets one byte at least: nothing would come of them any more that frees some, or asks again.
+        """
+        small = min(SMALL, self.left // _PARTS) - has
+        return max(0 if has else 1, small, self._less_reserve // 2)
 
     @property
     def _less_reserve(self) -> int:

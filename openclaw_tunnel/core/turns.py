@@ -44,7 +44,7 @@ class Turns(Generic[T]):
 
     def first(self) -> T | None:
         """Who goes next; None where nobody waits."""
-        while self._heap and self._waiting.get(self._heap[0][2]) != self._heap[0][1]:
+        while self._heap and not self._waits(self._heap[0]):
             heapq.heappop(self._heap)  # has gone away meanwhile
         return self._heap[0][2] if self._heap else None
 
@@ -64,8 +64,13 @@ class Turns(Generic[T]):
 
     def forget(self, who: T) -> None:
         """One does not come back."""
-        self._waiting.pop(who, None)
         self._had.pop(who, None)
+        if self._waiting.pop(who, None) is not None and len(self._heap) > 2 * len(self._waiting):
+            self._heap = [entry for entry in self._heap if self._waits(entry)]
+            heapq.heapify(self._heap)
+
+    def _waits(self, entry: tuple[int, int, T]) -> bool:
+        return self._waiting.get(entry[2]) == entry[1]
 
     def _tag(self, who: T) -> int:
         return max(self._had.get(who, 0), self._now - self._advance)

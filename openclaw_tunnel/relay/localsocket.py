@@ -14,6 +14,7 @@ from typing import Protocol
 
 logger = logging.getLogger(__name__)
 
+_NOTHING = memoryview(b"")
 _RESET = struct.pack("ii", 1, 0)  # struct linger: on, 0 s
 
 
@@ -44,8 +45,9 @@ class LocalSocket:
         self.gone = False
         self._sock = sock
         self._loop = asyncio.get_running_loop()
-        self._listening = False
-        self._unsent = b""
+        self._fd = sock.fileno()  # what asyncio does not find it writes out, and a socket's text takes six calls
+        self._listening = self._writing = False
+        self._unsent = _NOTHING
         self._eof = False
         self._closing = False
         if sock.family != socket.AF_UNIX:
@@ -80,9 +82,9 @@ class LocalSocket:
             return
         self._listening = wanted
         if wanted:
-            self._loop.add_reader(self._sock, self._readable)
+            self._loop.add_reader(self._fd, self._readable)
         else:
-            self._loop.remove_reader(self._sock)
+            self._loop.remove_reader(self._fd)
 
     def read(self, most: int) -> bytes | None:
         """Up to ``most`` bytes; empty where the client sends no more, None where there is nothing at the moment."""
@@ -107,12 +109,13 @@ class LocalSocket:
         if self.gone or self._eof or self._closing:
             return
         if self._unsent:
-            self._unsent += data
+            self._unsent = memoryview(bytes(self._unsent) + data)
             return
-        rest = self._send(data)
+        rest = self._send(memoryview(data))
         if rest:
             self._unsent = rest
-            self._loop.add_writer(self._sock, self._writable)
+            self._writing = True
+            self._loop.add_writer(self._fd, self._writable)
 
     def write_eof(self) -> None:
         """Send no more, once all that was written has left."""
@@ -149,11 +152,10 @@ class LocalSocket:
             self.abort(reset=True)
 
     def _writable(self) -> None:
-        data, self._unsent = self._unsent, b""
-        self._unsent = self._send(data)
+        self._unsent = self._send(self._unsent)
         if self._unsent or self.gone:
             return
-        self._loop.remove_writer(self._sock)
+        self._write_no_more()
         if self._closing:
             self._close(None)
             return
@@ -161,15 +163,20 @@ class LocalSocket:
             self._shut()
         self._call(self.user.drained)
 
-    def _send(self, data: bytes) -> bytes:
-        """What is left of ``data``."""
+    def _write_no_more(self) -> None:
+        if self._writing:
+            self._writing = False
+            self._loop.remove_writer(self._fd)
+
+    def _send(self, data: memoryview) -> memoryview:
+        """What is left of ``data``; a view, as there may be megabytes of it."""
         try:
             sent = self._sock.send(data)
         except (BlockingIOError, InterruptedError):
             return data
         except OSError as exc:
             self._close(exc)
-            return b""
+            return _NOTHING
         return data[sent:]
 
     def _shut(self) -> None:
@@ -180,9 +187,9 @@ class LocalSocket:
         if self.gone:
             return
         self.listen(False)
-        self._loop.remove_writer(self._sock)
+        self._write_no_more()
         self.gone = self._closing = True
-        self._unsent = b""
+        self._unsent = _NOTHING
         self._sock.close()
         self._loop.call_soon(self._lost, exc)
 

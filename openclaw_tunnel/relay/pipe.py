@@ -49,6 +49,7 @@ class Client:
         self._on_lost = on_lost
         self._far: FarEnd | None = None
         self._draining = False
+        self._linger: asyncio.TimerHandle | None = None
         self.socket = LocalSocket(sock, self)
 
     @property
@@ -108,9 +109,12 @@ class Client:
         """The client has caught up."""
         if self._far is not None and self._far.channel is not None and not self._far.closed:
             self._far.channel.resume_reading()
+            self._far.close_if_both_done()
 
     def lost(self, exc: OSError | None) -> None:
         """The client is gone."""
+        if self._linger is not None:
+            self._linger.cancel()
         self._tally.unheard.discard(self)
         if self._far is not None and self._far.channel is not None and not self._far.closed:
             self._far.channel.abort()
@@ -129,7 +133,7 @@ class Client:
             return
         self.socket.write_eof()
         self.socket.listen()
-        asyncio.get_running_loop().call_later(LINGER, self.socket.close)
+        self._linger = asyncio.get_running_loop().call_later(LINGER, self.socket.close)
 
     def _ignore(self) -> None:
         if self.socket.read(_IGNORED) == b"":
@@ -186,8 +190,8 @@ class FarEnd(asyncio.Protocol):
         return True
 
     def close_if_both_done(self) -> None:
-        """Close both sides, after what is under way, once neither sends any more."""
-        if self.client_done and self.far_done:
+        """Close both sides once neither sends any more and the client has taken everything."""
+        if self.client_done and self.far_done and not self._client.socket.full:
             self._client.socket.close()
             if self.channel is not None:
                 self.channel.close()

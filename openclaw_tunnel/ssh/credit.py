@@ -13,10 +13,13 @@ from openclaw_tunnel.core.budget import Budget
 from openclaw_tunnel.core.turns import Turns
 from openclaw_tunnel.core.window import Window
 
-FIRST_LEAST, FIRST_MOST = 4 << 10, 64 << 10
+FIRST_LEAST, FIRST_MOST = 2 << 10, 64 << 10
 """Bytes that a channel may send before its client has taken any: few where many channels are opened at once."""
 
-_LOOK_EVERY = 0.5  # seconds
+FIRST_PART = 8
+"""They are such a part of what is free."""
+
+_LOOK_LEAST, _LOOK_MOST, _LOOK_RTTS = 0.02, 0.5, 3  # seconds; round trips of the empty line
 _USES = 4  # a channel that has sent less than this part of what it may, within that time, does not use it
 _STEP_LEAST = 2 << 10
 _LARGE = 512 << 10
@@ -36,7 +39,7 @@ class Share:
         flow: the channel; None until it is open.
         outstanding: bytes that the far end may still send.
         kept: bytes that have come and that the client has not taken.
-        limit: bytes that both may be together.
+        limit: bytes that both may be together; 0 once the far end is gone.
         recent: bytes that have come since the last look.
         active: what is outstanding counts as under way. It is not where a channel does not use what it may.
         fresh: it was opened since the last look.
@@ -78,7 +81,7 @@ class Credit:
         self._shares: set[Share] = set()
         self._turns: Turns[Share] = Turns()
         self._under_way = 0
-        self._looked_at = 0.0
+        self._look_at = 0.0
         self.received = 0
 
     @property
@@ -86,22 +89,44 @@ class Credit:
         """A channel waits because the window is used up."""
         return bool(self._turns)
 
+    @property
+    def under_way(self) -> int:
+        """Bytes that were granted and have not come."""
+        return self._under_way
+
+    @property
+    def look_every(self) -> float:
+        """Seconds between looks at which channels use what they may.
+
+        While one waits, :meth:`settle` is to be called as often: where all others have gone silent, with the whole
+        window granted to them, nothing else would let it go on.
+        """
+        return min(max(_LOOK_RTTS * self._window.base, _LOOK_LEAST), _LOOK_MOST)
+
     def open(self) -> Share:
         """A channel is about to be opened: its share is its first window."""
-        size = min(max(self._free // 4, FIRST_LEAST), FIRST_MOST)
+        size = min(max(self._free // FIRST_PART, FIRST_LEAST), FIRST_MOST)
         share = Share(max(1, min(size, self._budget.for_one(0))))
         self._shares.add(share)
         self._under_way += share.outstanding
         self._budget.take(share.outstanding)
         return share
 
-    def close(self, share: Share) -> None:
-        """A channel is gone, with all that it was granted."""
+    def end(self, share: Share) -> None:
+        """The far end of a channel is gone, with what it was granted; what is kept still waits for the client."""
         if share in self._shares:
-            self._shares.discard(share)
             self._turns.forget(share)
-            self._budget.give_back(share.outstanding + share.kept)
             self._rest(share)
+            self._budget.give_back(share.outstanding)
+            share.outstanding = share.limit = 0
+            self._run()
+
+    def close(self, share: Share) -> None:
+        """A channel is gone, with all that it was granted, and nothing of it is kept."""
+        if share in self._shares:
+            self.end(share)
+            self._shares.discard(share)
+            self._budget.give_back(share.kept)
             self._run()
 
     def came(self, share: Share, size: int) -> None:
@@ -119,7 +144,8 @@ class Credit:
             return
         share.kept -= size
         self._budget.give_back(size)
-        share.limit = min(share.limit + size, max(self._window.size, FIRST_LEAST))
+        if share.limit:
+            share.limit = min(share.limit + size, max(self._window.size, FIRST_LEAST))
         if share.wanted:
             self._turns.add(share)
 
@@ -135,12 +161,23 @@ class Credit:
         self._look_for_idle()
         while (share := self._turns.first()) is not None:
             size = self._may(share)
-            if size <= 0:
+            if size <= 0 and share.wanted:
                 break
             self._turns.take(share)
-            self._grant(share, size)
-            if share.wanted:
-                self._turns.add(share)
+            size = self._affordable(share, size)
+            if size > 0:
+                self._grant(share, size)
+                if share.wanted:
+                    self._turns.add(share)
+
+    def _affordable(self, share: Share, size: int) -> int:
+        """What the budget leaves of ``size``; 0 where that is not worth a packet.
+
+        Then others get their turn: this one has something, and asks again when its client has taken that.
+        """
+        least = min(size, _STEP_LEAST) if share.outstanding else 1
+        affordable = min(size, self._budget.for_one(share.outstanding + share.kept))
+        return affordable if affordable >= least else 0
 
     def _may(self, share: Share) -> int:
         """Bytes to grant the first of those who wait: all it wants where it is alone, else a packet's worth."""
@@ -149,7 +186,7 @@ class Credit:
         size = min(quantum, free)
         if size < min(quantum, self._window.size // 16):
             size = min(quantum, self._turns.ahead(share))
-        return min(size, self._budget.for_one(share.outstanding + share.kept))
+        return size
 
     def _grant(self, share: Share, size: int) -> None:
         if share.in_use:
@@ -164,9 +201,9 @@ class Credit:
 
     def _look_for_idle(self) -> None:
         now = self._clock()
-        if now - self._looked_at < _LOOK_EVERY:
+        if now < self._look_at:
             return
-        self._looked_at = now
+        self._look_at = now + self.look_every
         for share in self._shares:
             if not share.in_use:
                 self._rest(share)

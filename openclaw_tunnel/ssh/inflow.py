@@ -19,6 +19,7 @@ class Inflow:
         self._flushing = False
         self._eof = False
         self._end_waits = False
+        self._discards = False
         self._over = False
 
     @property
@@ -28,7 +29,7 @@ class Inflow:
 
     def data(self, data: bytes) -> None:
         """Data has arrived; :meth:`flush` hands it on."""
-        if not self._over:
+        if not self._over and not self._discards:
             self._held.append(data)
 
     def eof(self) -> None:
@@ -39,17 +40,19 @@ class Inflow:
             self._receiver.eof_received()
 
     def end(self, exc: BaseException | None) -> None:
-        """The channel is gone: told once, after all data where it ended well, at once where it did not."""
+        """The channel is gone: told once, at once where it did not end well, else when the receiver has taken all."""
         if self._over:
             return
-        if self._held and exc is None:
+        if exc is None and (self._held or self._unsettled):
             self._end_waits = True
             return
         self._finish(exc)
 
     def discard(self) -> None:
         """Drop what has not been handed on; nothing but the end is delivered from now on."""
+        self._discards = True
         self._held.clear()
+        self._unsettled = 0
         self._eof = False
         self._receiver = _EndOnly(self._receiver)
         if self._end_waits:
@@ -75,13 +78,14 @@ class Inflow:
         try:
             while self._held and not self._paused:
                 self._hand_on()
-            if not self._held:
-                self._tell_rest()
+            self._tell_eof()
         finally:
             self._flushing = False
         if self._paused:
             return 0
         taken, self._unsettled = self._unsettled, 0
+        if self._end_waits:
+            self._finish(None)
         return taken
 
     def _hand_on(self) -> None:
@@ -90,13 +94,10 @@ class Inflow:
         self._unsettled += len(data)
         self._receiver.data_received(data)
 
-    def _tell_rest(self) -> None:
-        """All data is gone: what waited behind it."""
-        if self._eof:
+    def _tell_eof(self) -> None:
+        if self._eof and not self._held:
             self._eof = False
             self._receiver.eof_received()
-        if self._end_waits:
-            self._finish(None)
 
     def _finish(self, exc: BaseException | None) -> None:
         if not self._over:

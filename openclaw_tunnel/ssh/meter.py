@@ -7,6 +7,7 @@ a small packet back until the one before is acknowledged (Nagle's algorithm), as
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
@@ -16,12 +17,31 @@ from openclaw_tunnel.ssh.traffic import Queue
 
 _FEW = 16 << 10  # bytes that are no load: no look at the system is worth their while
 _SHORT, _LONG = 0.001, 0.010  # seconds between looks at the system
-_LEAST_SPACING, _MOST_SPACING = 0.005, 0.050  # seconds between pings
+_LEAST_SPACING, _MOST_SPACING = 0.005, 0.025  # seconds between pings
 _EVERY_BYTES = 64 << 10  # between pings
+_MOST_ASKED = 16  # pings without an answer
 _SEEDS = 3  # pings at the beginning, one by one: the line is empty
 _RATE_OVER = 0.020  # seconds, at least
 _PAUSE = 1.0  # seconds without a sample, after which those before say nothing about the rate
+_BUSY = 0.3
 _FULL = 0.6  # of a window in one round trip: it was used up
+
+
+class Timers(Protocol):
+    """What a meter uses of the event loop."""
+
+    def time(self) -> float:
+        """Seconds."""
+
+    def call_later(self, delay: float, callback: Callable[[], object], /) -> "Timer":
+        """Call back after so many seconds."""
+
+
+class Timer(Protocol):
+    """A call that is still to come."""
+
+    def cancel(self) -> None:
+        """It is not made."""
 
 
 class Load(Protocol):
@@ -34,6 +54,10 @@ class Load(Protocol):
     @property
     def received(self) -> int:
         """Bytes of channels that have come so far."""
+
+    @property
+    def granted(self) -> int:
+        """Bytes that channels were allowed to receive so far."""
 
     @property
     def limited_at(self) -> float:
@@ -64,34 +88,69 @@ class Meter(Protocol):
         """Measure no more."""
 
 
+class _Delivery:
+    """How fast bytes of one direction arrive, as BBR measures it (draft-ietf-ccwg-bbr, delivery rate).
+
+    Behind a lost packet everything waits, and comes at once when it was repeated. That is not the line's rate, and the
+    time that it took to send those bytes shows it.
+    """
+
+    def __init__(self) -> None:
+        self._sent: deque[tuple[float, int]] = deque()
+        self._arrived: deque[tuple[float, float, int]] = deque()
+
+    def note(self, now: float, sent: int) -> None:
+        """So many bytes were sent so far; the more often, the better."""
+        if not self._sent or sent > self._sent[-1][1]:
+            self._sent.append((now, sent))
+
+    def rate(self, now: float, arrived: int, seconds: float) -> float:
+        """Bytes per second, over at least so many ``seconds``, where ``arrived`` is how many have; 0: no telling."""
+        while len(self._sent) > 1 and self._sent[1][1] <= arrived:
+            self._sent.popleft()
+        self._arrived.append((now, self._sent[0][0], arrived))
+        while len(self._arrived) > 1 and self._arrived[1][0] <= now - seconds:
+            self._arrived.popleft()
+        at, sent_at, before = self._arrived[0]
+        took = max(now - at, self._sent[0][0] - sent_at)
+        return max(0, arrived - before) / took if took > 0 else 0.0
+
+    def forget(self) -> None:
+        """What was before says nothing any more."""
+        self._sent.clear()
+        self._arrived.clear()
+
+
 class _Feed:
     """Turns measurements into samples for both windows."""
 
     def __init__(self, load: Load, up: Window, down: Window) -> None:
         self._load = load
         self._up, self._down = up, down
-        self._history: deque[tuple[float, int, int]] = deque()
+        self._sending, self._receiving = _Delivery(), _Delivery()
+        self._at = -math.inf
+        self.up_rate = 0.0
 
-    def take(self, now: float, arrived: int, up_rtt: float, down_rtt: float, spacing: float) -> None:
-        """A measurement: ``arrived`` of the bytes sent, and the round trips of either direction in seconds."""
+    def look(self, now: float) -> None:
+        """Something is sent: note how much."""
+        self._sending.note(now, self._load.sent)
+        self._receiving.note(now, self._load.granted)
+
+    def take(self, now: float, arrived: int, rtt: float, spacing: float) -> None:
+        """A measurement: ``arrived`` of the bytes sent, and a round trip in seconds."""
         load = self._load
-        if self._history and now - self._history[-1][0] > max(_PAUSE, 4 * up_rtt):
-            self._history.clear()
-        self._history.append((now, arrived, load.received))
-        up, down = self._rates(now, arrived, max(up_rtt, down_rtt, _RATE_OVER))
-        limited = up > 0 and now - load.limited_at < up_rtt + spacing
-        self._up.take(Sample(now, up_rtt, up, limited, spacing))
-        full = down > 0 and (load.held_back or down * down_rtt >= _FULL * self._down.size)
-        self._down.take(Sample(now, down_rtt, down, full))
-
-    def _rates(self, now: float, arrived: int, seconds: float) -> tuple[float, float]:
-        """Bytes per second of either direction, over at least so many ``seconds``; 0 where there is no telling."""
-        while len(self._history) > 1 and self._history[1][0] <= now - seconds:
-            self._history.popleft()
-        then, arrived_then, received_then = self._history[0]
-        if now <= then:
-            return 0.0, 0.0
-        return max(0, arrived - arrived_then) / (now - then), (self._load.received - received_then) / (now - then)
+        if now - self._at > max(_PAUSE, 4 * rtt):
+            self._sending.forget()
+            self._receiving.forget()
+        self._at = now
+        self.look(now)
+        over = max(rtt, _RATE_OVER)
+        self.up_rate = up = self._sending.rate(now, arrived, over)
+        down = self._receiving.rate(now, load.received, over)
+        shared = up * rtt > _BUSY * self._up.size and down * rtt > _BUSY * self._down.size
+        self._up.take(Sample(now, rtt, up, up > 0 and now - load.limited_at < rtt + spacing, shared))
+        full = down > 0 and (load.held_back or down * rtt >= _FULL * self._down.size)
+        self._down.take(Sample(now, rtt, down, full, shared))
 
 
 class TcpMeter:
@@ -105,13 +164,19 @@ class TcpMeter:
     """
 
     def __init__(
-        self, load: Load, queue: Callable[[], Queue | None], kept: Callable[[], int], up: Window, down: Window
+        self,
+        load: Load,
+        queue: Callable[[], Queue | None],
+        kept: Callable[[], int],
+        up: Window,
+        down: Window,
+        timers: Timers | None = None,
     ) -> None:
         self._load = load
         self._queue = queue
         self._kept = kept
         self._feed = _Feed(load, up, down)
-        self._clock = asyncio.get_running_loop().time
+        self._clock = (timers or asyncio.get_running_loop()).time
         self._rtt = _SHORT
         self._took_at = 0.0
         self._arrived = 0
@@ -144,6 +209,7 @@ class TcpMeter:
             return 0
         under_way = self._kept() + queue.under_way
         self._arrived = self._load.sent - under_way
+        self._feed.look(self._clock())
         self._sample(queue, under_way)
         return under_way
 
@@ -155,12 +221,14 @@ class TcpMeter:
         if now - self._took_at < queue.rtt / 4:
             return
         self._took_at = now
-        waits = (under_way - queue.in_flight) * queue.rtt / queue.in_flight if queue.in_flight else 0.0
-        self._feed.take(now, self._load.sent - under_way, queue.rtt + waits, queue.rtt, self.look_again)
+        self._feed.take(now, self._load.sent - under_way, queue.rtt, self.look_again)
 
 
 class PingMeter:
     """Sends pings among the bytes, while there are many.
+
+    Between two answers bytes are taken to arrive as fast as before: sent in bursts, one per answer, they would stand in
+    the line's queue.
 
     Args:
         load: what is carried.
@@ -169,8 +237,6 @@ class PingMeter:
         on_arrival: called when more is known to have arrived.
     """
 
-    look_again = 0.0
-
     def __init__(
         self,
         load: Load,
@@ -178,24 +244,38 @@ class PingMeter:
         up: Window,
         down: Window,
         on_arrival: Callable[[], None],
+        timers: Timers | None = None,
     ) -> None:
         self._load = load
         self._ask = ask
+        self._up = up
         self._feed = _Feed(load, up, down)
         self._on_arrival = on_arrival
-        self._loop = asyncio.get_running_loop()
+        self._loop = timers or asyncio.get_running_loop()
         self._arrived: int | None = None
-        self._asked = False
+        self._answered = (0.0, 0)
+        self._answered_at = 0.0
+        self._taking: Timer | None = None
+        self._asked = 0
         self._closed = False
         self._asked_at = 0.0
         self._mark = 0
         self._seeds = 0
-        self._spacing = _LEAST_SPACING
-        self._timer: asyncio.TimerHandle | None = None
+        self._rtt = _LEAST_SPACING
+        self._timer: Timer | None = None
+
+    @property
+    def look_again(self) -> float:
+        """As ``Meter``."""
+        return min(max(self._rtt / 16, _SHORT), _LONG)
 
     def under_way(self, enough: int) -> int:
         """As ``Meter``; nothing before the first answer, as not every server answers."""
-        return 0 if self._arrived is None else self._load.sent - self._arrived
+        if self._arrived is None:
+            return 0
+        self._feed.look(self._loop.time())
+        since = min(self._loop.time() - self._answered_at, self._up.base + self._spacing)
+        return max(0, self._load.sent - self._arrived - int(since * self._feed.up_rate))
 
     def begin(self) -> None:
         """As ``Meter``."""
@@ -205,7 +285,7 @@ class PingMeter:
     def moved(self, *, urgent: bool = False) -> None:
         """As ``Meter``."""
         fresh = self._load.sent + self._load.received - self._mark
-        if self._timer is not None or self._asked or self._closed or not fresh:
+        if self._timer is not None or self._asked >= _MOST_ASKED or self._closed or not fresh:
             return
         if fresh < _EVERY_BYTES and not urgent:
             return
@@ -221,10 +301,15 @@ class PingMeter:
         if self._timer is not None:
             self._timer.cancel()
 
+    @property
+    def _spacing(self) -> float:
+        return min(max(self._rtt / 8, _LEAST_SPACING), _MOST_SPACING)
+
     def _ping(self) -> None:
         sent, began = self._load.sent, self._loop.time()
         self._asked_at, self._mark = began, sent + self._load.received
-        self._asked = True  # one at a time: each answer could have to wait for the one before
+        self._feed.look(began)
+        self._asked += 1
         self._ask(lambda: self._answer(began, sent))
 
     def _timed(self) -> None:
@@ -233,12 +318,20 @@ class PingMeter:
             self._ping()
 
     def _answer(self, began: float, sent: int) -> None:
-        self._asked = False
-        now = self._loop.time()
-        rtt = max(now - began, 1e-6)
-        self._spacing = min(max(rtt / 6, _LEAST_SPACING), _MOST_SPACING)
-        self._arrived = sent
-        self._feed.take(now, sent, rtt, rtt, rtt + self._spacing)
+        """Answers that a server has held back come together; the last one says most."""
+        self._asked -= 1
+        self._answered = began, sent
+        if self._taking is None:
+            self._taking = self._loop.call_later(0, self._take)
+
+    def _take(self) -> None:
+        self._taking = None
+        if self._closed:
+            return
+        began, self._arrived = self._answered
+        self._answered_at = now = self._loop.time()
+        self._rtt = max(now - began, 1e-6)
+        self._feed.take(now, self._arrived, self._rtt, self._spacing)
         self._on_arrival()
         self._seeds -= 1
         if self._seeds > 0:

@@ -25,6 +25,10 @@ class Flow(Protocol):
     def full(self) -> bool:
         """The far end takes no more of this channel for now."""
 
+    @property
+    def room(self) -> int:
+        """Bytes that are carried at most, where it is not full: more would wait here for the far end to take them."""
+
     def carry(self, most: int) -> int:
         """Read up to ``most`` bytes and hand them to the connection; how many they were.
 
@@ -132,23 +136,28 @@ class Outflow:
         if not most:
             return False
         self._turns.take(flow)
-        if self._serve(flow, most) == most:
+        if self._serve(flow, most):
             self._turns.add(flow)
         return True
 
-    def _serve(self, flow: Flow, most: int) -> int:
+    def _serve(self, flow: Flow, most: int) -> bool:
+        """Carry up to ``most`` bytes of one; whether there may be more."""
+        most = min(most, flow.room)
         size = flow.carry(most)
         self.sent += size
         self._turns.charge(flow, size)
-        return size
+        return size == most
 
     def _run_soon(self, seconds: float, *, more: bool) -> None:
         """Others of the event loop get their turn as well, and bytes have to arrive."""
+        if not seconds and not more:
+            return  # the meter reports it
+        if self._scheduled is not None:
+            if not more:
+                return
+            self._scheduled.cancel()
         loop = asyncio.get_running_loop()
-        if self._scheduled is None and seconds:
-            self._scheduled = loop.call_later(seconds, self._run_now)
-        elif self._scheduled is None and more:
-            self._scheduled = loop.call_soon(self._run_now)
+        self._scheduled = loop.call_soon(self._run_now) if more else loop.call_later(seconds, self._run_now)
 
     def _run_now(self) -> None:
         self._scheduled = None

@@ -1,7 +1,9 @@
-"""What arrives on a channel is handed on in order and no faster than it is taken."""
+"""ssh/inflow.py: what arrives on a channel is handed on in order, and counted once the receiver has taken it."""
 
 from collections.abc import Callable
 from typing import Any
+
+import pytest
 
 from openclaw_tunnel.ssh.inflow import Inflow
 
@@ -24,88 +26,102 @@ class Taker:
         self.got.append(exc)
 
 
-class AsyncsshLike:
-    """A channel that buffers while paused and grants a whole new window when it hands on, like asyncssh's."""
-
-    def __init__(self, inflow: Inflow) -> None:
-        self.inflow = inflow
-        self.buffer: list[bytes] = []
-        self.paused = False
-        inflow.attach(self)
-
-    def arrive(self, *chunks: bytes) -> None:
-        for chunk in chunks:
-            if self.paused:
-                self.buffer.append(chunk)
-            else:
-                self.inflow.data(chunk)
-
-    def pause_reading(self) -> None:
-        self.paused = True
-
-    def resume_reading(self) -> None:
-        self.paused = False
-        while self.buffer and not self.paused:
-            self.inflow.data(self.buffer.pop(0))
-
-
-def make() -> tuple[Taker, Inflow, AsyncsshLike]:
+def make() -> tuple[Taker, Inflow]:
     taker = Taker()
-    inflow = Inflow(taker)
-    return taker, inflow, AsyncsshLike(inflow)
+    return taker, Inflow(taker)
 
 
-def test_an_eager_receiver_gets_everything_at_once() -> None:
-    taker, inflow, wire = make()
-    wire.arrive(b"1", b"2")
+def test_many_packets_become_one_write() -> None:
+    taker, inflow = make()
+    inflow.data(b"1")
+    inflow.data(b"22")
+    assert taker.got == []
+    assert inflow.flush() == 3
+    inflow.data(b"3")
+    assert inflow.flush() == 1
+    assert inflow.flush() == 0
     inflow.eof()
     inflow.end(None)
-    assert taker.got == [b"1", b"2", "eof", None]
+    assert taker.got == [b"122", b"3", "eof", None]
     assert inflow.over
 
 
-def test_asyncssh_is_always_let_empty_its_buffer() -> None:
-    """Else it grants a new window for each chunk it hands on, and its buffer grows for ever."""
-    taker, inflow, wire = make()
+def test_what_a_receiver_has_that_wants_no_more_is_not_taken_yet() -> None:
+    taker, inflow = make()
     taker.react = inflow.pause
-    wire.arrive(b"1", b"2", b"3", b"4")
-    assert (taker.got, wire.buffer) == ([b"1"], [b"2", b"3", b"4"])
+    inflow.data(b"1")
+    assert inflow.flush() == 0
+    inflow.data(b"2")
+    assert inflow.flush() == 0
+    assert taker.got == [b"1"]
     inflow.resume()
-    assert (taker.got, wire.buffer) == ([b"1", b"2"], [])
-    assert wire.paused, "until what was held is gone"
-    wire.arrive(b"5")
-    inflow.resume()
-    inflow.resume()
-    inflow.resume()
-    assert taker.got == [b"1", b"2", b"3", b"4", b"5"]
+    taker.react = lambda: None
+    assert inflow.flush() == 2
+    assert taker.got == [b"1", b"2"]
 
 
-def test_pausing_before_the_channel_exists_holds_what_comes() -> None:
-    taker = Taker()
-    inflow = Inflow(taker)
+def test_pausing_before_anything_came_holds_it() -> None:
+    taker, inflow = make()
     inflow.pause()
     inflow.data(b"1")
     inflow.eof()
+    assert inflow.flush() == 0
     assert taker.got == []
-    inflow.attach(AsyncsshLike(inflow))
     inflow.resume()
+    assert inflow.flush() == 1
+    assert taker.got == [b"1", "eof"]
+
+
+def test_an_end_of_file_is_told_to_a_receiver_that_has_everything_but_wants_no_more() -> None:
+    taker, inflow = make()
+    taker.react = inflow.pause
+    inflow.data(b"1")
+    inflow.eof()
+    inflow.flush()
     assert taker.got == [b"1", "eof"]
 
 
 def test_the_end_waits_for_the_data_before_it() -> None:
-    taker, inflow, _ = make()
+    taker, inflow = make()
     inflow.pause()
     inflow.data(b"1")
     inflow.data(b"2")
     inflow.eof()
     inflow.end(None)
+    inflow.flush()
     assert taker.got == []
     inflow.resume()
-    assert taker.got == [b"1", b"2", "eof", None]
+    inflow.flush()
+    assert taker.got == [b"12", "eof", None]
+
+
+def test_the_end_waits_until_the_receiver_has_taken_what_it_was_given() -> None:
+    """Else nobody would count what it still has to pass on."""
+    taker, inflow = make()
+    taker.react = inflow.pause
+    inflow.data(b"1")
+    inflow.eof()
+    inflow.flush()
+    inflow.end(None)
+    inflow.flush()
+    assert taker.got == [b"1", "eof"]
+    assert not inflow.over
+    inflow.resume()
+    assert inflow.flush() == 1
+    assert taker.got == [b"1", "eof", None]
+    assert inflow.over
+
+
+def test_a_receiver_that_wants_no_more_and_has_nothing_hears_of_the_end() -> None:
+    taker, inflow = make()
+    inflow.pause()
+    inflow.eof()
+    inflow.end(None)
+    assert taker.got == ["eof", None]
 
 
 def test_a_lost_connection_does_not_wait() -> None:
-    taker, inflow, _ = make()
+    taker, inflow = make()
     inflow.pause()
     inflow.data(b"1")
     lost = ConnectionError()
@@ -114,40 +130,72 @@ def test_a_lost_connection_does_not_wait() -> None:
     inflow.eof()
     inflow.end(None)
     inflow.resume()
+    inflow.flush()
     assert taker.got == [lost]
 
 
 def test_after_a_discard_only_the_end_is_told() -> None:
-    taker, inflow, _ = make()
+    taker, inflow = make()
     inflow.pause()
     inflow.data(b"1")
+    inflow.eof()
     inflow.discard()
     inflow.data(b"2")
     inflow.eof()
     inflow.end(None)
+    assert taker.got == [None]
     inflow.resume()
+    assert inflow.flush() == 0
     assert taker.got == [None]
 
 
 def test_a_discard_lets_a_waiting_end_through() -> None:
-    taker, inflow, _ = make()
-    inflow.pause()
+    taker, inflow = make()
+    taker.react = inflow.pause
     inflow.data(b"1")
+    inflow.flush()
+    inflow.data(b"2")
     inflow.end(None)
     inflow.discard()
-    assert taker.got == [None]
+    assert taker.got == [b"1", None]
 
 
-def test_resuming_within_data_received_keeps_the_order() -> None:
-    taker, inflow, wire = make()
+def test_a_discard_by_the_receiver_itself() -> None:
+    taker, inflow = make()
+    taker.react = inflow.discard
+    inflow.data(b"1")
+    assert inflow.flush() == 0
+    inflow.end(None)
+    assert taker.got == [b"1", None]
 
-    def pause_and_resume() -> None:
-        inflow.pause()
-        inflow.resume()
 
-    inflow.pause()
-    wire.arrive(*(bytes([n]) for n in range(20)))
-    taker.react = pause_and_resume
-    inflow.resume()
+def test_a_receiver_that_makes_more_come_gets_it_afterwards() -> None:
+    """It may resume another channel, or itself, while it is given something."""
+    taker, inflow = make()
+
+    def come() -> None:
+        if len(taker.got) < 20:
+            inflow.data(bytes([len(taker.got)]))
+            inflow.pause()
+            inflow.resume()
+            assert inflow.flush() == 0
+
+    taker.react = come
+    inflow.data(bytes([0]))
+    assert inflow.flush() == 20
     assert taker.got == [bytes([n]) for n in range(20)]
-    assert not wire.paused
+
+
+def test_a_receiver_that_fails_can_be_told_the_end() -> None:
+    taker, inflow = make()
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    taker.react = fail
+    inflow.data(b"1")
+    with pytest.raises(ZeroDivisionError):
+        inflow.flush()
+    exc = ZeroDivisionError()
+    inflow.end(exc)
+    assert taker.got == [b"1", exc]
