@@ -43,8 +43,9 @@ class Bench:
         failures: what could not be measured.
     """
 
-    def __init__(self, who: Sequence[Contestant], runs: int, seconds: float) -> None:
+    def __init__(self, who: Sequence[Contestant], runs: int, seconds: float, congestion: str) -> None:
         self._who = who
+        self._congestion = congestion
         self._runs = runs
         self._seconds = seconds
         self.results: list[dict[str, Any]] = []
@@ -54,7 +55,7 @@ class Bench:
         """One measurement, the programs in turns."""
         one = MEASUREMENTS[name]
         programs: dict[str, list[Mapping[str, float]]] = {contestant.name: [] for contestant in self._who}
-        with Site(one.line) as site:
+        with Site(one.line, self._congestion) as site:
             for _ in range(self._runs):
                 for contestant in self._who:
                     programs[contestant.name] += self._run(name, site, contestant)
@@ -114,6 +115,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="more environment for ours")
     parser.add_argument("--runs", type=int, help=f"({RUNS})")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of each transfer (%(default)g)")
+    parser.add_argument("--congestion", default="", metavar="NAME", help="of TCP on lines (this computer's)")
     return parser.parse_args()
 
 
@@ -124,7 +126,7 @@ def main() -> None:
     env = dict(pair.split("=", 1) for pair in options.env) | (_from(options.package) if options.package else {})
     who = [contestant(word, env) for word in split(options.who) or ["ours", *OTHERS]]
     runs = options.runs or (1 if options.quick else RUNS)
-    bench = Bench(who, runs, options.seconds)
+    bench = Bench(who, runs, options.seconds, options.congestion)
     for name in names(options.only):
         bench.play(name)
     results = {
@@ -132,6 +134,7 @@ def main() -> None:
         "machine": about,
         "runs": runs,
         "seconds": options.seconds,
+        "congestion": options.congestion or Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip(),
         "results": bench.results,
     }
     shown = rows(results)

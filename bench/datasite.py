@@ -18,6 +18,7 @@ from support.waiting import wait_until
 
 HERE = Path(__file__).resolve().parent
 _CLIENT = "10.99.0.1"
+_NETWORK = "10.99.0.0/24"
 _SSHD_PORT = 2201
 _GRACE = 60.0
 
@@ -27,6 +28,7 @@ class Site:
 
     Args:
         line: None: the loopback, with both sides in one namespace, and the same fast cipher for everybody.
+        congestion: TCP's congestion control on a line, both sides; empty: this computer's.
 
     Attributes:
         client, server: the namespaces.
@@ -34,8 +36,9 @@ class Site:
         far_port: of the service, on the server's loopback.
     """
 
-    def __init__(self, line: Line | None) -> None:
+    def __init__(self, line: Line | None, congestion: str = "") -> None:
         self._first = line
+        self._congestion = congestion
         self._stack = ExitStack()
         self.server = Namespace("s")
         self.client = self.server if line is None else Namespace("c")
@@ -84,6 +87,9 @@ class Site:
         self._stack.callback(self._end_line)
         assert self._line.stdout is not None
         assert self._line.stdout.readline() == "ready\n", "the line does not start"
+        if self._congestion:  # by route: a namespace's default can only be what the computer allows everybody
+            for side in (self.client, self.server):
+                side.ip("route", "replace", _NETWORK, "dev", "line0", "congctl", self._congestion)
 
     def _end_line(self) -> None:
         self._line.terminate()

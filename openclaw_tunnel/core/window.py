@@ -27,11 +27,12 @@ MOST = 16 << 20
 FIRST = 128 << 10
 """Bytes: the window of a line of which nothing is known."""
 
-_START_AHEAD = 2.0  # windows' worth of the rate, until a queue is seen: the line's rate may be far, as in slow start
+_START_AHEAD = 2.2  # windows' worth of the rate, until a queue is seen: the line's rate may be far, as in slow start
 _AHEAD, _MOST_AHEAD, _FASTER = 1.25, 1.5, 1.1  # later; more with each step that was of use
-_LOSSY_AHEAD = 2.0  # BBR's cwnd_gain: what follows a lost packet waits for a round trip until that was repeated
+_LOSSY_AHEAD = 1.75  # BBR's cwnd_gain: what follows a lost packet waits for a round trip until that was repeated
 _RATE_FOR = 1.0  # seconds: the highest rate of so long counts
 _SURE, _SURE_FOR = 3, 0.03  # samples, seconds: all of them must be too long, a single late one is no queue
+_MEAN_OF = 32  # samples
 _IN_USE = 1.0  # seconds after the window was used up
 _LAG = 4  # round trips until the delay has followed the window: TCP smooths what it shows
 _PROBE_EVERY, _PROBE_SOON = 10.0, 2.0  # seconds without a round trip near the base delay; where that has just changed
@@ -96,8 +97,8 @@ class _Largest:
 
     @property
     def value(self) -> float:
-        """What it is; there is one."""
-        return self._falling[0][1]
+        """What it is; 0 where there is none."""
+        return self._falling[0][1] if self._falling else 0.0
 
 
 class Window:
@@ -114,7 +115,7 @@ class Window:
         self._least, self._most = least, most
         self._ahead = _START_AHEAD
         self._rates, self._short = _Largest(), _Largest()
-        self._mean = 0.0
+        self._mean = self._mean_rate = 0.0
         self._shared = False
         self._rtts: deque[tuple[float, float]] = deque()  # with the window as it is
         self._at = self._changed_at = self._round_at = self._limited_at = self._near_at = self._fine_at = -math.inf
@@ -154,7 +155,8 @@ class Window:
         self._at, self._shared = sample.at, sample.shared
         self._rates.add(sample.at, sample.rate, max(_RATE_FOR, _PROBE * sample.rtt))
         self._short.add(sample.at, -sample.rtt, _RATE_FOR)
-        self._mean += (sample.rtt - self._mean) / 32 if self._mean else sample.rtt
+        self._mean += (sample.rtt - self._mean) / _MEAN_OF if self._mean else sample.rtt
+        self._mean_rate += (sample.rate - self._mean_rate) / _MEAN_OF
         self._note_base(sample)
         self._note_use(sample)
         if sample.at - sample.rtt >= self._round_at:
@@ -190,7 +192,7 @@ class Window:
             self._begin_probe(sample, self._size)
         elif queued < self.allowed / 2:
             if sample.limited:
-                self._grow(sample)
+                self._follow(sample)
         else:
             if sample.limited:
                 self._ahead = _AHEAD
@@ -206,19 +208,17 @@ class Window:
     def _sure(self) -> bool:
         return len(self._rtts) >= _SURE and self._rtts[-1][0] - self._rtts[0][0] >= _SURE_FOR
 
-    def _grow(self, sample: Sample) -> None:
-        """Where losses keep the rate down, that takes more window than the rate asks for: in small steps, with time
-        between them in which a queue would show.
+    def _follow(self, sample: Sample) -> None:
+        """Be ahead of the rate. Where losses keep that down it takes more window, as what follows a lost packet waits
+        until that was repeated: in small steps, with time between them in which a queue would show.
         """
         ahead = self._rates.value * self.base * self._ahead
+        enough = self._mean_rate * self.wanted * _LOSSY_AHEAD
         if ahead > self._size:
             self._set(ahead, sample)
             self._ahead = min(self._ahead * _FASTER, max(self._ahead, _MOST_AHEAD))
-        elif (
-            sample.at - self._changed_at > _LAG * sample.rtt
-            and self._size < self._rates.value * self.wanted * _LOSSY_AHEAD
-        ):
-            self._set(self._size * self.wanted / sample.rtt, sample)
+        elif sample.at - self._changed_at > _LAG * sample.rtt and self._size < enough:
+            self._set(min(self._size * self.wanted / sample.rtt, enough), sample)
 
     def _shrink(self, sample: Sample) -> None:
         fits = max(self._rates.value * self.wanted, self._least)

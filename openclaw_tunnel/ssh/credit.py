@@ -22,7 +22,6 @@ FIRST_PART = 8
 _LOOK_LEAST, _LOOK_MOST, _LOOK_RTTS = 0.02, 0.5, 3  # seconds; round trips of the empty line
 _USES = 4  # a channel that has sent less than this part of what it may, within that time, does not use it
 _STEP_LEAST = 2 << 10
-_LARGE = 512 << 10
 
 
 class Flow(Protocol):
@@ -62,7 +61,7 @@ class Share:
     def wanted(self) -> int:
         """Bytes that it would be granted if it were alone; 0 where that is not worth a packet."""
         size = self.limit - self.outstanding - self.kept
-        step = self.limit // (4 if self.limit >= _LARGE else 8)
+        step = self.limit // 8  # each is acknowledged, and shows how long a round trip takes
         return size if size >= max(step, _STEP_LEAST) or (not self.outstanding and size > 0) else 0
 
 

@@ -24,7 +24,7 @@ _SEEDS = 3  # pings at the beginning, one by one: the line is empty
 _RATE_OVER = 0.020  # seconds, at least
 _PAUSE = 1.0  # seconds without a sample, after which those before say nothing about the rate
 _BUSY = 0.3
-_FULL = 0.6  # of a window in one round trip: it was used up
+_FULL = 0.45  # of a window in one round trip: it is used up, as far as the start lets it
 
 
 class Timers(Protocol):

@@ -104,7 +104,7 @@ def test_the_far_end_is_not_sent_a_grant_for_every_packet() -> None:
     (end,) = rig.open(1)
     while end.sent < 16 * MIB:
         end.deliver(32 * KIB)
-    assert len(end.grants) < 16 * MIB / (32 * KIB) / 4
+    assert len(end.grants) < 16 * MIB / (32 * KIB) / 3
 
 
 def test_what_the_client_does_not_take_is_not_granted_again() -> None:

@@ -151,12 +151,26 @@ class Tcp:
         there, back: the way of the segments and that of their acknowledgements.
         mss: bytes in a segment; larger ones make it faster to simulate.
         nagle: a small segment waits until all before it is acknowledged.
+        loss_blind: takes no loss for a sign that the line is full, as BBR: knows the line, sends at
+            its rate, and has up to twice as much under way as it holds.
 
     Attributes:
         delivered: bytes that have come to the receiver, in order.
     """
 
-    def __init__(self, clock: Clock, there: Way, back: Way, *, mss: int = MSS, nagle: bool = False) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        there: Way,
+        back: Way,
+        *,
+        mss: int = MSS,
+        nagle: bool = False,
+        loss_blind: bool = False,
+    ) -> None:
+        self._loss_blind = loss_blind
+        self._pace_at = 0.0
+        self._paced: Timer | None = None
         self._clock, self._there, self._back = clock, there, back
         self._mss, self._nagle = mss, nagle
         self._written = self._next = self._una = 0
@@ -165,7 +179,7 @@ class Tcp:
         self._repeat: deque[_Segment] = deque()
         self._sacked: dict[int, int] = {}
         self._early: dict[int, int] = {}
-        self._messages: deque[tuple[int, Callable[[], object]]] = deque()
+        self._messages: deque[tuple[int, int, Callable[[], object]]] = deque()
         self._order = count()
         self._cwnd, self._threshold = 10.0 * MSS, float("inf")
         self._recover_at = -1.0
@@ -193,15 +207,18 @@ class Tcp:
         sacked = sum(end - begin for begin, end in self._sacked.items())
         return Queue(self.buffered - sacked, self._in_flight, self.srtt)
 
-    def write(self, size: int, then: Callable[[], object] | None = None) -> None:
-        """Send; ``then`` is called when it has arrived."""
+    def write(self, size: int) -> None:
+        """Send; ``on_delivered`` hears of it."""
         self._written += size
-        if then is not None:
-            self._messages.append((self._written, then))
         self._push()
 
+    def message(self, then: Callable[[], object] = lambda: None) -> None:
+        """Send something small; ``then`` is called when it has arrived, and ``on_delivered`` hears nothing."""
+        self._messages.append((self._written + _MESSAGE, _MESSAGE, then))
+        self.write(_MESSAGE)
+
     def _push(self) -> None:
-        while self._in_flight < self._cwnd:
+        while self._in_flight < self._cwnd and self._in_pace():
             if self._repeat:
                 self._send(self._repeat.popleft())
             elif 0 < (size := min(self._mss, self.unsent)) and not (self._nagle and size < MSS and self._in_flight):
@@ -210,7 +227,24 @@ class Tcp:
             else:
                 return
 
+    def _in_pace(self) -> bool:
+        """One that is blind for losses sends no faster than the line carries, as BBR."""
+        now = self._clock.time()
+        if self._loss_blind and self._pace_at > now:
+            if self._paced is None:
+                self._paced = self._clock.at(self._pace_at, self._push_paced)
+            return False
+        return True
+
+    def _push_paced(self) -> None:
+        self._paced = None
+        self._push()
+        self.on_room()
+
     def _send(self, segment: _Segment) -> None:
+        if self._loss_blind:
+            took = (_ACK + segment.end - segment.begin) / self._there.line.rate
+            self._pace_at = max(self._pace_at, self._clock.time()) + took
         segment.sent_at, segment.order = self._clock.time(), next(self._order)
         self._flying[segment.begin] = segment
         self._in_flight += segment.end - segment.begin
@@ -246,10 +280,12 @@ class Tcp:
             self.delivered = self._early.pop(self.delivered)
         delivered = self.delivered
         self._back.send(_ACK, lambda: self._acknowledged(begin, end, order, delivered))
-        if self.delivered > before:
+        if (came := self.delivered - before) > 0:
             while self._messages and self._messages[0][0] <= self.delivered:
-                self._messages.popleft()[1]()
-            self.on_delivered(self.delivered - before)
+                _, size, then = self._messages.popleft()
+                came -= size
+                then()
+            self.on_delivered(came)
 
     def _acknowledged(self, begin: int, end: int, order: int, una: int) -> None:
         now = self._clock.time()
@@ -282,13 +318,16 @@ class Tcp:
         if self._in_flight + size < self._cwnd / 2:
             return  # it is not what limits
         self._cwnd += size if self._cwnd < self._threshold else size * MSS / self._cwnd
+        if self._loss_blind:
+            line = self._there.line
+            self._cwnd = min(self._cwnd, 2 * line.rate * (line.delay + self._back.line.delay))
 
     def _lose(self, segments: list[_Segment]) -> None:
         for segment in segments:
             del self._flying[segment.begin]
             self._in_flight -= segment.end - segment.begin
             self._repeat.append(segment)
-        if segments and max(one.sent_at for one in segments) > self._recover_at:
+        if not self._loss_blind and segments and max(one.sent_at for one in segments) > self._recover_at:
             self._threshold = self._cwnd = max(0.7 * self._cwnd, 2.0 * MSS)
             self._recover_at = self._clock.time()
 
@@ -340,6 +379,7 @@ class Tunnel:
         line: either direction.
         pings: the meter sends pings; else it asks TCP.
         mss: see :class:`Tcp`.
+        loss_blind: see :class:`Tcp`.
         fixed: bytes: windows that stay as they are, instead of the controller's.
 
     Attributes:
@@ -353,17 +393,17 @@ class Tunnel:
         *,
         pings: bool = False,
         mss: int = MSS,
+        loss_blind: bool = False,
         fixed: int = 0,
         seed: int = 1,
-        back: Line | None = None,
     ) -> None:
         self.clock = Clock()
         chance = random.Random(seed)
         self.there = Way(self.clock, line, chance)
-        self.back = Way(self.clock, back or line, chance)
+        self.back = Way(self.clock, line, chance)
         self._mss = mss
-        self._upload = Tcp(self.clock, self.there, self.back, mss=mss)
-        self._download = Tcp(self.clock, self.back, self.there, mss=mss, nagle=True)
+        self._upload = Tcp(self.clock, self.there, self.back, mss=mss, loss_blind=loss_blind)
+        self._download = Tcp(self.clock, self.back, self.there, mss=mss, nagle=True, loss_blind=loss_blind)
         self.up_window, self.down_window = (_Fixed(first=fixed) if fixed else Window() for _ in range(2))
         self.up, self.down = Track(), Track()
         self.limited_at = -1.0
@@ -384,7 +424,7 @@ class Tunnel:
         self._upload.on_room = self._send
         self._download.on_delivered = self._took
         self._download.on_room = self._serve
-        self._upload.write(_MESSAGE, lambda: self._download.write(_MESSAGE))
+        self._upload.message(self._download.message)
         self.clock.run(1e-6 + 4 * line.delay)
         self.meter.begin()
         self._idle_ping()
@@ -403,13 +443,13 @@ class Tunnel:
 
     def _idle_ping(self) -> None:
         """Somebody types: a small message there and back."""
-        self._upload.write(_MESSAGE, lambda: self._download.write(_MESSAGE))
+        self._upload.message(self._download.message)
         self.sent += _MESSAGE
         self.meter.moved()
         self.clock.call_later(0.25, self._idle_ping)
 
     def _ping(self, then: Callable[[], None]) -> None:
-        self._upload.write(_MESSAGE, lambda: self._download.write(_MESSAGE, then))
+        self._upload.message(lambda: self._download.message(then))
 
     def run(self, seconds: float, *, up: bool | None = None, down: bool | None = None) -> None:
         """Let time pass, with an upload or a download, or as before."""
@@ -468,10 +508,9 @@ class Tunnel:
 
     def _took(self, size: int) -> None:
         """As ``ssh.credit`` with one channel."""
-        came = min(size, self._outstanding)
-        self._outstanding -= came
-        self.received += came
-        self._limit = min(self._limit + came, self.down_window.size)
+        self._outstanding -= size
+        self.received += size
+        self._limit = min(self._limit + size, self.down_window.size)
         self._grant()
         self.meter.moved()
 
@@ -480,7 +519,7 @@ class Tunnel:
         step = self._limit // 8
         if self.downloads and wanted >= max(step, 2 << 10):
             self._outstanding += wanted
-            self._upload.write(_MESSAGE, lambda: self._serve(wanted))
+            self._upload.message(lambda: self._serve(wanted))
 
     def _serve(self, granted: int = 0) -> None:
         """The server sends what it was granted, as far as its system takes it."""
