@@ -7,7 +7,7 @@
 #   make pictures the README's pictures, from the real program (as root, with tmux and the servers of .ci/servers)
 #   make bench    side by side with others, in bench/results: bench-probes, health and probe beside OpenClaw's own (needs
 #                 a real gateway: CONTRIBUTING.md); bench-outages, faults beside ssh and autossh; bench-reconnects (as root);
-#                 bench-commands, how long each takes
+#                 bench-commands, how long each takes; bench-datapath, waits and rates beside ssh and autossh (as root)
 # PYTHON=python3.12 make test uses another interpreter.
 
 PYTHON ?= python3
@@ -21,7 +21,7 @@ SOURCES := pyproject.toml README.md man/openclaw-tunnel.1 $(shell find openclaw_
 # Two interpreters may have one name: the stamp holds the path as well.
 MADE := $(VENV)/.made-with-$(subst /,_,$(PYTHON))
 
-.PHONY: demo test check build man pictures bench bench-probes bench-outages bench-reconnects bench-commands test-lowest clean
+.PHONY: demo test check build man pictures bench bench-probes bench-outages bench-reconnects bench-commands bench-datapath test-lowest clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.run
@@ -51,7 +51,7 @@ pictures: $(VENV)/.dev
 	@$(BIN)/python pictures/states.py
 	@$(BIN)/python pictures/session.py
 
-bench: bench-probes bench-outages bench-reconnects bench-commands
+bench: bench-probes bench-outages bench-reconnects bench-commands bench-datapath
 
 bench-probes: $(VENV)/.bench
 	@$(BIN)/python bench/probes.py
@@ -64,6 +64,9 @@ bench-reconnects: $(VENV)/.bench
 
 bench-commands: $(VENV)/.bench
 	@$(BIN)/python bench/commands.py
+
+bench-datapath: $(VENV)/.bench
+	@$(BIN)/python bench/datapath.py $(ARGS)
 
 # The oldest versions that pyproject.toml allows, in an environment of their own.
 test-lowest: $(MADE)

@@ -32,3 +32,8 @@ def machine(packages: tuple[str, ...] = PACKAGES, **others: str) -> dict[str, An
         "ssh": ssh,
         **{name: version(name) for name in packages},
     }
+
+
+def autossh_version() -> str:
+    """As it says."""
+    return subprocess.run([program("autossh"), "-V"], capture_output=True, text=True).stdout.strip()

@@ -30,11 +30,9 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
 from faults import BACK_WITHIN, SCENARIOS, Scenario, Stage  # noqa: E402  found beside this file, wherever it is started from
-from machine import machine  # noqa: E402
+from machine import autossh_version, machine  # noqa: E402
 from picture import picture  # noqa: E402
 from report import missed, rows, table  # noqa: E402
-
-from support.process import program  # noqa: E402
 
 REPETITIONS = 5
 LABS = 20
@@ -87,11 +85,6 @@ class Run:
             result = json.loads(done.stdout.splitlines()[-1])
             self.results.setdefault(name, []).append(result)
             print(f"{at} {name} {json.dumps(result)}", flush=True)
-
-
-def autossh_version() -> str:
-    """As it says."""
-    return subprocess.run([program("autossh"), "-V"], capture_output=True, text=True).stdout.strip()
 
 
 def main() -> None:

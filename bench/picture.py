@@ -9,8 +9,9 @@ from report import Cell, Row
 
 LABEL, COLUMN, BAR = 268, 140, 128
 LINE, BAR_HEIGHT, TOP, MARGIN = 24, 18, 58, 16
-_SECONDS = (0.05, 200.0)
-_DIALS = (1.0, 400.0)
+_RANGES = {"seconds": (0.05, 200.0), "dials": (1.0, 400.0), "milliseconds": (0.2, 20000.0)}
+"""From nothing to the full length, of what is drawn logarithmically."""
+NOTE = "Shorter is better; seconds and connections are logarithmic. Striped: did not recover while it was watched."
 
 _STYLE = """
   svg { font: 12px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif }
@@ -30,7 +31,7 @@ _STRIPES = (
 )
 
 
-def picture(rows: Sequence[Row]) -> str:
+def picture(rows: Sequence[Row], note: str = NOTE) -> str:
     """Bars in a table: a line for each fault, a column for each program, ours first.
 
     Lengths are logarithmic; what never recovers has a full, striped bar.
@@ -44,7 +45,6 @@ def picture(rows: Sequence[Row]) -> str:
             parts += _line(row, names, y)
             y += LINE
     y += LINE + 4
-    note = "Shorter is better; seconds and connections are logarithmic. Striped: did not recover while it was watched."
     parts.append(_text(MARGIN, y - 6, note, "faint"))
     width, height = MARGIN * 2 + LABEL + COLUMN * len(names), y + 8
     box = f'<rect class="card" x=".5" y=".5" width="{width - 1}" height="{height - 1}" rx="8"/>'
@@ -93,7 +93,7 @@ def share(value: float, kind: str) -> float:
     """How much of the full length a bar takes, from 0 to 1; at least a visible stroke where it is not nothing."""
     if kind == "share":
         return value
-    low, high = _SECONDS if kind == "seconds" else _DIALS
+    low, high = _RANGES[kind]
     if value <= 0:
         return 0.0
     return min(1.0, max(0.03, math.log(value / low) / math.log(high / low)))

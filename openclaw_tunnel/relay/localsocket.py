@@ -45,7 +45,8 @@ class LocalSocket:
         self.gone = False
         self._sock = sock
         self._loop = asyncio.get_running_loop()
-        self._listening = False
+        self._fd = sock.fileno()  # what asyncio does not find it writes out, and a socket's text takes six calls
+        self._listening = self._writing = False
         self._unsent = _NOTHING
         self._eof = False
         self._closing = False
@@ -81,9 +82,9 @@ class LocalSocket:
             return
         self._listening = wanted
         if wanted:
-            self._loop.add_reader(self._sock, self._readable)
+            self._loop.add_reader(self._fd, self._readable)
         else:
-            self._loop.remove_reader(self._sock)
+            self._loop.remove_reader(self._fd)
 
     def read(self, most: int) -> bytes | None:
         """Up to ``most`` bytes; empty where the client sends no more, None where there is nothing at the moment."""
@@ -113,7 +114,8 @@ class LocalSocket:
         rest = self._send(memoryview(data))
         if rest:
             self._unsent = rest
-            self._loop.add_writer(self._sock, self._writable)
+            self._writing = True
+            self._loop.add_writer(self._fd, self._writable)
 
     def write_eof(self) -> None:
         """Send no more, once all that was written has left."""
@@ -153,13 +155,18 @@ class LocalSocket:
         self._unsent = self._send(self._unsent)
         if self._unsent or self.gone:
             return
-        self._loop.remove_writer(self._sock)
+        self._write_no_more()
         if self._closing:
             self._close(None)
             return
         if self._eof:
             self._shut()
         self._call(self.user.drained)
+
+    def _write_no_more(self) -> None:
+        if self._writing:
+            self._writing = False
+            self._loop.remove_writer(self._fd)
 
     def _send(self, data: memoryview) -> memoryview:
         """What is left of ``data``; a view, as there may be megabytes of it."""
@@ -180,7 +187,7 @@ class LocalSocket:
         if self.gone:
             return
         self.listen(False)
-        self._loop.remove_writer(self._sock)
+        self._write_no_more()
         self.gone = self._closing = True
         self._unsent = _NOTHING
         self._sock.close()

@@ -49,6 +49,7 @@ class Client:
         self._on_lost = on_lost
         self._far: FarEnd | None = None
         self._draining = False
+        self._linger: asyncio.TimerHandle | None = None
         self.socket = LocalSocket(sock, self)
 
     @property
@@ -112,9 +113,14 @@ class Client:
 
     def lost(self, exc: OSError | None) -> None:
         """The client is gone."""
+        if self._linger is not None:
+            self._linger.cancel()
         self._tally.unheard.discard(self)
         if self._far is not None and self._far.channel is not None and not self._far.closed:
-            self._far.channel.abort()
+            if self._far.both_done:
+                self._far.channel.close()  # what the client has sent may still be on its way
+            else:
+                self._far.channel.abort()
         self._on_lost(self)
 
     def write(self, data: bytes) -> None:
@@ -130,7 +136,7 @@ class Client:
             return
         self.socket.write_eof()
         self.socket.listen()
-        asyncio.get_running_loop().call_later(LINGER, self.socket.close)
+        self._linger = asyncio.get_running_loop().call_later(LINGER, self.socket.close)
 
     def _ignore(self) -> None:
         if self.socket.read(_IGNORED) == b"":
@@ -186,9 +192,14 @@ class FarEnd(asyncio.Protocol):
             self.close_if_both_done()
         return True
 
+    @property
+    def both_done(self) -> bool:
+        """Neither side sends any more."""
+        return self.client_done and self.far_done
+
     def close_if_both_done(self) -> None:
         """Close both sides once neither sends any more and the client has taken everything."""
-        if self.client_done and self.far_done and not self._client.socket.full:
+        if self.both_done and not self._client.socket.full:
             self._client.socket.close()
             if self.channel is not None:
                 self.channel.close()

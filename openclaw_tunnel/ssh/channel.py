@@ -9,9 +9,9 @@ from asyncssh.constants import MSG_CHANNEL_WINDOW_ADJUST
 from asyncssh.packet import UInt32
 
 from openclaw_tunnel.core.link import LinkLost, Opened, Source, nobody_waits
-from openclaw_tunnel.ssh.credit import Credit, Share
+from openclaw_tunnel.ssh.credit import Share
+from openclaw_tunnel.ssh.datapath import DataPath
 from openclaw_tunnel.ssh.inflow import Inflow
-from openclaw_tunnel.ssh.outflow import Outflow
 
 log = logging.getLogger(__name__)
 
@@ -30,21 +30,14 @@ class ChannelOwner(Protocol):
         """The whole connection is gone."""
 
     @property
-    def outflow(self) -> Outflow:
-        """Whose turn it is to send."""
-
-    @property
-    def credit(self) -> Credit:
-        """What the far ends may send."""
+    def data(self) -> DataPath:
+        """What flows through the connection."""
 
     def channel_opened(self, channel: "SshChannel") -> None:
         """From now on the channel wants to hear of congestion."""
 
     def channel_closed(self, channel: "SshChannel") -> None:
         """And from now on no more."""
-
-    def flush_soon(self, channel: "SshChannel") -> None:
-        """Something has come for a channel: flush it when all that has come with it is there."""
 
 
 class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
@@ -79,7 +72,7 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
         chan._init_recv_window = 0
         self._share.flow = self
         self._owner.channel_opened(self)
-        self.set_congested(self._owner.outflow.congested)
+        self.set_congested(self._owner.data.outflow.congested)
 
     def session_started(self) -> None:
         try:
@@ -88,12 +81,12 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
             self._break(exc)
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
-        self._owner.credit.came(self._share, len(data))
+        self._owner.data.credit.came(self._share, len(data))
         self._inflow.data(data)
-        self._owner.flush_soon(self)
+        self._owner.data.flush_soon(self)
 
     def eof_received(self) -> bool:
-        self._owner.credit.end(self._share)
+        self._owner.data.credit.end(self._share)
         try:
             self._inflow.eof()
         except Exception as exc:
@@ -124,7 +117,7 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
             self._break(exc)
         else:
             if taken:
-                self._owner.credit.taken(self._share, taken)
+                self._owner.data.credit.taken(self._share, taken)
             self._let_go()
 
     @property
@@ -157,7 +150,7 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
         """Send what ``source`` has, when it is its turn; see ``core.link.Channel.ready``."""
         self._source = source
         # A channel that ends reads nothing any more: whoever has bytes for it must not come back with them at once.
-        return self._sends and self._owner.outflow.ready(self)
+        return self._sends and self._owner.data.outflow.ready(self)
 
     def write(self, data: bytes) -> None:
         """Send; what is written after the end of the channel is dropped, as by any asyncio transport."""
@@ -177,7 +170,7 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
     def resume_reading(self) -> None:
         """Go on delivering."""
         self._inflow.resume()
-        self._owner.flush_soon(self)
+        self._owner.data.flush_soon(self)
 
     def close(self) -> None:
         """Close after what was written is sent; nothing more is delivered but the end."""
@@ -200,8 +193,8 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
     def _finish(self, exc: Exception | None) -> None:
         self._sending = False
         self._owner.channel_closed(self)
-        self._owner.outflow.forget(self)
-        self._owner.credit.end(self._share)
+        self._owner.data.outflow.forget(self)
+        self._owner.data.credit.end(self._share)
         if self._owner.lost:
             lost = LinkLost("the SSH connection is gone")
             lost.__cause__ = exc
@@ -212,7 +205,7 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
     def _let_go(self) -> None:
         """Once the end was told nothing is kept here, and the client has taken all."""
         if self._inflow.over:
-            self._owner.credit.close(self._share)
+            self._owner.data.credit.close(self._share)
 
     def _break(self, exc: Exception) -> None:
         """A receiver has failed: its channel ends. asyncssh would end the whole connection."""
@@ -226,7 +219,7 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
         self._full[source] = full
         after = any(self._full.values())
         if source == "channel" and not full:
-            self._owner.outflow.not_full(self)
+            self._owner.data.outflow.not_full(self)
         if before == after or self._inflow.over:
             return
         if after:
@@ -244,7 +237,7 @@ class Opening:
 
     def __init__(self, receiver: Any, owner: ChannelOwner, opened: Opened = nobody_waits) -> None:
         self._receiver, self._owner, self._on_open = receiver, owner, opened
-        self._share = owner.credit.open()
+        self._share = owner.data.credit.open()
         self._opened: SshChannel | None = None
         self._disowned = False
 
@@ -262,7 +255,7 @@ class Opening:
                     self._session, host, window=window, max_pktsize=PACKET_MOST
                 )
         except BaseException as exc:
-            self._owner.credit.close(self._share)
+            self._owner.data.credit.close(self._share)
             if isinstance(exc, Exception):
                 return exc
             raise

@@ -6,27 +6,17 @@ from typing import Any
 
 import asyncssh
 
-from openclaw_tunnel.core.budget import ALL, TUNNEL, Budget
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import ChannelFailed, LinkLost, Opened, ServerInfo, nobody_waits
-from openclaw_tunnel.core.window import Window
 from openclaw_tunnel.host.tasks import Tasks
 from openclaw_tunnel.ssh.channel import Opening, SshChannel
-from openclaw_tunnel.ssh.credit import Credit
+from openclaw_tunnel.ssh.datapath import DataPath
 from openclaw_tunnel.ssh.dial import LoggedIn
 from openclaw_tunnel.ssh.failures import of_bug, of_channel, of_loss
-from openclaw_tunnel.ssh.lean import without_padding
-from openclaw_tunnel.ssh.meter import Meter, PingMeter, TcpMeter
-from openclaw_tunnel.ssh.outflow import Outflow
 from openclaw_tunnel.ssh.ping import Pinger
 from openclaw_tunnel.ssh.place import show_address
 from openclaw_tunnel.ssh.traffic import Traffic
 from openclaw_tunnel.ssh.words import clean
-
-_ALL = Budget(ALL)
-_SMALL = 4 << 10  # bytes that are no bulk
-_SLICE = 64 << 10
-"""Bytes that asyncssh gets at once: it copies all that it has not looked at for each packet."""
 
 
 class SshLink:
@@ -44,27 +34,10 @@ class SshLink:
         self._stack = stack
         self._tasks = Tasks()
         self._traffic = Traffic(logged_in.tcp)
-        without_padding(self._connection)
-        self._dirty: list[SshChannel] = []
-        self._receiving = False
-        self._look: asyncio.TimerHandle | None = None
-        self._receive_by_asyncssh = self._connection.data_received
-        self._connection.data_received = self._receive  # type: ignore[method-assign]
+        self.data = DataPath(self._connection, self._traffic)
         progress = self._traffic.bytes_through if logged_in.tcp else None
         self._pinger = Pinger(self._connection, self._tasks, progress=progress)
-        by_tcp = not logged_in.target.proxy_jump and self._traffic.queue() is not None
-        up, down = Window(), Window()
-        self.outflow = Outflow(up)
-        loop = asyncio.get_running_loop()
-        self.credit = Credit(down, Budget(TUNNEL, _ALL), loop.time)
-        self._meter: Meter
-        if by_tcp:
-            self._meter = TcpMeter(self, self._traffic.queue, self._kept_by_transport, up, down)
-        else:
-            self._meter = PingMeter(self, self._pinger.probe, up, down, self.outflow.look)
-        self.outflow.meter = self._meter
         self._clean_up: asyncio.Task[None] | None = None
-        self._channels: set[SshChannel] = set()
         self._opening = 0
         self._retired: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._idle = asyncio.Event()
@@ -72,11 +45,7 @@ class SshLink:
         self._closing = False
         self._server = _server_info(logged_in.connection)
         self._ended.add_done_callback(lambda _: self._over())
-        # asyncssh ignores these two calls of its transport and keeps in memory what a stalled network does
-        # not take: up to a window, 2 MiB, for each channel.
-        self._connection.pause_writing = self._pause_channels  # type: ignore[method-assign]
-        self._connection.resume_writing = self._resume_channels  # type: ignore[method-assign]
-        self._meter.begin()
+        self.data.measure(self._pinger.probe, by_pings=bool(logged_in.target.proxy_jump))
 
     @property
     def server(self) -> ServerInfo:
@@ -92,31 +61,6 @@ class SshLink:
     def lost(self) -> bool:
         """The connection is gone."""
         return self._ended.done()
-
-    @property
-    def sent(self) -> int:
-        """Bytes of clients handed to the connection so far."""
-        return self.outflow.sent
-
-    @property
-    def received(self) -> int:
-        """Bytes for clients that have come so far."""
-        return self.credit.received
-
-    @property
-    def granted(self) -> int:
-        """Bytes that far ends were allowed to send so far."""
-        return self.credit.received + self.credit.under_way
-
-    @property
-    def limited_at(self) -> float:
-        """When a client had to wait because the line was full, the last time, on the loop's clock."""
-        return self.outflow.limited_at
-
-    @property
-    def held_back(self) -> bool:
-        """Far ends wait until they are granted more."""
-        return self.credit.held_back
 
     async def open_channel(
         self, host: str, port: int, receiver: Any, *, timeout: float, opened: Opened = nobody_waits
@@ -176,10 +120,7 @@ class SshLink:
         await asyncio.shield(self._start_clean_up())
 
     def _over(self) -> None:
-        self._meter.close()
-        self.outflow.close()
-        if self._look is not None:
-            self._look.cancel()
+        self.data.close()
         self._start_clean_up()
 
     def _start_clean_up(self) -> asyncio.Task[None]:
@@ -206,74 +147,20 @@ class SshLink:
 
     def channel_opened(self, channel: SshChannel) -> None:
         """A channel wants to hear of congestion."""
-        self._channels.add(channel)
+        self.data.add(channel)
         self._note_opening(0)
 
     def channel_closed(self, channel: SshChannel) -> None:
         """And no more."""
-        self._channels.discard(channel)
+        self.data.discard(channel)
         self._note_opening(0)
 
     def _note_opening(self, change: int) -> None:
         self._opening += change
-        if self._opening or self._channels:
+        if self._opening or self.data.flows:
             self._idle.clear()
         else:
             self._idle.set()
-
-    def flush_soon(self, channel: SshChannel) -> None:
-        """Something has come for a channel: flush it when all that has come with it is there."""
-        if self._receiving:
-            self._dirty.append(channel)
-        else:
-            channel.flush()
-            self._settle()
-
-    def _receive(self, data: bytes, datatype: int | None = None) -> None:
-        """asyncssh's ``data_received``, and then what came for the channels, as few and large writes."""
-        self._receiving = True
-        try:
-            for begin in range(0, len(data), _SLICE):
-                self._receive_by_asyncssh(data if len(data) <= _SLICE else data[begin : begin + _SLICE], datatype)
-        finally:
-            self._receiving = False
-            self._flush()
-            if len(data) < _SMALL and len(self._channels) > 1:
-                self._traffic.acknowledge()
-
-    def _flush(self) -> None:
-        dirty, self._dirty = self._dirty, []
-        for channel in dict.fromkeys(dirty):
-            channel.flush()
-        if dirty:
-            self._settle()
-            self._meter.moved()
-
-    def _settle(self) -> None:
-        """Grant what is free; look again soon where somebody waits."""
-        self.credit.settle()
-        if self.credit.held_back and self._look is None and not self.lost:
-            self._look = asyncio.get_running_loop().call_later(self.credit.look_every, self._look_again)
-
-    def _look_again(self) -> None:
-        self._look = None
-        self._settle()
-
-    def _kept_by_transport(self) -> int:
-        """Bytes that the operating system has not taken yet: in a key exchange asyncssh keeps all that it is given."""
-        transport = self._connection._transport
-        buffered = transport.get_write_buffer_size() if transport else 0
-        return buffered + sum(len(part) for _, parts in self._connection._deferred_packets for part in parts)
-
-    def _pause_channels(self) -> None:
-        self.outflow.set_congested(True)
-        for channel in tuple(self._channels):
-            channel.set_congested(True)
-
-    def _resume_channels(self) -> None:
-        for channel in tuple(self._channels):
-            channel.set_congested(False)
-        self.outflow.set_congested(False)
 
 
 def _server_info(connection: asyncssh.SSHClientConnection) -> ServerInfo:

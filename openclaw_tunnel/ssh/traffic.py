@@ -17,11 +17,7 @@ _SIOCOUTQ = 0x5411  # linux/sockios.h: bytes that are not acknowledged, with tho
 # struct tcp_connection_info of macOS (netinet/tcp.h): 4 bytes, 13 32-bit words, then 64-bit counters, of which the
 # fourth is tcpi_rxpackets; acknowledgements are among those packets. From the header, not tried on a Mac.
 _DARWIN_INFO, _DARWIN_PACKETS, _DARWIN_SIZE = 0x106, 80, 112
-_DARWIN_CWND, _DARWIN_BUFFER, _DARWIN_RTT = (
-    24,
-    32,
-    44,
-)  # bytes; bytes with those that are not acknowledged; milliseconds
+_DARWIN_CWND, _DARWIN_BUFFER, _DARWIN_RTT = 24, 32, 44  # bytes; bytes with those not acknowledged; milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +78,25 @@ class Traffic:
 def _queue(sock: socket.socket) -> Queue | None:
     if sys.platform == "linux":
         told = sock.getsockopt(socket.IPPROTO_TCP, _LINUX_INFO, _LINUX_QUEUE_SIZE)
-        mss, sacked, rtt, unsent = (
-            struct.unpack_from("=I", told, at)[0] for at in (_LINUX_MSS, _LINUX_SACKED, _LINUX_RTT, _LINUX_UNSENT)
-        )
-        waiting = int.from_bytes(fcntl.ioctl(sock, _SIOCOUTQ, b"\0\0\0\0"), sys.byteorder)
-        under_way = max(0, waiting - sacked * mss)
-        return Queue(under_way, max(0, under_way - unsent), rtt / 1e6)
+        return of_linux(told, int.from_bytes(fcntl.ioctl(sock, _SIOCOUTQ, b"\0\0\0\0"), sys.byteorder))
     if sys.platform == "darwin":
-        told = sock.getsockopt(socket.IPPROTO_TCP, _DARWIN_INFO, _DARWIN_SIZE)
-        cwnd, buffered, rtt = (
-            struct.unpack_from("=I", told, at)[0] for at in (_DARWIN_CWND, _DARWIN_BUFFER, _DARWIN_RTT)
-        )
-        return Queue(buffered, min(buffered, cwnd), rtt / 1e3)
+        return of_macos(sock.getsockopt(socket.IPPROTO_TCP, _DARWIN_INFO, _DARWIN_SIZE))
     return None
+
+
+def of_linux(told: bytes, waiting: int) -> Queue:
+    """From ``struct tcp_info``, and what is not acknowledged in a row with what is not sent."""
+    mss, sacked, rtt, unsent = (
+        struct.unpack_from("=I", told, at)[0] for at in (_LINUX_MSS, _LINUX_SACKED, _LINUX_RTT, _LINUX_UNSENT)
+    )
+    under_way = max(0, waiting - sacked * mss)
+    return Queue(under_way, max(0, under_way - unsent), rtt / 1e6)
+
+
+def of_macos(told: bytes) -> Queue:
+    """From ``struct tcp_connection_info``."""
+    cwnd, buffered, rtt = (struct.unpack_from("=I", told, at)[0] for at in (_DARWIN_CWND, _DARWIN_BUFFER, _DARWIN_RTT))
+    return Queue(buffered, min(buffered, cwnd), rtt / 1e3)
 
 
 def _through(sock: socket.socket) -> int:

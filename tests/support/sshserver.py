@@ -22,6 +22,9 @@ class SshTestServer:
         hold_login: logins do not go on until this is set.
         logins: how many were begun.
         farewell: with these words every login is ended; empty: none is.
+        far_ends: what makes the far end of a channel to one of these ports, which lies within the server: a session, or
+            a channel of its own and the session.
+        mute: new connections answer no global request, not even with a refusal.
         channels: how many direct-tcpip channels are open now.
         opened: how many were ever asked for.
         connections: the live ones.
@@ -38,6 +41,8 @@ class SshTestServer:
         self.logins = 0
         self.farewell = ""
         self.passwords = False
+        self.far_ends: dict[int, Callable[[], Any]] = {}
+        self.mute = False
         self.channels = 0
         self.opened = 0
         self.connections: set[asyncssh.SSHServerConnection] = set()
@@ -94,6 +99,9 @@ class _Owner(asyncssh.SSHServer):
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
         self._server.connections.add(conn)
+        if self._server.mute:
+            # asyncssh answers one request after the other, and this one never
+            conn._global_request_queue.append((None, asyncssh.packet.SSHPacket(b""), False))
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._connection:
@@ -120,6 +128,9 @@ class _Owner(asyncssh.SSHServer):
         return self._server.passwords
 
     def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> Any:
+        if dest_port in self._server.far_ends:
+            self._server.opened += 1
+            return self._server.far_ends[dest_port]()
         return self._forward(lambda peer: asyncio.get_running_loop().create_connection(peer, dest_host, dest_port))
 
     def unix_connection_requested(self, dest_path: str) -> Any:
