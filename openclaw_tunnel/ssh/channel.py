@@ -141,6 +141,8 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
 
     def grant(self, size: int) -> None:
         """Let the far end send so many bytes more; asyncssh sends nothing once the channel is closed."""
+        if self._owner.lost:
+            return
         self._wire._recv_window += size
         self._wire.send_packet(MSG_CHANNEL_WINDOW_ADJUST, UInt32(size))
 

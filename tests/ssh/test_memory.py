@@ -204,7 +204,7 @@ async def test_several_links_together_hold_no_more_than_is_allowed_for_all(tmp_p
             await crowds[-1].quiet()
             assert sum(crowd.held for crowd in crowds) <= ALL
             await talk(link, 10)
-        assert sum(crowd.held for crowd in crowds) > ALL / 2
+        assert sum(crowd.held for crowd in crowds) > ALL / 8, "or nothing was tried"
 
 
 @async_test
