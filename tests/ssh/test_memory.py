@@ -11,6 +11,7 @@ import pytest
 
 from openclaw_tunnel.core.budget import ALL, TUNNEL
 from openclaw_tunnel.core.link import ChannelFailed, LinkLost
+from openclaw_tunnel.core.window import MOST, Window
 from openclaw_tunnel.ssh import datapath
 from openclaw_tunnel.ssh.channel import SshChannel
 from openclaw_tunnel.ssh.link import SshLink
@@ -120,6 +121,8 @@ class Crowd:
 
     def __init__(self, server: SshTestServer, link: SshLink) -> None:
         self._link = link
+        # as on a long line: only the budget bounds what is granted
+        link.data.credit._window = Window(first=MOST, least=MOST)
         self.clients: list[Client] = []
         self.floods: list[Flood] = []
         server.far_ends[FLOOD] = self._flood
