@@ -20,6 +20,7 @@ _SHORT, _LONG = 0.001, 0.010  # seconds between looks at the system
 _LEAST_SPACING, _MOST_SPACING = 0.005, 0.025  # seconds between pings
 _EVERY_BYTES = 64 << 10  # between pings
 _MOST_ASKED = 16  # pings without an answer
+_HELD = 0.045  # seconds that an answer is held back where nobody acknowledges the one before: no queue
 _SEEDS = 3  # pings at the beginning, one by one: the line is empty
 _RATE_OVER = 0.020  # seconds, at least
 _PAUSE = 1.0  # seconds without a sample, after which those before say nothing about the rate
@@ -262,6 +263,7 @@ class PingMeter:
         self._mark = 0
         self._seeds = 0
         self._rtt = _LEAST_SPACING
+        self._shortest = math.inf
         self._timer: Timer | None = None
 
     @property
@@ -331,7 +333,8 @@ class PingMeter:
         began, self._arrived = self._answered
         self._answered_at = now = self._loop.time()
         self._rtt = max(now - began, 1e-6)
-        self._feed.take(now, self._arrived, self._rtt, self._spacing)
+        self._shortest = min(self._shortest, self._rtt)
+        self._feed.take(now, self._arrived, max(self._shortest, self._rtt - _HELD), self._spacing)
         self._on_arrival()
         self._seeds -= 1
         if self._seeds > 0:

@@ -284,6 +284,19 @@ def test_what_was_sent_before_a_ping_has_arrived_with_its_answer() -> None:
     assert server.arrivals == arrivals + 1
 
 
+def test_an_answer_that_was_held_back_shows_no_queue() -> None:
+    """A server waits with it until the one before is acknowledged, for which the other end may take 40 ms."""
+    server = Server()
+    server.seed()
+    for took in (0.080, 0.040, 0.185):
+        server.load.sent += 100_000
+        server.meter.moved()
+        server.clock.wait(took)
+        server.answer(len(server.waiting))
+    rtts = [sample.rtt for sample in server.up.samples[-3:]]
+    assert rtts == pytest.approx([0.040, 0.040, 0.140]), "what is longer than that is a queue"
+
+
 def test_answers_that_come_together_are_one() -> None:
     """The last one says most: those before it were held back."""
     server = Server()
