@@ -7,6 +7,7 @@ happens there. Each run has fresh tunnels, and the programs take turns. ``bench/
     make bench-datapath ARGS="--quick"                                once instead of five times
     make bench-datapath ARGS="--only upload-20 busy --who ours ssh"   prints the results and writes nothing
     make bench-datapath ARGS="--only changes"                         lines that change, with a series of each run
+    make bench-datapath ARGS="--only upload-20 --congestion cubic"    with another congestion control of TCP
     make bench-datapath ARGS="--who ours before=../before ssh"        another checkout of this project beside it
 
 It takes root, ``ip``, ``nft``, ``cc``, ``ssh``, ``sshd`` and ``autossh``, and a computer with nothing else to do.

@@ -9,7 +9,7 @@ from report import Cell, Row
 
 LABEL, COLUMN, BAR = 268, 140, 128
 LINE, BAR_HEIGHT, TOP, MARGIN = 24, 18, 58, 16
-_RANGES = {"seconds": (0.05, 200.0), "dials": (1.0, 400.0), "milliseconds": (0.2, 20000.0)}
+_RANGES = {"seconds": (0.05, 200.0), "dials": (1.0, 400.0), "milliseconds": (10.0, 5000.0)}
 """From nothing to the full length, of what is drawn logarithmically."""
 NOTE = "Shorter is better; seconds and connections are logarithmic. Striped: did not recover while it was watched."
 
