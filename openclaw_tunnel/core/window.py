@@ -16,7 +16,7 @@ are treated so: to give way to them would be to starve.
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 LEAST = 32 << 10
 """Bytes: the smallest window, one packet of most servers; half of it while the line is probed."""
@@ -39,6 +39,7 @@ _PROBE_EVERY, _PROBE_SOON = 10.0, 2.0  # seconds without a round trip near the b
 _PROBE = 2  # round trips
 _NEAR, _SHORTER = 1.1, 0.8  # of the base delay
 _LEAST_PART = 0.25  # of the smallest window: with less of ours in the queue, it is not ours
+_QUICKEST = 0.0015  # seconds: a shorter round trip shows a short line, where the time of programs is what counts
 _LONGEST, _FASTEST = 3600.0, 1e12  # seconds, bytes per second: more cannot be
 
 
@@ -153,6 +154,8 @@ class Window:
         """Learn from a sample; one that cannot be is left out."""
         if not sample.possible or sample.at <= self._at:
             return
+        if sample.rtt < _QUICKEST:
+            sample = replace(sample, rtt=_QUICKEST)
         self._at, self._shared = sample.at, sample.shared
         self._rates.add(sample.at, sample.rate, max(_RATE_FOR, _PROBE * sample.rtt))
         self._short.add(sample.at, -sample.rtt, _RATE_FOR)

@@ -21,6 +21,7 @@ _LEAST_SPACING, _MOST_SPACING = 0.005, 0.025  # seconds between pings
 _EVERY_BYTES = 64 << 10  # between pings
 _MOST_ASKED = 16  # pings without an answer
 _HELD = 0.045  # seconds that an answer is held back where nobody acknowledges the one before: no queue
+_SHORT_LINE = 0.010  # seconds: on a longer one that is about a round trip, and no such surprise
 _SEEDS = 3  # pings at the beginning, one by one: the line is empty
 _RATE_OVER = 0.020  # seconds, at least
 _PAUSE = 1.0  # seconds without a sample, after which those before say nothing about the rate
@@ -334,7 +335,8 @@ class PingMeter:
         self._answered_at = now = self._loop.time()
         self._rtt = max(now - began, 1e-6)
         self._shortest = min(self._shortest, self._rtt)
-        self._feed.take(now, self._arrived, max(self._shortest, self._rtt - _HELD), self._spacing)
+        held = _HELD if self._shortest < _SHORT_LINE else 0.0
+        self._feed.take(now, self._arrived, max(self._shortest, self._rtt - held), self._spacing)
         self._on_arrival()
         self._seeds -= 1
         if self._seeds > 0:
