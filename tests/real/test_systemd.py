@@ -256,6 +256,8 @@ def asking(port: int) -> Iterator[list[str]]:
         while not end.wait(0.005):
             try:
                 socket.create_connection(("127.0.0.1", port), timeout=5).close()
+            except ConnectionResetError:
+                pass  # it had a connection, with the process that ends
             except OSError as error:
                 errors.append(str(error))
 
