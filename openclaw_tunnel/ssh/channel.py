@@ -205,7 +205,7 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
         self._let_go()
 
     def _let_go(self) -> None:
-        """Once the end was told nothing is kept here, and the client has taken all."""
+        """Once the end was reported nothing is kept here, and the client has taken all."""
         if self._inflow.over:
             self._owner.data.credit.close(self._share)
 

@@ -33,14 +33,14 @@ class Inflow:
             self._held.append(data)
 
     def eof(self) -> None:
-        """The far end sends no more; told after all data."""
+        """The far end sends no more; reported after all data."""
         if self._held:
             self._eof = True
         elif not self._over:
             self._receiver.eof_received()
 
     def end(self, exc: BaseException | None) -> None:
-        """The channel is gone: told once, at once where it did not end well, else when the receiver has taken all."""
+        """The channel is gone: reported once, when the receiver has taken all; at once where it did not end well."""
         if self._over:
             return
         if exc is None and (self._held or self._unsettled):

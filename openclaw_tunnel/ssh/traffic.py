@@ -77,25 +77,25 @@ class Traffic:
 
 def _queue(sock: socket.socket) -> Queue | None:
     if sys.platform == "linux":
-        told = sock.getsockopt(socket.IPPROTO_TCP, _LINUX_INFO, _LINUX_QUEUE_SIZE)
-        return of_linux(told, int.from_bytes(fcntl.ioctl(sock, _SIOCOUTQ, b"\0\0\0\0"), sys.byteorder))
+        info = sock.getsockopt(socket.IPPROTO_TCP, _LINUX_INFO, _LINUX_QUEUE_SIZE)
+        return of_linux(info, int.from_bytes(fcntl.ioctl(sock, _SIOCOUTQ, b"\0\0\0\0"), sys.byteorder))
     if sys.platform == "darwin":
         return of_macos(sock.getsockopt(socket.IPPROTO_TCP, _DARWIN_INFO, _DARWIN_SIZE))
     return None
 
 
-def of_linux(told: bytes, waiting: int) -> Queue:
+def of_linux(info: bytes, waiting: int) -> Queue:
     """From ``struct tcp_info``, and what is not acknowledged in a row with what is not sent."""
     mss, sacked, rtt, unsent = (
-        struct.unpack_from("=I", told, at)[0] for at in (_LINUX_MSS, _LINUX_SACKED, _LINUX_RTT, _LINUX_UNSENT)
+        struct.unpack_from("=I", info, at)[0] for at in (_LINUX_MSS, _LINUX_SACKED, _LINUX_RTT, _LINUX_UNSENT)
     )
     under_way = max(0, waiting - sacked * mss)
     return Queue(under_way, max(0, under_way - unsent), rtt / 1e6)
 
 
-def of_macos(told: bytes) -> Queue:
+def of_macos(info: bytes) -> Queue:
     """From ``struct tcp_connection_info``."""
-    cwnd, buffered, rtt = (struct.unpack_from("=I", told, at)[0] for at in (_DARWIN_CWND, _DARWIN_BUFFER, _DARWIN_RTT))
+    cwnd, buffered, rtt = (struct.unpack_from("=I", info, at)[0] for at in (_DARWIN_CWND, _DARWIN_BUFFER, _DARWIN_RTT))
     return Queue(buffered, min(buffered, cwnd), rtt / 1e3)
 
 
