@@ -16,7 +16,7 @@ are treated so: to give way to them would be to starve.
 
 import math
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 LEAST = 32 << 10
 """Bytes: the smallest window, one packet of most servers; half of it while the line is probed."""
@@ -26,6 +26,9 @@ MOST = 16 << 20
 
 FIRST = 128 << 10
 """Bytes: the window of a line of which nothing is known."""
+
+SHORTEST = 0.0005
+"""Seconds: a shorter round trip shows a short line, where the time of programs is what counts."""
 
 _START_AHEAD = 2.2  # windows' worth of the rate until a queue is seen: more loses packets where a queue is short
 _AHEAD, _MOST_AHEAD, _FASTER = 1.25, 1.5, 1.1  # later; more with each step that was of use
@@ -39,7 +42,6 @@ _PROBE_EVERY, _PROBE_SOON = 10.0, 2.0  # seconds without a round trip near the b
 _PROBE = 2  # round trips
 _NEAR, _SHORTER = 1.1, 0.8  # of the base delay
 _LEAST_PART = 0.25  # of the smallest window: with less of ours in the queue, it is not ours
-_QUICKEST = 0.0015  # seconds: a shorter round trip shows a short line, where the time of programs is what counts
 _LONGEST, _FASTEST = 3600.0, 1e12  # seconds, bytes per second: more cannot be
 
 
@@ -49,7 +51,7 @@ class Sample:
 
     Attributes:
         at: seconds, on a clock that only moves forward.
-        rtt: seconds of a round trip.
+        rtt: seconds of a round trip; :data:`SHORTEST` where it took less.
         rate: bytes per second that got through lately, over a round trip or more.
         limited: the window was used up meanwhile: more would have been sent.
         shared: much is under way in the other direction as well, and its queue is a part of the round trip.
@@ -154,8 +156,6 @@ class Window:
         """Learn from a sample; one that cannot be is left out."""
         if not sample.possible or sample.at <= self._at:
             return
-        if sample.rtt < _QUICKEST:
-            sample = replace(sample, rtt=_QUICKEST)
         self._at, self._shared = sample.at, sample.shared
         self._rates.add(sample.at, sample.rate, max(_RATE_FOR, _PROBE * sample.rtt))
         self._short.add(sample.at, -sample.rtt, _RATE_FOR)

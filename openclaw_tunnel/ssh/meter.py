@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from openclaw_tunnel.core.window import Sample, Window
+from openclaw_tunnel.core.window import SHORTEST, Sample, Window
 from openclaw_tunnel.ssh.traffic import Queue
 
 _FEW = 16 << 10  # bytes that are no load: no look at the system is worth their while
@@ -140,7 +140,7 @@ class _Feed:
 
     def take(self, now: float, arrived: int, rtt: float, spacing: float) -> None:
         """A measurement: ``arrived`` of the bytes sent, and a round trip in seconds."""
-        load = self._load
+        load, rtt = self._load, max(rtt, SHORTEST)
         if now - self._at > max(_PAUSE, 4 * rtt):
             self._sending.forget()
             self._receiving.forget()

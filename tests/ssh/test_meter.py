@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from openclaw_tunnel.core.window import Sample, Window
+from openclaw_tunnel.core.window import SHORTEST, Sample, Window
 from openclaw_tunnel.ssh.meter import PingMeter, TcpMeter
 from openclaw_tunnel.ssh.traffic import Queue
 
@@ -211,6 +211,19 @@ def test_a_look_comes_as_often_as_there_is_something_new() -> None:
         system.queue = Queue(0, 0, rtt)
         system.meter.under_way(-1)
         assert system.meter.look_again == pytest.approx(seconds)
+
+
+def test_a_short_line_has_a_full_window_although_no_round_trip_takes_that_long() -> None:
+    """300 MB/s and 20 us are 6 KB under way: the time of the programs is what the window has to be enough for."""
+    system = System()
+    for _ in range(100):
+        system.load.received += 300_000
+        system.load.granted = system.load.received + 100_000
+        system.queue = Queue(0, 0, 0.00002)
+        system.meter.moved()
+        system.clock.wait(0.001)
+    assert system.down.samples[-1].limited
+    assert system.down.samples[-1].rtt == SHORTEST
 
 
 class Server:
