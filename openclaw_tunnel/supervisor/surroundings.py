@@ -67,6 +67,11 @@ class Dependencies:
         self._settings_files = settings_files
         self._tracebacks = tracebacks
         self._off_loop = off_loop or OffLoop[Looks]("settings of a tunnel")
+        self._settings: Looks | None = None
+
+    async def begin(self) -> None:
+        """The tunnel has its settings: those that differ from now on are others, even if it fails only later."""
+        self._settings = await self._look_at_settings()
 
     def retry(self, failure: Failure | None, attempt: int, next_in_s: float | None, *, flapping: bool) -> RetryStatus:
         """When it is tried again, and what is watched for ``failure``; None: it is not about being in FAILED."""
@@ -79,23 +84,25 @@ class Dependencies:
         return RetryStatus(attempt, next_in_s, flapping, on, tuple(dict.fromkeys(files)), agent or None)
 
     async def wait(self, plan: Plan, every: float = LOOK) -> Change:
-        """Return when one has changed since the last dial began.
+        """Return when one has changed since the last dial began, or a settings file since it was last looked at.
 
         Args:
             plan: what of them counts; the settings always do.
             every: seconds between two looks at the files.
         """
-        settings = await self._look_at_settings()
         for look in itertools.count(1):
             await asyncio.sleep(every)
             agent = plan.on_agent and look % LOOKS_AN_AGENT == 0
             if plan.on_files and await self._dial_changed(agent=agent):
                 return Change.DEPENDENCY
-            now = await self._look_at_settings()
-            settings = now if settings is None else settings
-            if now is not None and now != settings:
+            if await self._settings_changed():
                 return Change.SETTINGS
         raise AssertionError("unreachable")
+
+    async def _settings_changed(self) -> bool:
+        now, before = await self._look_at_settings(), self._settings
+        self._settings = now or before
+        return None not in (now, before) and now != before
 
     async def _look_at_settings(self) -> Looks | None:
         """None where that cannot be done now, as in a home on a network that is away."""

@@ -123,6 +123,7 @@ class Supervisor:
         except BaseException:
             await self._close_listeners()
             raise
+        self._tasks.start(self._dependencies.begin(), name="see the settings")
         self.post(ev.StartRequested())
 
     def post(self, event: ev.Event) -> None:

@@ -93,6 +93,20 @@ async def test_settings_count_whatever_the_cause_is(tmp_path: Path) -> None:
     assert connector.looks == []
 
 
+@async_test
+async def test_settings_that_changed_before_the_wait_began_count(tmp_path: Path) -> None:
+    """As while the tunnel was up, or within the moment after it failed."""
+    settings = tmp_path / "tunnels.json5"
+    watched = dependencies(Watched(), settings)
+    await watched.begin()
+    settings.write_text("{}")
+    async with asyncio.timeout(30):
+        assert await watched.wait(PLANS[Cause.PERSON], every=0.001) is Change.SETTINGS
+    with pytest.raises(TimeoutError):  # and count once
+        async with asyncio.timeout(0.1):
+            await watched.wait(PLANS[Cause.PERSON], every=0.001)
+
+
 class Slow(OffLoop[Looks]):
     """The first looks do not come back in time; one fails."""
 
