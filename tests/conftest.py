@@ -4,7 +4,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -65,3 +65,11 @@ def cli() -> Iterator[Cli]:
     """A new user with an empty home: ``cli("status", "--json")``. No process of theirs outlives the test."""
     with Cli() as user:
         yield user
+
+
+@pytest.fixture
+def in_folder() -> Iterator[Callable[[Path], None]]:
+    """``in_folder(path)``: work there until the test ends."""
+    before = os.getcwd()
+    yield os.chdir
+    os.chdir(before)

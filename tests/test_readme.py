@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from openclaw_tunnel.cli.commands import SECTIONS
-from openclaw_tunnel.config.tunnels import load_tunnels
+from openclaw_tunnel.cli.registry import SECTIONS
+from openclaw_tunnel.settings.tunnels_file import load_tunnels
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 

@@ -16,12 +16,12 @@ from typing import Any
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from openclaw_tunnel.config.contracts import CONTRACT_2026_5, CONTRACT_2026_9, Contract, Surface
-from openclaw_tunnel.config.credentials import PLACES, Override
-from openclaw_tunnel.config.loadcredentials import credential_inputs, override_of, resolve_with_refs
-from openclaw_tunnel.config.secretref import Secret, SecretRef, read_input
-from openclaw_tunnel.config.secrets import resolve_ref
 from openclaw_tunnel.errors import CredentialError
+from openclaw_tunnel.openclaw.credentials.contracts import CONTRACT_2026_5, CONTRACT_2026_9, Contract, Surface
+from openclaw_tunnel.openclaw.credentials.load import credential_inputs, override_of, resolve_with_refs
+from openclaw_tunnel.openclaw.credentials.precedence import PLACES, Override
+from openclaw_tunnel.openclaw.credentials.providers import resolve_ref
+from openclaw_tunnel.openclaw.credentials.secretref import Secret, SecretRef, read_input
 
 RELEASES: Mapping[str, Contract] = {"2026.5.5": CONTRACT_2026_5, "2026.9.6": CONTRACT_2026_9}
 SURFACES = {

@@ -6,7 +6,7 @@ import time
 import traceback
 from pathlib import Path
 
-from openclaw_tunnel.config.paths import Paths
+from openclaw_tunnel.host.paths import Paths
 
 _LOGGERS = ("openclaw_tunnel", "asyncssh", "asyncio")
 

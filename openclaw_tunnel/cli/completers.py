@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from openclaw_tunnel.config.model import PortChoice
-from openclaw_tunnel.config.paths import Paths
-from openclaw_tunnel.config.sshaliases import aliases, known_hosts
+from openclaw_tunnel.core.spec import PortChoice
 from openclaw_tunnel.errors import TunnelError
+from openclaw_tunnel.host.paths import Paths
+from openclaw_tunnel.ssh_config.aliases import aliases, known_hosts
 
 DAEMON_DEADLINE = 0.25
 """Seconds in which the daemon says which tunnels run; a person waits for it."""
@@ -136,7 +136,7 @@ def _running(paths: Paths) -> Iterator[tuple[str, str]]:
 
 
 def _configured(paths: Paths) -> Iterator[tuple[str, str]]:
-    from openclaw_tunnel.config.tunnels import load_tunnels
+    from openclaw_tunnel.settings.tunnels_file import load_tunnels
 
     for name, entry in load_tunnels(paths.tunnels_file).tunnels.items():
         yield name, f"to {entry.target}" if entry.target else paths.tunnels_file.name
@@ -160,7 +160,7 @@ def targets(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
 
 
 def _aliases(ctx: click.Context, env: Mapping[str, str]) -> Iterator[str]:
-    from openclaw_tunnel.config.sshconfig import SSH_CONFIG_VARIABLE
+    from openclaw_tunnel.ssh_config.query import SSH_CONFIG_VARIABLE
 
     home = _home()
     given = ctx.params.get("ssh_config") or env.get(SSH_CONFIG_VARIABLE, "")

@@ -5,11 +5,11 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
-from openclaw_tunnel.cli.output import print_error
-from openclaw_tunnel.cli.standby import BEGIN, READY, last_words
-from openclaw_tunnel.config.paths import Paths, ensure_private_dir
+from openclaw_tunnel.daemon.standby import BEGIN, READY, last_words
 from openclaw_tunnel.errors import ExitCode
 from openclaw_tunnel.host.imports import uncollected
+from openclaw_tunnel.host.paths import Paths, ensure_private_dir
+from openclaw_tunnel.ui.output import print_error
 
 _STREAMS = (1, 2)
 

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from openclaw_tunnel.cli.standby import COMMAND, dismiss_early, start_early
+from openclaw_tunnel.daemon.standby import COMMAND, dismiss_early, start_early
 from openclaw_tunnel.errors import ExitCode, TunnelError
 
 
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str]) -> int:
     quick = quick_status(arguments)
     if quick is not None:
-        from openclaw_tunnel.cli.status import show
+        from openclaw_tunnel.cli.commands.status import show
 
         code = show(*quick)
         sys.stdout.flush()
@@ -58,7 +58,7 @@ def _run(arguments: list[str]) -> int:
         return be_daemon(stands_by=len(arguments) > 1)
     start_early(arguments, os.environ)
     from openclaw_tunnel.cli.commandlog import keep_off_the_terminal
-    from openclaw_tunnel.cli.commands import run
+    from openclaw_tunnel.cli.registry import run
 
     keep_off_the_terminal()
     return run(arguments)
@@ -75,7 +75,7 @@ def quick_status(arguments: Sequence[str]) -> tuple[str | None, bool] | None:
 
 
 def _print_error(error: TunnelError) -> None:
-    from openclaw_tunnel.cli.output import print_error  # not before the background process has been started
+    from openclaw_tunnel.ui.output import print_error  # not before the background process has been started
 
     print_error(error)
 

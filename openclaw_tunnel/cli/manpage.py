@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 import click
 
 from openclaw_tunnel import __version__
-from openclaw_tunnel.cli.commands import PROGRAM, SECTIONS, commands
 from openclaw_tunnel.cli.examples import EXAMPLES
+from openclaw_tunnel.cli.registry import PROGRAM, SECTIONS, commands
 from openclaw_tunnel.errors import ExitCode
 
 EXITS: Mapping[ExitCode, str] = {

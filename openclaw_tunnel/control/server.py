@@ -11,11 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from openclaw_tunnel.config.paths import ensure_private_dir
 from openclaw_tunnel.control import messages
 from openclaw_tunnel.control.lock import DaemonLock, DaemonRuns
 from openclaw_tunnel.errors import ExitCode, TunnelError
-from openclaw_tunnel.host.tasks import Tasks
+from openclaw_tunnel.host.loop.tasks import Tasks
+from openclaw_tunnel.host.paths import ensure_private_dir
 
 __all__ = ["ControlServer", "DaemonLock", "DaemonRuns", "Emit", "Handler"]
 

@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
-from openclaw_tunnel.config.autoport import candidates, main_on_port, on_port
-from openclaw_tunnel.config.model import PortChoice, TunnelSpec
-from openclaw_tunnel.config.paths import ensure_private_dir
 from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.core.spec import PortChoice, TunnelSpec
 from openclaw_tunnel.errors import ConfigError
 from openclaw_tunnel.host.files import write_atomic
+from openclaw_tunnel.host.paths import ensure_private_dir
 from openclaw_tunnel.relay.bind import BindFailed, is_free
+from openclaw_tunnel.settings.auto_port import candidates, main_on_port, on_port
 
 logger = logging.getLogger(__name__)
 

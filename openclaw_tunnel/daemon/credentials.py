@@ -6,18 +6,18 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from openclaw_tunnel.config.contracts import Surface
-from openclaw_tunnel.config.loadcredentials import load_credentials
-from openclaw_tunnel.config.model import TunnelSpec
-from openclaw_tunnel.config.openclaw import OpenClawSettings, config_file, load_openclaw
-from openclaw_tunnel.config.openclawpaths import dotenv_files
-from openclaw_tunnel.config.secrets import secret_files
-from openclaw_tunnel.config.tunnels import load_tunnels
+from openclaw_tunnel.ask.question import revealed
+from openclaw_tunnel.core.spec import TunnelSpec
 from openclaw_tunnel.errors import TunnelError
 from openclaw_tunnel.gateway.hello import Credentials
-from openclaw_tunnel.gateway.inquiry import revealed
-from openclaw_tunnel.host.offloop import OffLoop
+from openclaw_tunnel.host.loop.offloop import OffLoop
 from openclaw_tunnel.host.watch import Fingerprint, fingerprints
+from openclaw_tunnel.openclaw.credentials.contracts import Surface
+from openclaw_tunnel.openclaw.credentials.load import load_credentials
+from openclaw_tunnel.openclaw.credentials.providers import secret_files
+from openclaw_tunnel.openclaw.paths import dotenv_files
+from openclaw_tunnel.openclaw.settings import OpenClawSettings, config_file, load_openclaw
+from openclaw_tunnel.settings.tunnels_file import load_tunnels
 
 logger = logging.getLogger(__name__)
 

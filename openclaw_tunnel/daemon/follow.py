@@ -5,13 +5,13 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from openclaw_tunnel.config.model import TunnelSpec
-from openclaw_tunnel.config.paths import Paths
-from openclaw_tunnel.config.resolve import UpOptions
 from openclaw_tunnel.control import messages
 from openclaw_tunnel.control.client import ControlClient
+from openclaw_tunnel.core.spec import TunnelSpec
 from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.errors import DaemonUnreachable, TunnelError
+from openclaw_tunnel.host.paths import Paths
+from openclaw_tunnel.settings.resolve import UpOptions
 
 _ENDING = 0.1
 """Seconds between two looks whether a daemon that is closing is gone."""

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from openclaw_tunnel.config.model import PortChoice, TunnelSpec
 from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.core.spec import PortChoice, TunnelSpec
 from openclaw_tunnel.daemon.requests import refusal
 from openclaw_tunnel.errors import RequestRefused
 

@@ -9,19 +9,19 @@ import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 
 from openclaw_tunnel import __version__
-from openclaw_tunnel.config.model import TunnelSpec
-from openclaw_tunnel.config.paths import Paths, ensure_private_dir
-from openclaw_tunnel.config.resolve import UpOptions
 from openclaw_tunnel.control.lock import DaemonLock
 from openclaw_tunnel.control.server import ControlServer
+from openclaw_tunnel.core.spec import TunnelSpec
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.daemon.requests import DaemonCloses, refusal
 from openclaw_tunnel.daemon.tunnels import Daemon, MakeConnector
 from openclaw_tunnel.errors import ExitCode
-from openclaw_tunnel.host.loopwatch import watched_in_debug
-from openclaw_tunnel.host.network import NetworkWatch
+from openclaw_tunnel.host.loop.watch import watched_in_debug
+from openclaw_tunnel.host.net.monitor import NetworkWatch
+from openclaw_tunnel.host.net.wake import WakeWatch
 from openclaw_tunnel.host.notify import Desktop
-from openclaw_tunnel.host.wake import WakeWatch
+from openclaw_tunnel.host.paths import Paths, ensure_private_dir
+from openclaw_tunnel.settings.resolve import UpOptions
 
 logger = logging.getLogger(__name__)
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from openclaw_tunnel.config.model import TunnelSpec
-from openclaw_tunnel.config.resolve import UpOptions
 from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.failures import Failure
+from openclaw_tunnel.core.spec import TunnelSpec
 from openclaw_tunnel.core.states import LINK_STATES
 from openclaw_tunnel.errors import ExitCode, RequestRefused
+from openclaw_tunnel.settings.resolve import UpOptions
 from openclaw_tunnel.supervisor.tunnel import Supervisor
 
 RELOAD_AGAIN = 10.0

@@ -11,25 +11,25 @@ import signal
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from openclaw_tunnel.config.announce import Announce
-from openclaw_tunnel.config.model import DEFAULT_NAME, TunnelSpec
-from openclaw_tunnel.config.paths import Paths
-from openclaw_tunnel.config.resolve import UpOptions, resolve
 from openclaw_tunnel.control.lock import DaemonRuns
+from openclaw_tunnel.core.notify.wishes import Announce
+from openclaw_tunnel.core.spec import DEFAULT_NAME, TunnelSpec
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import FailureStatus, ForwardStatus, Snapshot
 from openclaw_tunnel.daemon.follow import Follower
-from openclaw_tunnel.daemon.life import Life
 from openclaw_tunnel.daemon.process import open_daemon
 from openclaw_tunnel.daemon.requests import DaemonCloses, refusal
 from openclaw_tunnel.daemon.tunnels import Daemon
+from openclaw_tunnel.daemon.watchdog import Life
 from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.host import inherited
+from openclaw_tunnel.host.loop.tasks import Tasks
+from openclaw_tunnel.host.loop.tracebacks import Tracebacks
+from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.host.sdnotify import Notifier
-from openclaw_tunnel.host.tasks import Tasks
-from openclaw_tunnel.host.tracebacks import Tracebacks
 from openclaw_tunnel.host.walltime import utc_now
 from openclaw_tunnel.service.spec import unit_of
+from openclaw_tunnel.settings.resolve import UpOptions, resolve
 
 logger = logging.getLogger(__name__)
 

@@ -9,30 +9,30 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from openclaw_tunnel import __version__
-from openclaw_tunnel.config.model import TunnelSpec
-from openclaw_tunnel.config.openclaw import config_file
-from openclaw_tunnel.config.openclawpaths import dotenv_files
-from openclaw_tunnel.config.paths import Paths
-from openclaw_tunnel.config.resolve import UpOptions, resolve
+from openclaw_tunnel.ask.over_tunnel import ask
 from openclaw_tunnel.control.messages import unknown_method
 from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.link import Connector
+from openclaw_tunnel.core.spec import TunnelSpec
 from openclaw_tunnel.core.states import LINK_STATES
 from openclaw_tunnel.core.status import DaemonInfo, Snapshot, report
-from openclaw_tunnel.daemon.announcer import Announcer
-from openclaw_tunnel.daemon.asking import ask
 from openclaw_tunnel.daemon.autoports import AutoPorts
 from openclaw_tunnel.daemon.credentials import SettingsCredentials
-from openclaw_tunnel.daemon.keepers import Keepers
+from openclaw_tunnel.daemon.history import Recorders
+from openclaw_tunnel.daemon.notifications import Announcer
 from openclaw_tunnel.daemon.onlookers import Emit, look, watch
 from openclaw_tunnel.daemon.portclash import clash
-from openclaw_tunnel.daemon.recorders import Recorders
 from openclaw_tunnel.daemon.requests import RELOAD_AGAIN, DaemonCloses, goes_on, not_running, wanted_tunnel
+from openclaw_tunnel.daemon.service_owners import Keepers
 from openclaw_tunnel.errors import ExitCode, HelperError, TunnelError
+from openclaw_tunnel.host.loop.tasks import Tasks
 from openclaw_tunnel.host.notify import Desktop
-from openclaw_tunnel.host.tasks import Tasks
+from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.host.walltime import utc_now
+from openclaw_tunnel.openclaw.paths import dotenv_files
+from openclaw_tunnel.openclaw.settings import config_file
 from openclaw_tunnel.relay.bind import BindFailed
+from openclaw_tunnel.settings.resolve import UpOptions, resolve
 from openclaw_tunnel.ssh import lookup
 from openclaw_tunnel.ssh.connection import SshConnector
 from openclaw_tunnel.supervisor.tunnel import Supervisor

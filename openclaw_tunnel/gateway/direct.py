@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from openclaw_tunnel.config.loadcredentials import section
-from openclaw_tunnel.config.model import DEFAULT_GATEWAY_PORT
-from openclaw_tunnel.config.openclaw import OpenClawSettings
-from openclaw_tunnel.config.secretref import Secret, SecretRef, Unresolved, read_input
-from openclaw_tunnel.config.secrets import resolve_ref
+from openclaw_tunnel.core.spec import DEFAULT_GATEWAY_PORT
 from openclaw_tunnel.errors import ConfigError, CredentialError
 from openclaw_tunnel.gateway.route import UrlRoute
 from openclaw_tunnel.gateway.url import ALLOW_VARIABLE, GatewayUrl, parse_fingerprint, parse_url
+from openclaw_tunnel.openclaw.credentials.load import section
+from openclaw_tunnel.openclaw.credentials.providers import resolve_ref
+from openclaw_tunnel.openclaw.credentials.secretref import Secret, SecretRef, Unresolved, read_input
+from openclaw_tunnel.openclaw.settings import OpenClawSettings
 
 
 async def direct_route(settings: OpenClawSettings, url: str = "") -> UrlRoute:

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from openclaw_tunnel.config.model import Endpoint, Probe
 from openclaw_tunnel.core.failures import Failure
 from openclaw_tunnel.core.link import ChannelFailed, Link
+from openclaw_tunnel.core.spec import Endpoint, Probe
 from openclaw_tunnel.core.status import GatewayStatus, Verdict
 from openclaw_tunnel.gateway.http import get
 from openclaw_tunnel.gateway.route import LinkRoute, Route

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
-from openclaw_tunnel.config.model import Endpoint
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import Channel, ChannelFailed, Link
+from openclaw_tunnel.core.spec import Endpoint
 from openclaw_tunnel.errors import ConfigError
 from openclaw_tunnel.gateway.frames import words
 from openclaw_tunnel.gateway.url import GatewayUrl, peer_allowed, require_allowed

@@ -6,10 +6,10 @@ own, to everybody, and nothing else but files of plugins. It listens from the fi
 
 from collections.abc import Collection
 
-from openclaw_tunnel.config.model import Endpoint
 from openclaw_tunnel.core.failures import Code
 from openclaw_tunnel.core.link import ChannelFailed, Link
 from openclaw_tunnel.core.sandbox import Found
+from openclaw_tunnel.core.spec import Endpoint
 from openclaw_tunnel.gateway.http import get
 from openclaw_tunnel.gateway.route import LinkRoute
 

@@ -153,7 +153,7 @@ def _is_live(answer: Answer) -> bool:
 
 
 def _told_by_tunnel(status: int, body: bytes) -> Mapping[str, Any]:
-    """What a tunnel of this project says in its gateway's place; empty where none does. See ``relay.trouble``."""
+    """What a tunnel of this project says in its gateway's place; empty where none does. See ``relay.error_body``."""
     told = mapping(_json(body).get("error")) if status == 503 else {}
     return told if told.get("type") == UNAVAILABLE else {}
 

@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
-from openclaw_tunnel.config.model import Probe, TunnelSpec
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import Link, LinkLost
+from openclaw_tunnel.core.spec import Probe, TunnelSpec
 from openclaw_tunnel.core.status import GatewayStatus, Verdict
 from openclaw_tunnel.gateway.client import SessionFailed, connect
 from openclaw_tunnel.gateway.handshake import Attempt, Situation, fingerprint, may_try, overall
@@ -23,8 +23,8 @@ from openclaw_tunnel.gateway.probe import ProbeResult, probe
 from openclaw_tunnel.gateway.route import LinkRoute
 from openclaw_tunnel.gateway.sandbox import reports_sandbox
 from openclaw_tunnel.gateway.verdict import Judgement
-from openclaw_tunnel.host.tasks import Tasks, is_being_cancelled
-from openclaw_tunnel.host.tracebacks import Tracebacks
+from openclaw_tunnel.host.loop.tasks import Tasks, is_being_cancelled
+from openclaw_tunnel.host.loop.tracebacks import Tracebacks
 
 HANDSHAKE_TIMEOUT = 15.0
 """Seconds: a gateway that was given wrong secrets lets all its loopback clients wait up to 5 s."""

@@ -1,4 +1,4 @@
-"""The history of each tunnel on the disk: a file of JSON lines, ``core.record`` says which.
+"""The history of each tunnel on the disk: a file of JSON lines, ``core.history.entries`` says which.
 
 Lines are appended as things happen, each with one write: whatever kills this process costs one line at most, and a
 line that is not whole is passed over by whoever reads. A file that has grown too long is replaced, in one step, by one
@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openclaw_tunnel.core.failures import Failure
-from openclaw_tunnel.core.history import KEPT_FOR, History, read
-from openclaw_tunnel.core.record import Entry, Record, read_record
+from openclaw_tunnel.core.history.day import KEPT_FOR, History, read
+from openclaw_tunnel.core.history.entries import Entry, Record, read_record
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.host.files import write_atomic
 
@@ -86,8 +86,8 @@ def forget_old(state_dir: Path, now: float) -> None:
 class Recorder:
     """Writes down what becomes of one tunnel. Its methods return at once and raise nothing.
 
-    Call :meth:`note` after each change of the state, :meth:`beat` every ``core.record.BEAT`` seconds, :meth:`slept`
-    when the computer has slept. One recorder a file: who makes one holds the daemon's lock.
+    Call :meth:`note` after each change of the state, :meth:`beat` every ``core.history.entries.BEAT`` seconds,
+    :meth:`slept` when the computer has slept. One recorder a file: who makes one holds the daemon's lock.
     """
 
     def __init__(

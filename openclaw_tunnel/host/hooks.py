@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from openclaw_tunnel.host.tasks import Tasks
+from openclaw_tunnel.host.loop.tasks import Tasks
 
 DEADLINE = 30.0
 """Seconds for one command."""

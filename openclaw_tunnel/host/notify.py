@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from openclaw_tunnel.core.notices import Notice
+from openclaw_tunnel.core.notify.notices import Notice
 from openclaw_tunnel.host.hooks import end_group
 
 logger = logging.getLogger(__name__)

@@ -4,14 +4,14 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from openclaw_tunnel.config.includes import include_all
-from openclaw_tunnel.config.openclawfile import HINT, Layers
-from openclaw_tunnel.config.openclawpaths import config_file, dotenv_files, include_roots, openclaw_home
-from openclaw_tunnel.config.paths import Paths
-from openclaw_tunnel.config.text import load_document
+from openclaw_tunnel.host.paths import Paths
+from openclaw_tunnel.json5doc.document import load_document
 from openclaw_tunnel.linking import dispatcher, plugin
 from openclaw_tunnel.linking.openclaw import is_on_path, search
 from openclaw_tunnel.linking.plan import Files, Found, Settings, read_settings
+from openclaw_tunnel.openclaw.includes import include_all
+from openclaw_tunnel.openclaw.layers import HINT, Layers
+from openclaw_tunnel.openclaw.paths import config_file, dotenv_files, include_roots, openclaw_home
 
 
 def look(env: Mapping[str, str], paths: Paths, program: str, beside: Path) -> Found:

@@ -7,9 +7,9 @@ from importlib import resources
 from pathlib import Path
 
 from openclaw_tunnel import __version__
-from openclaw_tunnel.config.paths import Paths, ensure_private_dir
 from openclaw_tunnel.errors import TunnelError
 from openclaw_tunnel.host.files import write_atomic
+from openclaw_tunnel.host.paths import Paths, ensure_private_dir
 from openclaw_tunnel.linking.plan import Files
 
 _CODE, _MANIFEST, _PACKAGE = "index.js", "openclaw.plugin.json", "package.json"

@@ -8,10 +8,10 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from openclaw_tunnel.config.model import LOCALHOST, LOOPBACK, Endpoint, Forward
 from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.core.spec import LOCALHOST, LOOPBACK, Endpoint, Forward
 from openclaw_tunnel.host import inherited
-from openclaw_tunnel.host.inuse import why_in_use
+from openclaw_tunnel.host.ports.inuse import why_in_use
 
 BACKLOG = 1024
 """Clients the kernel keeps for us between two rounds of the event loop (capped by net.core.somaxconn)."""

@@ -10,16 +10,16 @@ import logging
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
-from openclaw_tunnel.config.extraports import is_forwarded, optional_forwards, own_obstacle
-from openclaw_tunnel.config.model import Endpoint, Forward, TunnelSpec
 from openclaw_tunnel.core.link import Link, LinkLost
 from openclaw_tunnel.core.sandbox import Found, decide
+from openclaw_tunnel.core.spec import Endpoint, Forward, TunnelSpec
 from openclaw_tunnel.core.status import ForwardStatus, Role
-from openclaw_tunnel.host.holders import Kind
-from openclaw_tunnel.host.inuse import why_in_use
-from openclaw_tunnel.host.tasks import Tasks
+from openclaw_tunnel.host.loop.tasks import Tasks
+from openclaw_tunnel.host.ports.explain import Kind
+from openclaw_tunnel.host.ports.inuse import why_in_use
 from openclaw_tunnel.relay.bind import BindFailed
 from openclaw_tunnel.relay.listener import Listener
+from openclaw_tunnel.settings.extra_ports import is_forwarded, optional_forwards, own_obstacle
 
 Look = Callable[..., Awaitable[Found]]
 """As ``gateway.sandbox.look_for_sandbox``."""

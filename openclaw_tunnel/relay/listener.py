@@ -9,18 +9,18 @@ import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from openclaw_tunnel.config.model import Forward
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import ChannelFailed, Link, LinkLost, SharedChannel
 from openclaw_tunnel.core.policy import Policy
+from openclaw_tunnel.core.spec import Forward
 from openclaw_tunnel.core.status import ByteCounts, ClientCounts, ForwardStatus
-from openclaw_tunnel.host.tasks import Tasks, is_being_cancelled
-from openclaw_tunnel.host.tracebacks import Tracebacks
+from openclaw_tunnel.host.loop.tasks import Tasks, is_being_cancelled
+from openclaw_tunnel.host.loop.tracebacks import Tracebacks
 from openclaw_tunnel.relay.bind import Bound, bind
+from openclaw_tunnel.relay.gate import Gate, NobodyComes
 from openclaw_tunnel.relay.loop import LoopGuard
 from openclaw_tunnel.relay.pipe import Client, FarEnd, Tally
-from openclaw_tunnel.relay.unanswered import Unanswered
-from openclaw_tunnel.relay.waiting import Gate, NobodyComes
+from openclaw_tunnel.relay.stall_detector import Unanswered
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Listener:
             on_refused: called when the far end would not open a client's channel.
             unanswered: told of what is sent for clients and of what comes back.
             apologise: awaited before a client is dropped that waited in vain, or whose channel was refused, with the
-                failure; see ``relay.apology``.
+                failure; see ``relay.http_error``.
             bound: sockets to use instead of new ones, such as a service manager's; closed by :meth:`close`.
         """
         self._forward = forward

@@ -17,11 +17,11 @@ import random
 import secrets
 from collections.abc import Callable
 
-from openclaw_tunnel.config.model import Forward
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import Channel, ChannelFailed, Link, LinkLost
-from openclaw_tunnel.host.tasks import Tasks
-from openclaw_tunnel.host.tracebacks import Tracebacks
+from openclaw_tunnel.core.spec import Forward
+from openclaw_tunnel.host.loop.tasks import Tasks
+from openclaw_tunnel.host.loop.tracebacks import Tracebacks
 from openclaw_tunnel.relay.pipe import Client
 
 logger = logging.getLogger(__name__)

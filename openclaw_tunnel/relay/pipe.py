@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from openclaw_tunnel.core.link import SharedChannel
 from openclaw_tunnel.relay.localsocket import LocalSocket
-from openclaw_tunnel.relay.unanswered import Unanswered
+from openclaw_tunnel.relay.stall_detector import Unanswered
 
 LINGER = 5.0
 """Seconds a client that still sends is read and ignored after the far end closed: closing at once would make

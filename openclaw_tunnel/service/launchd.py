@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from openclaw_tunnel.config.paths import ensure_private_dir
 from openclaw_tunnel.errors import ServiceError
 from openclaw_tunnel.host.files import write_atomic
+from openclaw_tunnel.host.paths import ensure_private_dir
 from openclaw_tunnel.service import render
 from openclaw_tunnel.service.launchctl import NOT_THERE, Job, is_refused, parse_job, refused
 from openclaw_tunnel.service.manager import Done, ManagerState, Rival, ask, keep_copies, not_installed

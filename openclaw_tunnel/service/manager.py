@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from openclaw_tunnel.config.paths import ensure_private_dir
 from openclaw_tunnel.errors import ServiceError
+from openclaw_tunnel.host.paths import ensure_private_dir
 from openclaw_tunnel.service.spec import ServiceSpec
 
 TIMEOUT = 60.0

@@ -4,7 +4,7 @@ import plistlib
 import re
 from typing import Any
 
-from openclaw_tunnel.config.model import Endpoint
+from openclaw_tunnel.core.spec import Endpoint
 from openclaw_tunnel.errors import ExitCode, UsageError
 from openclaw_tunnel.service.spec import (
     RUN,

@@ -7,9 +7,9 @@ asked for), leaves the user's hand-written ``tunnels.json5`` alone, and none of 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from openclaw_tunnel.config.model import DEFAULT_NAME, Endpoint
-from openclaw_tunnel.config.options import UpOptions
+from openclaw_tunnel.core.spec import DEFAULT_NAME, Endpoint
 from openclaw_tunnel.errors import UsageError
+from openclaw_tunnel.settings.up_options import UpOptions
 
 LABEL = "ai.openclaw.ssh-tunnel"
 """The label of OpenClaw's documentation; a second tunnel adds ``.NAME``."""

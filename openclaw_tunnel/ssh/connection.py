@@ -6,18 +6,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from typing import TypeVar
 
-from openclaw_tunnel.config.model import TunnelSpec
-from openclaw_tunnel.config.sshconfig import resolve_ssh
-from openclaw_tunnel.config.sshtarget import SshTarget
 from openclaw_tunnel.core.link import DIAL_SECONDS, Asks, DialFailed, nobody_asked
 from openclaw_tunnel.core.policy import Policy
-from openclaw_tunnel.ssh.auth import KeyRing
+from openclaw_tunnel.core.spec import TunnelSpec
+from openclaw_tunnel.ssh.auth.keyring import KeyRing
 from openclaw_tunnel.ssh.deadline import Deadline, Patience
 from openclaw_tunnel.ssh.dial import Dial, Resolve, Way
+from openclaw_tunnel.ssh.endpoint import Place
 from openclaw_tunnel.ssh.failures import of_bug
 from openclaw_tunnel.ssh.inputs import DialInputs
 from openclaw_tunnel.ssh.link import SshLink
-from openclaw_tunnel.ssh.place import Place
+from openclaw_tunnel.ssh_config.query import resolve_ssh
+from openclaw_tunnel.ssh_config.target import SshTarget
 
 T = TypeVar("T")
 

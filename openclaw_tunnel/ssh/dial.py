@@ -11,26 +11,26 @@ from typing import Any, Protocol
 
 import asyncssh
 
-from openclaw_tunnel.config.destination import as_ssh_words
-from openclaw_tunnel.config.sshconfig import SshTarget
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import DialFailed
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.errors import HelperError, NameNotFound, TunnelError
-from openclaw_tunnel.ssh.asking import Asker, Interview
-from openclaw_tunnel.ssh.auth import KeyRing
+from openclaw_tunnel.ssh.auth.client import Listener, Login, no_trusted_keys
+from openclaw_tunnel.ssh.auth.keyring import KeyRing
+from openclaw_tunnel.ssh.auth.prompts import Asker, Interview
 from openclaw_tunnel.ssh.deadline import Deadline
+from openclaw_tunnel.ssh.endpoint import Place, show_address
 from openclaw_tunnel.ssh.failures import of_dial, of_os_error
 from openclaw_tunnel.ssh.heard import Heard
-from openclaw_tunnel.ssh.hostkeys import HostKeys
+from openclaw_tunnel.ssh.hostkeys.check import HostKeys
+from openclaw_tunnel.ssh.hostkeys.knownhosts import is_certificate
 from openclaw_tunnel.ssh.hungup import barred_by_proxy, briefly
-from openclaw_tunnel.ssh.knownhosts import is_certificate
-from openclaw_tunnel.ssh.login import Listener, Login, no_trusted_keys
 from openclaw_tunnel.ssh.lookup import look_up
 from openclaw_tunnel.ssh.options import common_options, login_options
-from openclaw_tunnel.ssh.place import Place, show_address
 from openclaw_tunnel.ssh.proxy import ProxyProcess
 from openclaw_tunnel.ssh.tcp import connect_any
+from openclaw_tunnel.ssh_config.destination import as_ssh_words
+from openclaw_tunnel.ssh_config.query import SshTarget
 
 TOO_MANY = "too many authentication failures"
 """What OpenSSH's server says, in lower case, when it hangs up on a client with many keys."""
@@ -43,7 +43,7 @@ _NO_SSH = "what answers on {host} is no SSH server, or none that is ready: it sa
 
 
 class Resolve(Protocol):
-    """``config.sshconfig.resolve_ssh``, or a stand-in."""
+    """``ssh_config.query.resolve_ssh``, or a stand-in."""
 
     async def __call__(
         self, target: str, *, ssh_config: str = "", identity: str = "", env: Mapping[str, str], timeout: float = 5.0

@@ -12,10 +12,10 @@ import asyncssh
 
 import openclaw_tunnel
 from openclaw_tunnel.core.failures import Code, Failure
-from openclaw_tunnel.host.tracebacks import Tracebacks
+from openclaw_tunnel.host.loop.tracebacks import Tracebacks
+from openclaw_tunnel.ssh.endpoint import Place
 from openclaw_tunnel.ssh.hungup import advice_on, hung_up, other_version
 from openclaw_tunnel.ssh.opening import Opening
-from openclaw_tunnel.ssh.place import Place
 from openclaw_tunnel.ssh.words import clean, clean_lines
 
 log = logging.getLogger(__name__)

@@ -4,9 +4,9 @@ import asyncssh
 
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.ssh.deadline import Deadline, Request
+from openclaw_tunnel.ssh.endpoint import Place
 from openclaw_tunnel.ssh.failures import last_words
 from openclaw_tunnel.ssh.opening import Opening
-from openclaw_tunnel.ssh.place import Place
 from openclaw_tunnel.ssh.proxy import ProxyProcess
 from openclaw_tunnel.ssh.request import request_in
 from openclaw_tunnel.ssh.words import Transcript, clean_lines

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from openclaw_tunnel.core.failures import Code, Failure
-from openclaw_tunnel.ssh.place import Place
+from openclaw_tunnel.ssh.endpoint import Place
 from openclaw_tunnel.ssh.words import clean
 
 # OpenSSH's words for MaxStartups and PerSourcePenalties, and those of firewalls and inetd before it.

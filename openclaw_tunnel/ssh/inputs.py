@@ -8,17 +8,17 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 
-from openclaw_tunnel.config.model import TunnelSpec
-from openclaw_tunnel.config.sshconfig import config_roots
-from openclaw_tunnel.config.sshincludes import Includes
-from openclaw_tunnel.config.sshtarget import SshTarget
-from openclaw_tunnel.config.sshtokens import Account
+from openclaw_tunnel.core.spec import TunnelSpec
 from openclaw_tunnel.errors import ConfigError
-from openclaw_tunnel.host.offloop import OffLoop
-from openclaw_tunnel.host.tracebacks import Tracebacks
+from openclaw_tunnel.host.loop.offloop import OffLoop
+from openclaw_tunnel.host.loop.tracebacks import Tracebacks
 from openclaw_tunnel.host.watch import Fingerprint, fingerprints
-from openclaw_tunnel.ssh.agent import agent_path
-from openclaw_tunnel.ssh.agentkeys import Keys, list_keys
+from openclaw_tunnel.ssh.auth.agent import agent_path
+from openclaw_tunnel.ssh.auth.agentkeys import Keys, list_keys
+from openclaw_tunnel.ssh_config.includes import Includes
+from openclaw_tunnel.ssh_config.query import config_roots
+from openclaw_tunnel.ssh_config.target import SshTarget
+from openclaw_tunnel.ssh_config.tokens import Account
 
 Looks = dict[str, Fingerprint]
 

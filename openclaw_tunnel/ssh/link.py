@@ -8,14 +8,14 @@ import asyncssh
 
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import ChannelFailed, LinkLost, Opened, ServerInfo, nobody_waits
-from openclaw_tunnel.host.tasks import Tasks
-from openclaw_tunnel.ssh.channel import Opening, SshChannel
-from openclaw_tunnel.ssh.datapath import DataPath
+from openclaw_tunnel.host.loop.tasks import Tasks
+from openclaw_tunnel.ssh.datapath.channel import Opening, SshChannel
+from openclaw_tunnel.ssh.datapath.path import DataPath
+from openclaw_tunnel.ssh.datapath.tcp_info import Traffic
 from openclaw_tunnel.ssh.dial import LoggedIn
+from openclaw_tunnel.ssh.endpoint import show_address
 from openclaw_tunnel.ssh.failures import of_bug, of_channel, of_loss
 from openclaw_tunnel.ssh.ping import Pinger
-from openclaw_tunnel.ssh.place import show_address
-from openclaw_tunnel.ssh.traffic import Traffic
 from openclaw_tunnel.ssh.words import clean
 
 

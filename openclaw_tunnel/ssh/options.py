@@ -5,11 +5,11 @@ from typing import Any
 
 from asyncssh import compression, encryption, kex, mac, public_key
 
-from openclaw_tunnel.config.sshconfig import SshTarget
 from openclaw_tunnel.core.failures import Code
 from openclaw_tunnel.core.link import DialFailed
 from openclaw_tunnel.core.policy import Policy
-from openclaw_tunnel.ssh.place import Place
+from openclaw_tunnel.ssh.endpoint import Place
+from openclaw_tunnel.ssh_config.query import SshTarget
 
 _COMPRESSION = ("zlib@openssh.com", "zlib", "none")
 _NOT_TRIED = ("keyboard-interactive", "password")  # asked for only to learn that the server offers them

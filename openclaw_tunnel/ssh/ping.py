@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncssh
 
-from openclaw_tunnel.host.tasks import Tasks
+from openclaw_tunnel.host.loop.tasks import Tasks
 
 _PATIENCE = 0.25  # seconds that a proper answer may come after the first sign of life
 _LOOKS = 12  # within the patience of one question

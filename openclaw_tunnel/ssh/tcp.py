@@ -10,9 +10,9 @@ from itertools import zip_longest
 from typing import Any
 
 from openclaw_tunnel.core.link import DialFailed
+from openclaw_tunnel.ssh.endpoint import Place
 from openclaw_tunnel.ssh.failures import most_telling, of_os_error
 from openclaw_tunnel.ssh.lookup import Address
-from openclaw_tunnel.ssh.place import Place
 
 _STAGGER = 0.25  # RFC 8305: the next address gets its turn so many seconds after the one before
 _FRESH_AFTER, _FRESH_EVERY = 0.6, 0.5  # seconds

@@ -12,13 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from openclaw_tunnel.config.model import TunnelSpec
 from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import Connector, DialFailed, Link, LinkLost
+from openclaw_tunnel.core.spec import TunnelSpec
 from openclaw_tunnel.core.status import RECENT, SshStatus
-from openclaw_tunnel.host.tasks import UNFORESEEN, Tasks, is_being_cancelled
-from openclaw_tunnel.host.tracebacks import Tracebacks
+from openclaw_tunnel.host.loop.tasks import UNFORESEEN, Tasks, is_being_cancelled
+from openclaw_tunnel.host.loop.tracebacks import Tracebacks
 
 _ROUND_TRIPS = 3
 """Of a question to the gateway: its channel is opened, it is asked, it answers; one to spare."""

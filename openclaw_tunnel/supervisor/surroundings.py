@@ -9,8 +9,8 @@ from openclaw_tunnel.core.failures import Failure
 from openclaw_tunnel.core.link import Connector
 from openclaw_tunnel.core.retry import Plan
 from openclaw_tunnel.core.status import RetryStatus
-from openclaw_tunnel.host.offloop import OffLoop
-from openclaw_tunnel.host.tracebacks import Tracebacks
+from openclaw_tunnel.host.loop.offloop import OffLoop
+from openclaw_tunnel.host.loop.tracebacks import Tracebacks
 from openclaw_tunnel.host.watch import Fingerprint, fingerprints
 
 Looks = dict[str, Fingerprint]

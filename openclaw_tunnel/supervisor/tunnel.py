@@ -7,30 +7,30 @@ and the gate in front of the local ports is set to what the state allows.
 import asyncio
 from collections.abc import Callable
 
-from openclaw_tunnel.config.model import Forward, TunnelSpec
 from openclaw_tunnel.core import commands as do
 from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.backoff import Delays, delays
-from openclaw_tunnel.core.changelines import ChangeLines
 from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.core.history.past_failure import LastTrouble
 from openclaw_tunnel.core.link import Connector, Link, LinkLost
 from openclaw_tunnel.core.machine import Machine
-from openclaw_tunnel.core.pastfailure import LastTrouble
 from openclaw_tunnel.core.retry import Plan
+from openclaw_tunnel.core.spec import Forward, TunnelSpec
 from openclaw_tunnel.core.states import LINK_STATES, State
 from openclaw_tunnel.core.status import Counters, FailureStatus, RetryStatus, Snapshot, SshStatus
+from openclaw_tunnel.core.wording.transition_log import ChangeLines
 from openclaw_tunnel.gateway.probe import probe
 from openclaw_tunnel.gateway.sandbox import look_for_sandbox
 from openclaw_tunnel.gateway.watch import CredentialSource, GatewayWatch, Prober, no_credentials
 from openclaw_tunnel.host.logs import tunnel_logger
-from openclaw_tunnel.host.tasks import UNFORESEEN, Tasks, is_being_cancelled
-from openclaw_tunnel.host.tracebacks import Tracebacks
+from openclaw_tunnel.host.loop.tasks import UNFORESEEN, Tasks, is_being_cancelled
+from openclaw_tunnel.host.loop.tracebacks import Tracebacks
 from openclaw_tunnel.host.walltime import utc_now
-from openclaw_tunnel.relay.apology import Apologist
 from openclaw_tunnel.relay.extraports import ExtraPorts
+from openclaw_tunnel.relay.gate import Gate
+from openclaw_tunnel.relay.http_error import Apologist
 from openclaw_tunnel.relay.listener import Listener
-from openclaw_tunnel.relay.unanswered import Unanswered
-from openclaw_tunnel.relay.waiting import Gate
+from openclaw_tunnel.relay.stall_detector import Unanswered
 from openclaw_tunnel.supervisor.connections import Connections
 from openclaw_tunnel.supervisor.surroundings import Change, Dependencies, has_moved
 from openclaw_tunnel.supervisor.timers import MOMENT, Timers

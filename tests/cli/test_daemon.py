@@ -1,4 +1,7 @@
-"""What a start imports, and when: command and daemon import side by side, and nothing that neither needs."""
+"""What a start imports, and when (cli/daemon.py, cli/commands/daemon.py).
+
+Command and daemon import side by side, and nothing that neither needs.
+"""
 
 import subprocess
 import sys
@@ -6,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from openclaw_tunnel.cli.daemon import run
-from openclaw_tunnel.cli.standby import COMMAND
+from openclaw_tunnel.daemon.standby import COMMAND
 from support.cli import Cli, command, environment
 
 LATER = {"click", "json5", "tenacity", "websockets"}
@@ -41,7 +44,7 @@ def test_the_daemon_starts_without_what_it_may_never_need(tmp_path: Path) -> Non
 
 def test_the_command_that_starts_it_does_so_first_and_leaves_ssh_to_it(cli: Cli) -> None:
     names = imports(("up", "-d", "me@127.0.0.1:1", "-p", "0"), cli.home, 2)  # 0 is no port
-    started = names.index("openclaw_tunnel.cli.standby")
+    started = names.index("openclaw_tunnel.daemon.standby")
     assert top_level(names[:started]) & {"asyncio", "click", "logging"} == set()
     assert "asyncio" in names
     assert top_level(names) & {"asyncssh", "cryptography", "websockets"} == set()

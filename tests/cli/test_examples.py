@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from openclaw_tunnel.cli.commands import PROGRAM, commands
 from openclaw_tunnel.cli.examples import EXAMPLES, epilog_of
 from openclaw_tunnel.cli.main import main
+from openclaw_tunnel.cli.registry import PROGRAM, commands
 
 SCREEN, MOST = 24, 40
 """Lines of a help; the second where the options alone take more than a screen."""

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from openclaw_tunnel import __version__
-from openclaw_tunnel.cli.commands import SECTIONS, commands
 from openclaw_tunnel.cli.main import main, quick_status
+from openclaw_tunnel.cli.registry import SECTIONS, commands
 from support.cli import Cli
 
 NAMES = [name for entries in SECTIONS.values() for name in entries]
@@ -80,7 +80,10 @@ def test_a_wrong_command_line(
 
 
 def test_a_bug_is_one_line_and_a_traceback_in_the_log(cli: Cli) -> None:
-    breakage = "import openclaw_tunnel.cli.logs as m; m.last_lines = None; from openclaw_tunnel.cli.main import main; "
+    breakage = (
+        "import openclaw_tunnel.cli.commands.logs as m; m.last_lines = None; "
+        "from openclaw_tunnel.cli.main import main; "
+    )
     answer = subprocess.run(
         [sys.executable, "-c", f"{breakage}raise SystemExit(main(['logs']))"],
         env={"OPENCLAW_TUNNEL_HOME": str(cli.tunnel_home), "PYTHONPATH": ":".join(sys.path)},
@@ -101,7 +104,7 @@ def test_a_bug_is_one_line_and_a_traceback_in_the_log(cli: Cli) -> None:
 def test_what_a_library_has_to_note_goes_to_the_log(cli: Cli) -> None:
     """cli/commandlog.py: a traceback that is logged on the way to an answer reaches no terminal."""
     breakage = (
-        "import asyncio, logging, openclaw_tunnel.cli.logs as m\n"
+        "import asyncio, logging, openclaw_tunnel.cli.commands.logs as m\n"
         "def last_lines(*given):\n"
         "    for name in ('openclaw_tunnel.ssh', 'asyncssh', 'asyncio'):\n"
         "        logging.getLogger(name).error('odd: %s', name, exc_info=ValueError('why'))\n"

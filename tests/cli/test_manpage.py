@@ -9,10 +9,10 @@ import click
 import pytest
 from platformdirs.macos import MacOS
 
-from openclaw_tunnel.cli.commands import PROGRAM, commands
 from openclaw_tunnel.cli.manpage import EXITS, FILES, VARIABLES, page
-from openclaw_tunnel.config.paths import xdg_folders
+from openclaw_tunnel.cli.registry import PROGRAM, commands
 from openclaw_tunnel.errors import ExitCode
+from openclaw_tunnel.host.paths import xdg_folders
 
 ROOT = Path(__file__).parents[2]
 CHECKED_IN = ROOT / "man/openclaw-tunnel.1"

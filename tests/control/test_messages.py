@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw_tunnel.cli.question import LARGEST_PARAMS
+from openclaw_tunnel.ask.options import LARGEST_PARAMS
 from openclaw_tunnel.control import messages as m
 from openclaw_tunnel.errors import ExitCode, RequestRefused, TunnelError
 

@@ -5,7 +5,7 @@ import string
 import pytest
 
 from openclaw_tunnel.core.failures import KINDS, Code, Failure
-from openclaw_tunnel.core.outlook import hint_without
+from openclaw_tunnel.core.wording.outlook import hint_without
 from openclaw_tunnel.errors import ExitCode
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from openclaw_tunnel.config.model import Endpoint, Forward, PortChoice, TunnelSpec
 from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.core.spec import Endpoint, Forward, PortChoice, TunnelSpec
 from openclaw_tunnel.daemon.autoports import AutoPorts
 from openclaw_tunnel.errors import ConfigError
 from openclaw_tunnel.relay.bind import BindFailed

@@ -3,9 +3,9 @@
 import asyncio
 from typing import Any
 
-from openclaw_tunnel.config.model import Endpoint, Forward, TunnelSpec
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.policy import Policy
+from openclaw_tunnel.core.spec import Endpoint, Forward, TunnelSpec
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.daemon.onlookers import look, watch
 from openclaw_tunnel.supervisor.tunnel import Supervisor

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from openclaw_tunnel.config.model import PortChoice, TunnelSpec, parse_forward
 from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.core.spec import PortChoice, TunnelSpec, parse_forward
 from openclaw_tunnel.daemon.portclash import clash
 from openclaw_tunnel.errors import ExitCode
 

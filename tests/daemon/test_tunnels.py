@@ -18,17 +18,17 @@ from typing import Any
 
 import pytest
 
-from openclaw_tunnel.config.model import Endpoint, Forward, PortChoice, Probe, TunnelSpec
-from openclaw_tunnel.config.paths import Paths
-from openclaw_tunnel.config.resolve import UpOptions
 from openclaw_tunnel.control.client import ControlClient
 from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.core.spec import Endpoint, Forward, PortChoice, Probe, TunnelSpec
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.daemon.process import open_daemon
 from openclaw_tunnel.daemon.requests import RELOAD_AGAIN
 from openclaw_tunnel.daemon.tunnels import Daemon
 from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, RequestRefused
 from openclaw_tunnel.host.historyfile import history_file, load
+from openclaw_tunnel.host.paths import Paths
+from openclaw_tunnel.settings.resolve import UpOptions
 from openclaw_tunnel.ssh.lookup import Address, look_up
 from support.aio import async_test, pass_time, settle
 from support.links import ScriptedConnector

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from openclaw_tunnel.controlui.page import told_base_path
 from openclaw_tunnel.core.status import Verdict
 from openclaw_tunnel.gateway.answer import MAX_ANSWER, Answer, Incoming, parse
-from openclaw_tunnel.gateway.controlui import told_base_path
 from openclaw_tunnel.gateway.frames import number
 from openclaw_tunnel.gateway.verdict import judge, knows_startupz
 

@@ -16,9 +16,9 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.utils import accept_key
 
-from openclaw_tunnel.config.model import Endpoint
 from openclaw_tunnel.core.failures import Code
 from openclaw_tunnel.core.link import LinkLost
+from openclaw_tunnel.core.spec import Endpoint
 from openclaw_tunnel.core.status import Verdict
 from openclaw_tunnel.gateway.client import _SHORTEST, HELLO_BUDGET, CallRefused, SessionFailed, connect
 from openclaw_tunnel.gateway.device import Device

@@ -15,12 +15,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
-from openclaw_tunnel.config.openclaw import OpenClawSettings, load_openclaw
+from openclaw_tunnel.ask.examine import examine
 from openclaw_tunnel.errors import ConfigError, CredentialError
 from openclaw_tunnel.gateway.client import SessionFailed, connect
 from openclaw_tunnel.gateway.direct import configured_url, direct_route
-from openclaw_tunnel.gateway.examine import examine
 from openclaw_tunnel.gateway.hello import Credentials
+from openclaw_tunnel.openclaw.settings import OpenClawSettings, load_openclaw
 from support.aio import async_test
 from support.scripted import Script, scripted
 

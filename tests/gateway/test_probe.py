@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from openclaw_tunnel.config.model import Endpoint, Forward, Probe, TunnelSpec
 from openclaw_tunnel.core.failures import Code
 from openclaw_tunnel.core.link import LinkLost
+from openclaw_tunnel.core.spec import Endpoint, Forward, Probe, TunnelSpec
 from openclaw_tunnel.core.status import Verdict
 from openclaw_tunnel.gateway.answer import MAX_ANSWER
 from openclaw_tunnel.gateway.http import get

@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from openclaw_tunnel.config.model import Endpoint
+from openclaw_tunnel.ask.examine import examine
 from openclaw_tunnel.core.failures import Code
 from openclaw_tunnel.core.link import ChannelFailed
+from openclaw_tunnel.core.spec import Endpoint
 from openclaw_tunnel.core.status import Verdict
 from openclaw_tunnel.errors import ConfigError
 from openclaw_tunnel.gateway.client import connect
-from openclaw_tunnel.gateway.examine import examine
 from openclaw_tunnel.gateway.hello import Credentials
 from openclaw_tunnel.gateway.route import LinkRoute, Route, UrlRoute
 from openclaw_tunnel.gateway.url import GatewayUrl, parse_url

@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from openclaw_tunnel.config.model import Endpoint
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import LinkLost
 from openclaw_tunnel.core.sandbox import Found
+from openclaw_tunnel.core.spec import Endpoint
 from openclaw_tunnel.gateway.sandbox import look_for_sandbox, reports_sandbox
 from support.aio import async_test, pass_time
 from support.links import DirectLink

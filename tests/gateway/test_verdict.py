@@ -12,7 +12,7 @@ from openclaw_tunnel.core.status import ForwardStatus, Snapshot, Verdict
 from openclaw_tunnel.gateway.answer import MAX_ANSWER, Answer, parse
 from openclaw_tunnel.gateway.refusal import judge_upgrade
 from openclaw_tunnel.gateway.verdict import judge, judge_channel
-from openclaw_tunnel.relay.trouble import trouble
+from openclaw_tunnel.relay.error_body import trouble
 
 TO = "127.0.0.1:18789"
 LIVE = Answer(200, "application/json", b'{"ok":true,"status":"live"}')

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from websockets.asyncio.server import ServerConnection
 
-from openclaw_tunnel.config.model import Endpoint, Forward, Probe, TunnelSpec
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import LinkLost, Opened, nobody_waits
+from openclaw_tunnel.core.spec import Endpoint, Forward, Probe, TunnelSpec
 from openclaw_tunnel.core.status import GatewayStatus, Verdict
 from openclaw_tunnel.gateway.hello import Credentials
 from openclaw_tunnel.gateway.probe import ProbeResult

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from openclaw_tunnel.core.failures import Code, Failure
-from openclaw_tunnel.core.history import KEPT_FOR
-from openclaw_tunnel.core.record import BEAT, Entry, moment, read_record
+from openclaw_tunnel.core.history.day import KEPT_FOR
+from openclaw_tunnel.core.history.entries import BEAT, Entry, moment, read_record
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.host.historyfile import MAX_BYTES, Recorder, forget_old, history_file, load, recorded
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from openclaw_tunnel.core.notices import Notice
+from openclaw_tunnel.core.notify.notices import Notice
+from openclaw_tunnel.host.loop.tasks import Tasks
 from openclaw_tunnel.host.notify import QUIET, SystemDesktop
 from openclaw_tunnel.host.process import is_running
-from openclaw_tunnel.host.tasks import Tasks
 from support.aio import async_test, pass_time, settle
 from support.faketool import Program
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from openclaw_tunnel import __version__
-from openclaw_tunnel.config.paths import Paths
 from openclaw_tunnel.errors import ConfigError, TunnelError
+from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.linking import dispatcher, plugin
 from openclaw_tunnel.linking.look import look
 from openclaw_tunnel.linking.openclaw import Done, ask, is_on_path, search, version_in

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from openclaw_tunnel.cli.doctor.asked import Asked
-from openclaw_tunnel.cli.doctor.gather import check_up
-from openclaw_tunnel.config.options import UpOptions
-from openclaw_tunnel.config.paths import Paths
+from openclaw_tunnel.doctor.inputs import Asked
+from openclaw_tunnel.doctor.run import check_up
+from openclaw_tunnel.host.paths import Paths
+from openclaw_tunnel.settings.up_options import UpOptions
 from support.agent import SshAgent
 from support.cli import environment
 from support.doctorrig import Rig

@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from openclaw_tunnel.config.model import Endpoint
+from openclaw_tunnel.ask.examine import Examination, examine
 from openclaw_tunnel.core.failures import Code
+from openclaw_tunnel.core.spec import Endpoint
 from openclaw_tunnel.core.status import Verdict
 from openclaw_tunnel.gateway.client import CallRefused, connect
 from openclaw_tunnel.gateway.device import load_or_create
-from openclaw_tunnel.gateway.examine import Examination, examine
 from openclaw_tunnel.gateway.hello import Credentials, Hello
 from openclaw_tunnel.gateway.route import LinkRoute, Route, UrlRoute
 from openclaw_tunnel.gateway.url import parse_url

@@ -3,8 +3,8 @@
 import asyncio
 import os
 
-from openclaw_tunnel.config.model import Endpoint, Forward, Probe, TunnelSpec
 from openclaw_tunnel.core import events as ev
+from openclaw_tunnel.core.spec import Endpoint, Forward, Probe, TunnelSpec
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.ssh.connection import SshConnector
 from openclaw_tunnel.supervisor.tunnel import Supervisor

@@ -11,8 +11,8 @@ import pytest
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import FailureStatus, ForwardStatus, RetryStatus, Snapshot
-from openclaw_tunnel.relay.page import answer
-from openclaw_tunnel.relay.request import Request
+from openclaw_tunnel.relay.error_response import answer
+from openclaw_tunnel.relay.http_request import Request
 from support.chromium import OTHER_NAME, Chromium
 from support.cli import Cli
 from support.gateway import Gateway

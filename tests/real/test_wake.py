@@ -10,7 +10,7 @@ from support.waiting import wait_until
 
 WATCHER = """
 import asyncio
-from openclaw_tunnel.host.wake import WakeWatch
+from openclaw_tunnel.host.net.wake import WakeWatch
 
 async def watch():
     WakeWatch(lambda seconds: print(f"slept {seconds:.0f}", flush=True)).start()

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import openclaw_tunnel
-from openclaw_tunnel.config.model import Endpoint, Forward
 from openclaw_tunnel.core.failures import Code
+from openclaw_tunnel.core.spec import Endpoint, Forward
 from openclaw_tunnel.relay.bind import BindFailed, bind, is_free
 from support.process import program, root_required
 from support.waiting import accepts, free_port
@@ -108,7 +108,7 @@ def test_a_path_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 
 WITHOUT_IPV6 = """
-from openclaw_tunnel.config.model import Endpoint, Forward
+from openclaw_tunnel.core.spec import Endpoint, Forward
 from openclaw_tunnel.relay.bind import bind, is_free
 forward = Forward(Endpoint("127.0.0.1", 18789), Endpoint("h", 1), dual=True)
 print(is_free(forward))

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from openclaw_tunnel.config.model import Endpoint, Forward, TunnelSpec, parse_forward
 from openclaw_tunnel.core.link import Link, LinkLost
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.core.sandbox import Found
+from openclaw_tunnel.core.spec import Endpoint, Forward, TunnelSpec, parse_forward
 from openclaw_tunnel.core.status import Role
 from openclaw_tunnel.relay.extraports import ExtraPorts
+from openclaw_tunnel.relay.gate import Gate
 from openclaw_tunnel.relay.listener import Listener
-from openclaw_tunnel.relay.waiting import Gate
 from support.aio import async_test, settle
 from support.links import DirectLink
 from support.waiting import accepts, free_port, free_ports

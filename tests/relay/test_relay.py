@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from openclaw_tunnel.config.model import Endpoint, Forward
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import Source
 from openclaw_tunnel.core.policy import Policy
+from openclaw_tunnel.core.spec import Endpoint, Forward
 from openclaw_tunnel.relay.bind import BindFailed, Bound
+from openclaw_tunnel.relay.gate import Gate
 from openclaw_tunnel.relay.listener import Listener
 from openclaw_tunnel.relay.pipe import Client, Tally
-from openclaw_tunnel.relay.waiting import Gate
 from support.aio import async_test, settle
 from support.links import DirectLink
 from support.waiting import free_port

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from openclaw_tunnel.config.model import Endpoint
+from openclaw_tunnel.core.spec import Endpoint
 from openclaw_tunnel.errors import ConfigError, ServiceError
 from openclaw_tunnel.service.launchd import Launchd
 from openclaw_tunnel.service.manager import Rival

@@ -2,9 +2,9 @@
 
 from dataclasses import fields
 
-from openclaw_tunnel.cli.service import run
-from openclaw_tunnel.config.options import UpOptions
+from openclaw_tunnel.cli.commands.service import run
 from openclaw_tunnel.service.spec import label_of, plain_arguments, tunnel_of, unit_of, up_arguments
+from openclaw_tunnel.settings.up_options import UpOptions
 
 EVERYTHING = UpOptions(
     target="me@host:2222",

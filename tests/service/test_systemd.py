@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from openclaw_tunnel.config.model import Endpoint
+from openclaw_tunnel.core.spec import Endpoint
 from openclaw_tunnel.errors import ExitCode, ServiceError
 from openclaw_tunnel.service.manager import ask
 from openclaw_tunnel.service.spec import ServiceSpec

@@ -1,4 +1,4 @@
-"""ssh/dial.py and ssh/login.py: one deadline for everything, and a reason for every failure."""
+"""ssh/dial.py and ssh/auth/client.py: one deadline for everything, and a reason for every failure."""
 
 import asyncio
 import contextlib
@@ -21,8 +21,8 @@ from openclaw_tunnel.errors import ConfigError, HelperError, NameNotFound, Tunne
 from openclaw_tunnel.ssh.connection import SshConnector
 from openclaw_tunnel.ssh.deadline import no_deadline
 from openclaw_tunnel.ssh.dial import Dial
+from openclaw_tunnel.ssh.endpoint import Place
 from openclaw_tunnel.ssh.lookup import Address, look_up
-from openclaw_tunnel.ssh.place import Place
 from openclaw_tunnel.ssh.proxy import ProxyProcess
 from openclaw_tunnel.ssh.tcp import Race, connect_any, interleaved
 from support.aio import async_test, pass_time, settle

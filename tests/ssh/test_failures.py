@@ -10,9 +10,9 @@ import asyncssh
 import pytest
 
 from openclaw_tunnel.core.failures import Code, Failure
-from openclaw_tunnel.host.tracebacks import Tracebacks
+from openclaw_tunnel.host.loop.tracebacks import Tracebacks
 from openclaw_tunnel.ssh import failures
-from openclaw_tunnel.ssh.place import Place, show_address
+from openclaw_tunnel.ssh.endpoint import Place, show_address
 from openclaw_tunnel.ssh.words import clean
 
 GW = Place("gw", "gateway.example:22")

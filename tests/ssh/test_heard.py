@@ -15,14 +15,14 @@ from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import Asks, DialFailed, nobody_asked
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.errors import TunnelError
-from openclaw_tunnel.ssh.authorized import Findings
-from openclaw_tunnel.ssh.bootstrap import log_in
 from openclaw_tunnel.ssh.connection import SshConnector
 from openclaw_tunnel.ssh.deadline import Patience
-from openclaw_tunnel.ssh.installkey import Installed, prove_key
-from openclaw_tunnel.ssh.keypair import ChosenKey
-from openclaw_tunnel.ssh.trust import look_at
-from openclaw_tunnel.ssh.walk import walk
+from openclaw_tunnel.ssh.enroll.authorized import Findings
+from openclaw_tunnel.ssh.enroll.bootstrap import log_in
+from openclaw_tunnel.ssh.enroll.installkey import Installed, prove_key
+from openclaw_tunnel.ssh.enroll.keypair import ChosenKey
+from openclaw_tunnel.ssh.hostkeys.trust import look_at
+from openclaw_tunnel.ssh.trace import walk
 from support.aio import async_test, settle
 from support.sshserver import SshTestServer
 from support.sshtargets import Resolver, make_connector, make_spec, make_target, target_for

@@ -1,4 +1,4 @@
-"""ssh/link.py and ssh/channel.py: channels, their ends, and the end of the link; the server is in the test."""
+"""ssh/link.py and ssh/datapath/channel.py: channels, their ends, and the end of the link; the server is in the test."""
 
 import asyncio
 from pathlib import Path

@@ -5,8 +5,8 @@ import pytest
 from openclaw_tunnel.core.failures import Code
 from openclaw_tunnel.core.link import DialFailed
 from openclaw_tunnel.core.policy import Policy
+from openclaw_tunnel.ssh.endpoint import Place
 from openclaw_tunnel.ssh.options import common_options, known, login_options
-from openclaw_tunnel.ssh.place import Place
 from support.sshtargets import make_target
 
 GW = Place("gw", "gw:22")

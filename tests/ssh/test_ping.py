@@ -8,7 +8,7 @@ from typing import Any, cast
 import asyncssh
 import pytest
 
-from openclaw_tunnel.host.tasks import Tasks
+from openclaw_tunnel.host.loop.tasks import Tasks
 from openclaw_tunnel.ssh.ping import Pinger
 from support.aio import async_test, settle
 

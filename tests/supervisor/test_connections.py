@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from openclaw_tunnel.config.model import Endpoint, Forward, TunnelSpec
 from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import Asks, LinkLost, nobody_asked
 from openclaw_tunnel.core.policy import Policy
+from openclaw_tunnel.core.spec import Endpoint, Forward, TunnelSpec
 from openclaw_tunnel.core.status import RECENT, SshStatus
 from openclaw_tunnel.supervisor.connections import Connections
 from support.aio import async_test, settle

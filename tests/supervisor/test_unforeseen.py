@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from openclaw_tunnel.config.model import Endpoint, Forward, Probe, TunnelSpec
 from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import Asks, LinkLost, nobody_asked
 from openclaw_tunnel.core.policy import Policy
+from openclaw_tunnel.core.spec import Endpoint, Forward, Probe, TunnelSpec
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import GatewayStatus
 from openclaw_tunnel.gateway.probe import ProbeResult

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 import openclaw_tunnel
-from openclaw_tunnel.host.loopwatch import LongTurn, LoopWatch
+from openclaw_tunnel.host.loop.watch import LongTurn, LoopWatch
 from support.waiting import PATIENCE
 
 Test = TypeVar("Test", bound=Callable[..., Any])
@@ -19,7 +19,7 @@ Test = TypeVar("Test", bound=Callable[..., Any])
 DEADLINE = 120.0
 
 LONGEST_TURN = 0.25
-"""Seconds of processor time for a turn of the loop. The program's own budget (``host.loopwatch.BUDGET``) is a fifth of
+"""Seconds of processor time for a turn of the loop. The program's own budget (``host.loop.watch.BUDGET``) is a fifth of
 that, and has tests of its own: here the loop also carries the other end of each connection, and the test."""
 
 _COMPUTING: set[Callable[..., Any]] = set()

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from openclaw_tunnel.config.model import Endpoint
+from openclaw_tunnel.core.spec import Endpoint
 
 Pieces = Callable[[str], Iterator[bytes]]
 """The answer to a path, piece by piece; what has no end is read until the client leaves."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import asyncssh
 
-from openclaw_tunnel.gateway.standin import StandIn
+from openclaw_tunnel.demo.gateway import StandIn
 from support.sshserver import SshTestServer
 
 

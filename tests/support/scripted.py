@@ -12,7 +12,7 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from openclaw_tunnel.config.model import Endpoint
+from openclaw_tunnel.core.spec import Endpoint
 
 Json = dict[str, Any]
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from openclaw_tunnel.config.model import Endpoint
+from openclaw_tunnel.core.spec import Endpoint
 from openclaw_tunnel.service import render
 from openclaw_tunnel.service.spec import PlainSpec, ServiceSpec
 

@@ -5,19 +5,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from openclaw_tunnel.config.fargateway import FarGateway
-from openclaw_tunnel.config.secretref import Secret
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import ForwardStatus, GatewayStatus, Snapshot, Verdict
 from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.gateway.probe import ProbeResult
-from openclaw_tunnel.ssh.asking import Asker, Prompt, Question
-from openclaw_tunnel.ssh.bootstrap import HowIn
-from openclaw_tunnel.ssh.hostkeys import HostKeys
-from openclaw_tunnel.ssh.keypair import ChosenKey, KeyToMake
-from openclaw_tunnel.ssh.place import Place
-from openclaw_tunnel.ssh.trust import Found, remember
+from openclaw_tunnel.openclaw.credentials.secretref import Secret
+from openclaw_tunnel.openclaw.remote_host import FarGateway
+from openclaw_tunnel.ssh.auth.prompts import Asker, Prompt, Question
+from openclaw_tunnel.ssh.endpoint import Place
+from openclaw_tunnel.ssh.enroll.bootstrap import HowIn
+from openclaw_tunnel.ssh.enroll.keypair import ChosenKey, KeyToMake
+from openclaw_tunnel.ssh.hostkeys.check import HostKeys
+from openclaw_tunnel.ssh.hostkeys.trust import Found, remember
 from support.sshtargets import make_target
 
 KEY = b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + b"k" * 32

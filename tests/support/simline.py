@@ -2,8 +2,8 @@
 
 Each direction has a rate, a delay, a drop-tail queue, losses and jitter, all of which may change on the way. TCP has
 slow start, halves its window when something is lost, repeats it (SACK), and delivers in order; Nagle where asked for.
-Above, an upload keeps within ``up`` as ``ssh.outflow`` does, a download within ``down`` as ``ssh.credit`` grants it,
-and the program's own meter looks at both. Deterministic: chance comes from a seed.
+Above, an upload keeps within ``up`` as ``ssh.datapath.scheduler`` does, a download within ``down`` as
+``ssh.datapath.credit`` grants it, and the program's own meter looks at both. Deterministic: chance comes from a seed.
 """
 
 import heapq
@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count, pairwise
 
-from openclaw_tunnel.core.window import Sample, Window
-from openclaw_tunnel.ssh.meter import Meter, PingMeter, TcpMeter
-from openclaw_tunnel.ssh.traffic import Queue
+from openclaw_tunnel.core.flow.window import Sample, Window
+from openclaw_tunnel.ssh.datapath.meter import Meter, PingMeter, TcpMeter
+from openclaw_tunnel.ssh.datapath.tcp_info import Queue
 
 MSS = 1448
 _ACK, _MESSAGE = 52, 60
@@ -483,7 +483,7 @@ class Tunnel:
         return track
 
     def _send(self) -> None:
-        """As ``ssh.outflow`` with one client."""
+        """As ``ssh.datapath.scheduler`` with one client."""
         while self.uploads and self._upload.unsent < _UNSENT:
             window = self.up_window.size
             step = max(window // 8, 1 << 10)
@@ -507,7 +507,7 @@ class Tunnel:
         self._send()
 
     def _took(self, size: int) -> None:
-        """As ``ssh.credit`` with one channel."""
+        """As ``ssh.datapath.credit`` with one channel."""
         self._outstanding -= size
         self.received += size
         self._limit = min(self._limit + size, self.down_window.size)

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from openclaw_tunnel.config.model import Endpoint, Forward, TunnelSpec
-from openclaw_tunnel.config.sshconfig import SshTarget
 from openclaw_tunnel.core.policy import Policy
+from openclaw_tunnel.core.spec import Endpoint, Forward, TunnelSpec
 from openclaw_tunnel.ssh.connection import SshConnector
 from openclaw_tunnel.ssh.deadline import Patience
+from openclaw_tunnel.ssh_config.query import SshTarget
 from support.sshserver import SshTestServer
 
 _PLAIN = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")

@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 from typing import Self
 
-from openclaw_tunnel.host.netfacts import Seen
-from openclaw_tunnel.host.network import NetworkWatch, Source, system_source
+from openclaw_tunnel.host.net.facts import Seen
+from openclaw_tunnel.host.net.monitor import NetworkWatch, Source, system_source
 from support.process import Child, missing, program, root_required, send
 from support.waiting import wait_until
 

@@ -1,0 +1,140 @@
+"""``config``: what the settings come to and where they are said, which files hold them, and whether they are valid."""
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from openclaw_tunnel.errors import ConfigError, CredentialError, ExitCode
+from openclaw_tunnel.host.paths import Paths
+from openclaw_tunnel.openclaw.credentials.contracts import Surface
+from openclaw_tunnel.openclaw.credentials.load import load_credentials
+from openclaw_tunnel.openclaw.credentials.values import PLACES
+from openclaw_tunnel.openclaw.layers import working_folder
+from openclaw_tunnel.openclaw.paths import config_file, dotenv_files, profile_environment
+from openclaw_tunnel.openclaw.settings import OpenClawSettings, load_openclaw
+from openclaw_tunnel.settings.check import openclaw_problems, tunnels_problems
+from openclaw_tunnel.settings.show import Setting, all_settings, variable_source
+from openclaw_tunnel.settings.tunnels_file import TunnelsFile, load_tunnels
+from openclaw_tunnel.ui import output
+from openclaw_tunnel.ui.tunnelrows import clean
+
+VERSION = 1
+"""Of the object that ``show --json`` prints."""
+
+
+@click.group(no_args_is_help=True)
+def config() -> None:
+    """Settings: what they come to, where they are, and whether they are valid."""
+
+
+def _profile(command: Callable[..., int]) -> Callable[..., int]:
+    return click.option("--profile", metavar="NAME", help="As openclaw --profile NAME sees it.")(command)
+
+
+@config.command()
+@_profile
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+def show(profile: str | None, as_json: bool) -> int:
+    """Show what every setting comes to, and where it is said.
+
+    Of credentials it says whether they are set and where; SecretRefs are resolved for that, and nothing of a secret
+    is shown.
+    """
+    env = _environment(profile)
+    settings, file = load_openclaw(env), load_tunnels(Paths.from_env(env).tunnels_file)
+    found = all_settings(settings, file, env)
+    credentials = asyncio.run(_credentials(settings, file))
+    if as_json:
+        answer = {"version": VERSION, "settings": [s.to_json() for s in found], "credentials": credentials}
+        output.say(json.dumps(answer, indent=2))
+        return ExitCode.OK
+    rows = [(s.name, _shown(s), s.source) for s in found]
+    rows += [(kind, _credential_shown(kind, said), "") for kind, said in credentials.items()]
+    widths = [min(44, max(len(row[column]) for row in rows)) for column in (0, 1)]
+    for name, value, source in rows:
+        said = f"  ({source})" if source and source != value else ""
+        output.say(clean(f"{name:<{widths[0]}}  {value:<{widths[1]}}{said}".rstrip()))
+    return ExitCode.OK
+
+
+@config.command()
+@_profile
+def path(profile: str | None) -> int:
+    """Show which files are read, the one that wins first, and whether they exist."""
+    env = _environment(profile)
+    folder = working_folder()
+    dotenv = [folder / ".env"] if folder else []
+    files: list[tuple[str, Path]] = [("tunnels.json5", Paths.from_env(env).tunnels_file)]
+    try:
+        loaded = load_openclaw(env).loaded
+        files += [("openclaw.json", loaded.path), *(("included", file) for file in loaded.included)]
+    except ConfigError as error:
+        files.append(("openclaw.json", config_file(env)))
+        output.note(error.message)
+    files += [("variables", file) for file in (*dotenv, *dotenv_files(env))]
+    for what, file in files:
+        state = "read" if file.is_file() else "not there"
+        output.say(clean(f"{what:<13}  {state:<9}  {file}"))
+    return ExitCode.OK
+
+
+@config.command()
+@_profile
+def check(profile: str | None) -> int:
+    """Check all files; every error is told. Exits 0 if there is none, else 10."""
+    env = _environment(profile)
+    problems = [*tunnels_problems(Paths.from_env(env).tunnels_file), *openclaw_problems(env, working_folder())]
+    for problem in problems:
+        output.print_error(problem)
+    if problems:
+        return ExitCode.CONFIG
+    for name, places in load_openclaw(env).loaded.missing.items():
+        output.note(f"{', '.join(places)} of openclaw.json: ${{{name}}} is not set")
+    output.say("the settings are valid")
+    return ExitCode.OK
+
+
+def _environment(profile: str | None) -> Mapping[str, str]:
+    return profile_environment(profile, os.environ) if profile else dict(os.environ)
+
+
+def _shown(setting: Setting) -> str:
+    value = setting.value
+    if value is None:
+        return "not set"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(value) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+async def _credentials(settings: OpenClawSettings, file: TunnelsFile) -> dict[str, dict[str, Any]]:
+    """For ``token`` and ``password``: whether a call through the tunnel has one, and from where or why not."""
+    try:
+        choice = await load_credentials(Surface.CALL, settings=settings, contract=file.contract, way_is_known=True)
+    except CredentialError as error:
+        return {kind: {"set": False, "source": None, "why": error.message} for kind in ("token", "password")}
+    found: dict[str, dict[str, Any]] = {}
+    for kind, letter, source in (("token", "T", choice.token_source), ("password", "P", choice.password_source)):
+        places = [name for place, name in PLACES.items() if place[1] == letter]
+        why = "; ".join(f"{name} {choice.why_not[name]}" for name in places if name in choice.why_not)
+        said = _credential_source(settings, source) if source else None
+        found[kind] = {"set": bool(source), "source": said, "why": None if source else why}
+    return found
+
+
+def _credential_source(settings: OpenClawSettings, source: str) -> str:
+    if source.startswith("env "):
+        return variable_source(settings, source.removeprefix("env "))
+    document = settings.loaded.document
+    return f"{source}, {document.place(tuple(source.split('.')))}" if document else source
+
+
+def _credential_shown(kind: str, said: Mapping[str, Any]) -> str:
+    return f"set (from {said['source']})" if said["set"] else f"not set ({said['why']})"

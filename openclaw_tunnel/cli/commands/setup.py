@@ -1,0 +1,100 @@
+"""``setup``: from nothing to a running tunnel, in one command that can be called again at any time."""
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from openclaw_tunnel.ask.options import read_secret
+from openclaw_tunnel.cli.commands.trust import check_fingerprint
+from openclaw_tunnel.errors import UsageError
+from openclaw_tunnel.host.paths import Paths
+from openclaw_tunnel.openclaw.credentials.secretref import Secret
+from openclaw_tunnel.settings.up_options import UpOptions
+from openclaw_tunnel.setup.plan import Mark, Report, Wish
+from openclaw_tunnel.ui import output
+from openclaw_tunnel.ui.tunnelrows import Tone
+
+
+def _port(text: str) -> int:
+    port: int = click.IntRange(1, 65535)(text)
+    return port
+
+
+_TONES = {
+    Mark.OK: Tone.GOOD,
+    Mark.CHANGED: Tone.GOOD,
+    Mark.KEPT: Tone.PLAIN,
+    Mark.SKIPPED: Tone.PAST,
+    Mark.WOULD: Tone.BUSY,
+}
+
+
+@click.command()
+@click.argument("target", metavar="USER@HOST")
+@click.option("--yes", is_flag=True, help="Do not ask; a new host key is believed.")
+@click.option("--dry-run", is_flag=True, help="Look, and say what would be done; change nothing.")
+@click.option("-p", "--local-port", type=_port, metavar="PORT", help="Local port.  [default: the gateway's, if free]")
+@click.option("-r", "--remote-port", type=_port, metavar="PORT", help="Gateway's port.  [default: as it says there]")
+@click.option("-i", "--identity", metavar="FILE", help="Private key to log in with.")
+@click.option("-F", "--ssh-config", metavar="FILE", help="ssh_config to read, now and later.")
+@click.option("--fingerprint", default="", metavar="SHA256:...", help="The host's key has to be this one.")
+@click.option("--password-file", metavar="FILE", help="Password of the first login ('-': stdin).")
+@click.option("--token-file", metavar="FILE", help="The gateway's token ('-': stdin).")
+@click.option("--no-token", is_flag=True, help="Leave the token alone.")
+@click.option("--replace", is_flag=True, help="What is set for another gateway makes way.")
+@click.option("--no-service", is_flag=True, help="No service: not opened at every login.")
+@click.option("--no-open", is_flag=True, help="Do not open the Control UI.")
+def setup(target: str, yes: bool, no_open: bool, password_file: str | None, **given: Any) -> int:
+    """From nothing to a running tunnel: host key, login by key, the gateway's port
+    and token, openclaw.json, a service. What is there already is kept.
+    """
+    wish = _wish(target, password_file, given)
+    password = read_secret(password_file, "--password-file") if password_file else None
+    return _carry_out(wish, yes, password, no_open)
+
+
+def _wish(target: str, password_file: str | None, given: dict[str, Any]) -> Wish:
+    check_fingerprint(given["fingerprint"])
+    token_file = given.pop("token_file")
+    if token_file and given["no_token"]:
+        raise UsageError("--token-file and --no-token exclude each other", hint="give one of them")
+    if [token_file, password_file].count("-") > 1:
+        raise UsageError("standard input can be read once only", hint="give one of them as a file")
+    if given["ssh_config"] == "none":
+        raise UsageError("-F none cannot be kept", hint="name a file, or set OPENCLAW_TUNNEL_SSH_CONFIG=none")
+    files = UpOptions(identity=given.pop("identity"), ssh_config=given.pop("ssh_config"))
+    token = read_secret(token_file, "--token-file")
+    return Wish(
+        target,
+        identity=files.identity or "",
+        ssh_config=files.ssh_config or "",
+        token=Secret(token) if token else None,
+        **given,
+    )
+
+
+def _carry_out(wish: Wish, yes: bool, password: str | None, no_open: bool) -> int:
+    # Imported late: asyncssh takes longer to load than --help takes to show.
+    from openclaw_tunnel.setup.computer import ThisComputer
+    from openclaw_tunnel.setup.flow import carry_out
+    from openclaw_tunnel.setup.prompts import Answers, find_terminal
+    from openclaw_tunnel.setup.sshhost import SshHost
+
+    env, paths = dict(os.environ), Paths.from_env(os.environ)
+    terminal = find_terminal()
+    opens = terminal is not None and not no_open
+    answers = Answers(yes=yes, terminal=terminal, password=None if password is None else lambda: password)
+
+    def make_host(identity: str, ssh_config: str) -> SshHost:
+        return SshHost(wish.target, identity=identity, ssh_config=ssh_config, env=env)
+
+    width = output.columns() if output.is_terminal(sys.stdout) else None
+    paint = _paint if output.colourful(sys.stdout) else None
+    report = Report(output.say, env.get("HOME", ""), width, paint)
+    return carry_out(wish, make_host, ThisComputer(env, paths), answers, report, env=env, paths=paths, opens=opens)
+
+
+def _paint(mark: Mark, text: str) -> str:
+    return output.toned(text, _TONES[mark])

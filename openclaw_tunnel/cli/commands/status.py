@@ -1,0 +1,192 @@
+"""``status``: what is up, since when, and if not, why and what to do. Quick to import: no click here."""
+
+import contextlib
+import json
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from openclaw_tunnel.control.client import ControlClient
+from openclaw_tunnel.control.follow import client_of, pick, snapshots
+from openclaw_tunnel.core.states import State
+from openclaw_tunnel.core.status import Snapshot, report
+from openclaw_tunnel.core.wording.durations import duration
+from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, TunnelError
+from openclaw_tunnel.ui import output, progress, tunnelrows
+
+EVERY = 1.0
+"""Seconds between two looks of ``--watch``."""
+
+
+def show(name: str | None, as_json: bool) -> int:
+    """Print all tunnels, or the one of that name; the exit code.
+
+    Raises:
+        TunnelError: there is nothing to show and no JSON wanted.
+    """
+    client = client_of()
+    return _print_json(client, name) if as_json else _print(client, name)
+
+
+def watch(name: str | None, as_json: bool) -> int:
+    """Show it until Ctrl-C: in place on a terminal, else a line or an object after each change of a state."""
+    client = client_of()
+    signal.signal(signal.SIGTERM, _exit_in_order)
+    _have_it_tried(client, name)
+    if as_json:
+        return _print_objects(client, name)
+    watched = Watched(name)
+    if not output.can_redraw(sys.stdout):
+        return _print_changes(client, watched)
+    from openclaw_tunnel.ui.live import LiveView
+
+    watched.look(client)
+    foot = tunnelrows.Row("Ctrl-C", "ends this view, and nothing else", tunnelrows.Tone.PAST)
+    live = LiveView(lambda: watched.tables(time.monotonic()), lambda: foot)
+    try:
+        live.start()
+        while True:
+            time.sleep(EVERY)
+            watched.look(client)
+    finally:
+        live.end()
+
+
+def _have_it_tried(client: ControlClient, name: str | None) -> None:
+    """Whoever begins to look wants the state of now: a tunnel that waits for its next try makes it. Once."""
+    with contextlib.suppress(TunnelError):  # nobody answers (the view shows it), or the daemon is an older one
+        client.call("look", {} if name is None else {"name": name})
+
+
+class Watched:
+    """What is known of the tunnels, also while nobody answers."""
+
+    def __init__(self, name: str | None) -> None:
+        """Nothing is known yet. Args: ``name``: only the tunnel of that name."""
+        self._name = name
+        self._error: TunnelError | None = None
+        self._at = 0.0
+        self._gone_at: float | None = None
+        self.tunnels: list[Snapshot] = []
+        self.was_there = False
+
+    def look(self, client: ControlClient) -> None:
+        """Ask the daemon."""
+        tunnels, error = [], None
+        try:
+            tunnels = snapshots(client.call("status", {} if self._name is None else {"name": self._name}))
+        except TunnelError as failed:
+            error = failed
+        self.take(tunnels, error, time.monotonic())
+
+    def take(self, tunnels: list[Snapshot], error: TunnelError | None, now: float) -> None:
+        """Note what the daemon answered, or why it did not, at this time (``time.monotonic``)."""
+        if error is None:
+            self._gone_at, self.was_there = None, True
+        elif self._error is None:
+            self._gone_at = now
+        self.tunnels, self._error, self._at = tunnels, error, now
+
+    def tables(self, now: float) -> list[list[tunnelrows.Row]]:
+        """What there is to show at this time: countdowns count."""
+        shown = [output.rows_of(tunnel, now - self._at) for tunnel in self.tunnels]
+        return shown or [[tunnelrows.Row("no tunnel", self.nothing(now), tunnelrows.Tone.BAD, heads=True)]]
+
+    def nothing(self, now: float) -> str:
+        """Why no tunnel is shown; goes on the words "no tunnel"."""
+        which = "is running" if self._name is None else f"named {self._name} is running"
+        if self._error is None:
+            return which
+        if not isinstance(self._error, DaemonUnreachable):
+            return f"can be shown: {self._error.message}; to mend it: {self._error.hint}"
+        if not self.was_there or self._gone_at is None:
+            return f"{which}; start one: openclaw-tunnel up"
+        gone = duration(now - self._gone_at)
+        return f"{which} any more: the daemon ended {gone} ago. This goes on when it is back (openclaw-tunnel up)"
+
+
+def _exit_in_order(number: int, frame: object) -> None:
+    """What SIGTERM does: a frame that is half drawn is finished. The exit code is that of a process it ended."""
+    raise SystemExit(128 + number)
+
+
+def exit_code(tunnels: list[Snapshot]) -> ExitCode:
+    """The answer of ``status`` to "is all well?"."""
+    if not tunnels:
+        return ExitCode.NOT_RUNNING
+    return ExitCode.OK if all(tunnel.state is State.UP for tunnel in tunnels) else ExitCode.NO
+
+
+def _print(client: ControlClient, name: str | None) -> int:
+    with progress.working("asking the daemon"):
+        answer = client.call("status")
+    tunnels = snapshots(answer)
+    chosen = tunnels if name is None and tunnels else [pick(tunnels, name)]
+    output.print_rows([output.rows_of(tunnel) for tunnel in chosen])
+    _tell_about_upgrade(answer["daemon"])
+    return exit_code(chosen)
+
+
+def _tell_about_upgrade(daemon: dict[str, Any]) -> None:
+    installed, running = daemon.get("installed"), daemon["version"]
+    if installed and installed != running:
+        change = to_change(daemon.get("services") or {})
+        output.note(f"version {installed} is installed, and {running} still runs; to change: {change}")
+
+
+def to_change(services: Mapping[str, Any]) -> str:
+    """What has the new version run, where these services keep tunnels of the daemon; any of them may be its process."""
+    if not services:
+        return "openclaw-tunnel down --all, then up -d"
+    restart = "openclaw-tunnel service restart"
+    if any(service.get("system") for service in services.values()):
+        return f"sudo {restart} --system"
+    return ", then ".join(restart if list(services) == ["default"] else f"{restart} {name}" for name in services)
+
+
+def _print_json(client: ControlClient, name: str | None) -> int:
+    answer = _report(client, name)
+    output.say(json.dumps(answer, indent=2))
+    return exit_code(snapshots(answer))
+
+
+def _report(client: ControlClient, name: str | None) -> dict[str, Any]:
+    try:
+        return client.call("status", {} if name is None else {"name": name})
+    except DaemonUnreachable:
+        return report(None, [])
+
+
+def _print_objects(client: ControlClient, name: str | None) -> int:
+    """Print an object at once and after each change of a state, for ever."""
+    before: set[tuple[str, str, str, str | None]] | None = None
+    while True:
+        answer = _report(client, name)
+        states = {(t.name, str(t.state), t.since, t.asks) for t in snapshots(answer)}
+        if states != before:
+            output.say(json.dumps(answer))
+        before = states
+        time.sleep(EVERY)
+
+
+def _print_changes(client: ControlClient, watched: Watched) -> int:
+    """Print a line at once and after each change of a state, for ever."""
+    before: dict[str, tuple[State, str, str | None]] = {}
+    told = ""
+    while True:
+        watched.look(client)
+        states = {tunnel.name: (tunnel.state, tunnel.since, tunnel.asks) for tunnel in watched.tunnels}
+        for tunnel in watched.tunnels:
+            if before.get(tunnel.name) != states[tunnel.name]:
+                output.say(tunnelrows.change(tunnel))
+        if states:
+            for name in before.keys() - states.keys():
+                output.say(f"{name} is closed")
+            told = ""
+        elif not told or before:
+            told = f"no tunnel {watched.nothing(time.monotonic())}"
+            output.say(tunnelrows.clean(told))
+        before = states
+        time.sleep(EVERY)

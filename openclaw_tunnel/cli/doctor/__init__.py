@@ -1,1 +1,0 @@
-"""``doctor``: every layer between here and the gateway, checked in order."""

@@ -1,1 +1,0 @@
-"""What the user wants: settings files, ssh_config, the resolved tunnel."""

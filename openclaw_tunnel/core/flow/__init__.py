@@ -1,0 +1,1 @@
+"""Who may send how much, and when: what decides on the data path."""

@@ -1,0 +1,1 @@
+"""What is remembered of a tunnel's life, and what it comes to."""

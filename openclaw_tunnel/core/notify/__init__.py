@@ -1,0 +1,1 @@
+"""When somebody is to be notified, and what of."""

@@ -1,0 +1,1 @@
+"""Wordings that several parts show."""

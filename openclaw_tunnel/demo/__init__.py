@@ -1,0 +1,1 @@
+"""A tunnel to look at that needs no remote host."""

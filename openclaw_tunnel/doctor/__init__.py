@@ -1,0 +1,1 @@
+"""The checks of ``doctor``: each returns what was found, and what to do."""

@@ -1,0 +1,118 @@
+"""Goes through all layers, asks each, and puts what was found together."""
+
+import asyncio
+from collections.abc import Sequence
+
+from openclaw_tunnel.core.spec import DEFAULT_NAME
+from openclaw_tunnel.doctor.gateway import remote_checks
+from openclaw_tunnel.doctor.inputs import Asked, DaemonView, Plan
+from openclaw_tunnel.doctor.local import (
+    folder_checks,
+    look_at_daemon,
+    port_checks,
+    tunnel_check,
+    url_check,
+    version_checks,
+)
+from openclaw_tunnel.doctor.report import Check, Outcome, Part, Report, arrange
+from openclaw_tunnel.doctor.route import keys_checks, way_checks
+from openclaw_tunnel.doctor.service import (
+    agent_check,
+    agent_seen,
+    service_checks,
+    service_options,
+    service_state,
+)
+from openclaw_tunnel.doctor.settings import plan_of, settings_checks
+from openclaw_tunnel.service.agentenv import VARIABLE
+from openclaw_tunnel.service.manager import Manager, ManagerState
+from openclaw_tunnel.ssh.trace import Keys, look_at_keys, walk
+from openclaw_tunnel.ui.output import waits_for_you
+
+_NOT_OF_THE_WAY = (Part.CREDENTIALS, Part.CLOCK)
+"""Faults of these do not keep a tunnel from being up."""
+
+
+async def check_up(asked: Asked) -> Report:
+    """Check everything, from this process: a daemon that runs is asked what it sees, and not relied upon.
+
+    Raises:
+        UsageError: the options contradict each other, or do not say which of several tunnels is meant.
+    """
+    daemon = await asyncio.to_thread(look_at_daemon, asked)
+    found = await asyncio.to_thread(settings_checks, asked)
+    plan = None
+    if not _faulty(found):
+        given = asked.options
+        kept = await asyncio.to_thread(service_options, given.name or given.target or DEFAULT_NAME, asked.env)
+        plan, more = await plan_of(asked, daemon, kept)
+        found += more
+    name = plan.resolved.spec.name if plan else asked.options.name or DEFAULT_NAME
+    manager, state, instead = await asyncio.to_thread(service_state, name, asked)
+    keys, server, gateway = None, "", ""
+    if plan:
+        keys = await _look_at_keys(plan, asked)
+        far, server, gateway = await _far_checks(plan, asked)
+        found += [*keys_checks(keys), *far]
+    way_is_well = plan is not None and not _faulty([c for c in arrange(found).checks if c.part not in _NOT_OF_THE_WAY])
+    if plan:
+        found += await asyncio.to_thread(_ports, plan, daemon, state)
+        found += filter(None, [url_check(plan, asked)])
+    address = plan.resolved.spec.address if plan else ""
+    found += folder_checks(asked.paths)
+    opener = asked.command("up", "-d") if plan else ""
+    found.append(tunnel_check(name, daemon, address, way_is_well=way_is_well, opener=opener))
+    found += await _service_checks(name, manager, state, instead, plan, keys, asked)
+    found += await asyncio.to_thread(_versions, daemon, asked, server, gateway)
+    return arrange(found)
+
+
+def _faulty(checks: Sequence[Check]) -> bool:
+    return any(check.outcome is Outcome.FAULT for check in checks)
+
+
+def _ports(plan: Plan, daemon: DaemonView, state: ManagerState | None) -> list[Check]:
+    return list(port_checks(plan, daemon, state))
+
+
+def _versions(daemon: DaemonView, asked: Asked, server: str, gateway: str) -> list[Check]:
+    return list(version_checks(daemon, asked.env, server, gateway))
+
+
+async def _look_at_keys(plan: Plan, asked: Asked, env: dict[str, str] | None = None) -> Keys:
+    spec = plan.resolved.spec
+    return await look_at_keys(plan.resolved.ssh, ssh_config=spec.ssh_config, env=asked.env if env is None else env)
+
+
+async def _far_checks(plan: Plan, asked: Asked) -> tuple[list[Check], str, str]:
+    """What is beyond this computer; the versions of the SSH server and of the gateway."""
+    walked = await walk(plan.resolved.spec, env=asked.env, asks=waits_for_you)
+    found = way_checks(walked, plan.resolved.ssh)
+    if walked.link is None:
+        return found, "", ""
+    try:
+        more, gateway = await remote_checks(walked.link, plan, asked)
+        return [*found, *more], walked.link.server.version, gateway
+    finally:
+        await walked.link.close()
+
+
+async def _service_checks(
+    name: str,
+    manager: Manager | None,
+    state: ManagerState | None,
+    instead: Check | None,
+    plan: Plan | None,
+    keys: Keys | None,
+    asked: Asked,
+) -> list[Check]:
+    if manager is None or state is None:
+        return [instead] if instead else []
+    found = await asyncio.to_thread(lambda: list(service_checks(name, manager, state, asked.env)))
+    if plan and keys:
+        seen = await asyncio.to_thread(agent_seen, manager, keys, asked.env)
+        if seen is not None:
+            theirs = await _look_at_keys(plan, asked, {**asked.env, VARIABLE: seen})
+            if theirs.shortage:
+                found.append(agent_check(name, manager, seen, theirs.shortage, keys))
+    return found

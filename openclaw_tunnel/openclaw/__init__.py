@@ -1,0 +1,1 @@
+"""OpenClaw's own settings: ``openclaw.json``, and what it refers to."""

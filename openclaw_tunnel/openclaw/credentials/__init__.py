@@ -1,0 +1,1 @@
+"""Which credential the gateway gets, and where it is read."""

@@ -1,0 +1,1 @@
+"""The application behind ``setup``: from nothing to a running tunnel."""

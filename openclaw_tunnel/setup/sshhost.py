@@ -1,0 +1,128 @@
+"""The gateway's host, as ``setup`` deals with it: its key, a login, what is read and asked there."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from openclaw_tunnel.core.spec import LOOPBACK, Endpoint, Probe
+from openclaw_tunnel.errors import TunnelError
+from openclaw_tunnel.gateway.probe import ProbeResult, probe
+from openclaw_tunnel.openclaw.remote_host import FarGateway, read_far_gateway
+from openclaw_tunnel.ssh.auth.prompts import Asker
+from openclaw_tunnel.ssh.enroll.bootstrap import HowIn, SetupConnection, log_in
+from openclaw_tunnel.ssh.enroll.installkey import Installed, install_key, prove_key
+from openclaw_tunnel.ssh.enroll.keypair import ChosenKey, KeyToMake, choose_key, make_key
+from openclaw_tunnel.ssh.enroll.remote import read_far_settings
+from openclaw_tunnel.ssh.hostkeys.trust import Found, look_at, remember
+from openclaw_tunnel.ui.output import waits_for_you
+
+PROBE_TIMEOUT = 5.0
+"""Seconds for each question to the gateway."""
+
+
+class FarHost(Protocol):
+    """One host. Everything may raise TunnelError; the steps below ``log_in`` need it to have returned."""
+
+    async def look(self) -> Found:
+        """Its key, without a login."""
+
+    def remember(self, found: Found) -> Path:
+        """Write the key into known_hosts; the file."""
+
+    async def log_in(self, ask: Asker | None) -> HowIn:
+        """Log in, and stay."""
+
+    async def choose_key(self) -> ChosenKey | KeyToMake:
+        """The key to install."""
+
+    def make_key(self, path: str) -> ChosenKey:
+        """A new key."""
+
+    async def install(self, key: ChosenKey) -> None:
+        """Let the host know the key, and see that it lets it in."""
+
+    async def gateway(self) -> FarGateway:
+        """What OpenClaw's settings there say."""
+
+    async def probe(self, port: int) -> ProbeResult:
+        """Ask a port of its loopback whether it is a gateway."""
+
+    async def close(self) -> None:
+        """Leave; idempotent."""
+
+
+class SshHost:
+    """The real one.
+
+    Args:
+        typed: the destination.
+        identity: private key file; empty: ssh_config decides.
+        ssh_config: a file for ``-F``; empty: the user's and the system's.
+    """
+
+    def __init__(self, typed: str, *, identity: str, ssh_config: str, env: Mapping[str, str]) -> None:
+        self._typed = typed
+        self._identity = identity
+        self._ssh_config = ssh_config
+        self._env = env
+        self._connection: SetupConnection | None = None
+
+    async def look(self) -> Found:
+        """See :class:`FarHost`."""
+        return await look_at(self._typed, ssh_config=self._ssh_config, env=self._env, asks=waits_for_you)
+
+    def remember(self, found: Found) -> Path:
+        """See :class:`FarHost`."""
+        return remember(found, replace=False)
+
+    async def log_in(self, ask: Asker | None) -> HowIn:
+        """See :class:`FarHost`."""
+        self._connection = await log_in(
+            self._typed,
+            identity=self._identity,
+            ssh_config=self._ssh_config,
+            env=self._env,
+            ask=ask,
+            asks=waits_for_you,
+        )
+        return self._connection.how
+
+    async def choose_key(self) -> ChosenKey | KeyToMake:
+        """See :class:`FarHost`."""
+        return await choose_key(self._logged_in.target, self._logged_in.place, self._env)
+
+    def make_key(self, path: str) -> ChosenKey:
+        """See :class:`FarHost`."""
+        return make_key(path)
+
+    async def install(self, key: ChosenKey) -> None:
+        """See :class:`FarHost`."""
+        installed: Installed = await install_key(self._logged_in, key)
+        await prove_key(
+            self._typed,
+            key,
+            installed,
+            identity=self._identity,
+            ssh_config=self._ssh_config,
+            env=self._env,
+            asks=waits_for_you,
+        )
+
+    async def gateway(self) -> FarGateway:
+        """See :class:`FarHost`."""
+        return read_far_gateway(await read_far_settings(self._logged_in))
+
+    async def probe(self, port: int) -> ProbeResult:
+        """See :class:`FarHost`."""
+        return await probe(self._logged_in.link, Probe.GATEWAY, Endpoint(LOOPBACK, port), timeout=PROBE_TIMEOUT)
+
+    async def close(self) -> None:
+        """See :class:`FarHost`."""
+        if self._connection is not None:
+            await self._connection.close()
+
+    @property
+    def _logged_in(self) -> SetupConnection:
+        if self._connection is None:
+            raise TunnelError("not logged in")
+        return self._connection

@@ -1,0 +1,181 @@
+"""What flows through one connection: whose bytes come next, how many may be under way, and few large writes."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+import asyncssh
+
+from openclaw_tunnel.core.flow.budget import ALL, TUNNEL, Budget
+from openclaw_tunnel.core.flow.window import Window
+from openclaw_tunnel.ssh.datapath.credit import Credit
+from openclaw_tunnel.ssh.datapath.lean import without_padding
+from openclaw_tunnel.ssh.datapath.meter import Meter, PingMeter, TcpMeter
+from openclaw_tunnel.ssh.datapath.scheduler import Outflow
+from openclaw_tunnel.ssh.datapath.tcp_info import Traffic
+
+_ALL = Budget(ALL)
+
+_SMALL = 4 << 10
+"""Bytes that are no bulk."""
+
+_SLICE = 64 << 10
+"""Bytes that asyncssh gets at once: it copies all that it has not looked at for each packet."""
+
+
+class Flow(Protocol):
+    """One channel, as far as the connection as a whole matters to it."""
+
+    def flush(self) -> None:
+        """Hand on what has come."""
+
+    def set_congested(self, congested: bool) -> None:
+        """The connection takes no more, or takes again."""
+
+
+class DataPath:
+    """Between a connection of asyncssh and its channels.
+
+    It takes the place of three methods that asyncssh has for its transport, and reads two private attributes of it, as
+    asyncssh itself neither waits for a slow network nor says what it keeps.
+
+    Attributes:
+        outflow: whose turn it is to send.
+        credit: what the far ends may send.
+    """
+
+    def __init__(self, connection: asyncssh.SSHClientConnection, traffic: Traffic) -> None:
+        """Nothing flows yet; :meth:`measure` comes first."""
+        self._connection = connection
+        self._traffic = traffic
+        self._loop = asyncio.get_running_loop()
+        self._up, self._down = Window(), Window()
+        self.outflow = Outflow(self._up)
+        self.credit = Credit(self._down, Budget(TUNNEL, _ALL), self._loop.time)
+        self._meter: Meter
+        self._flows: set[Flow] = set()
+        self._dirty: list[Flow] = []
+        self._receiving = False
+        self._look: asyncio.TimerHandle | None = None
+        self._closed = False
+        without_padding(connection)
+        self._receive_by_asyncssh = connection.data_received
+        connection.data_received = self._receive  # type: ignore[method-assign]
+        # asyncssh ignores these two calls of its transport and keeps in memory what a stalled network does
+        # not take: up to a window, 2 MiB, for each channel.
+        connection.pause_writing = self._pause  # type: ignore[method-assign]
+        connection.resume_writing = self._resume  # type: ignore[method-assign]
+
+    def measure(self, ask: Callable[[Callable[[], None]], None], *, by_pings: bool) -> None:
+        """The connection is up: begin to measure the line.
+
+        Args:
+            ask: sends a ping; calls its argument when the answer is there, or never.
+            by_pings: the line goes on behind the TCP connection, as with a jump host.
+        """
+        if by_pings or self._traffic.queue() is None:
+            self._meter = PingMeter(self, ask, self._up, self._down, self.outflow.look)
+        else:
+            self._meter = TcpMeter(self, self._traffic.queue, self._kept, self._up, self._down)
+        self.outflow.meter = self._meter
+        self._meter.begin()
+
+    def close(self) -> None:
+        """The connection is gone."""
+        self._closed = True
+        self._meter.close()
+        self.outflow.close()
+        if self._look is not None:
+            self._look.cancel()
+
+    @property
+    def sent(self) -> int:
+        """Bytes of clients handed to the connection so far."""
+        return self.outflow.sent
+
+    @property
+    def received(self) -> int:
+        """Bytes for clients that have come so far."""
+        return self.credit.received
+
+    @property
+    def granted(self) -> int:
+        """Bytes for clients that were asked for so far: they have come, or are under way."""
+        return self.credit.received + self.credit.under_way
+
+    @property
+    def limited_at(self) -> float:
+        """When a client had to wait because the line was full, the last time, on the loop's clock."""
+        return self.outflow.limited_at
+
+    @property
+    def held_back(self) -> bool:
+        """Far ends wait until they are granted more."""
+        return self.credit.held_back
+
+    def add(self, flow: Flow) -> None:
+        """A channel is open."""
+        self._flows.add(flow)
+
+    def discard(self, flow: Flow) -> None:
+        """A channel is gone."""
+        self._flows.discard(flow)
+
+    @property
+    def flows(self) -> int:
+        """How many channels are open."""
+        return len(self._flows)
+
+    def flush_soon(self, flow: Flow) -> None:
+        """Something has come for a channel: flush it when all that has come with it is there."""
+        if self._receiving:
+            self._dirty.append(flow)
+        else:
+            flow.flush()
+            self._settle()
+
+    def _receive(self, data: bytes, datatype: int | None = None) -> None:
+        """asyncssh's ``data_received``, and then what came for the channels, as few and large writes."""
+        self._receiving = True
+        try:
+            for begin in range(0, len(data), _SLICE):
+                self._receive_by_asyncssh(data if len(data) <= _SLICE else data[begin : begin + _SLICE], datatype)
+        finally:
+            self._receiving = False
+            self._flush()
+            if len(data) < _SMALL and len(self._flows) > 1:
+                self._traffic.acknowledge()
+
+    def _flush(self) -> None:
+        dirty, self._dirty = self._dirty, []
+        for flow in dict.fromkeys(dirty):
+            flow.flush()
+        if dirty:
+            self._settle()
+            self._meter.moved()
+
+    def _settle(self) -> None:
+        """Grant what is free; look again soon where somebody waits."""
+        self.credit.settle()
+        if self.credit.held_back and self._look is None and not self._closed:
+            self._look = self._loop.call_later(self.credit.look_every, self._look_again)
+
+    def _look_again(self) -> None:
+        self._look = None
+        self._settle()
+
+    def _kept(self) -> int:
+        """Bytes that the operating system has not taken yet: in a key exchange asyncssh keeps all that it is given."""
+        transport = self._connection._transport
+        buffered = transport.get_write_buffer_size() if transport else 0
+        return buffered + sum(len(part) for _, parts in self._connection._deferred_packets for part in parts)
+
+    def _pause(self) -> None:
+        self.outflow.set_congested(True)
+        for flow in tuple(self._flows):
+            flow.set_congested(True)
+
+    def _resume(self) -> None:
+        for flow in tuple(self._flows):
+            flow.set_congested(False)
+        self.outflow.set_congested(False)

@@ -1,0 +1,1 @@
+"""What ``setup`` does on the remote host: a key made here is authorized there."""

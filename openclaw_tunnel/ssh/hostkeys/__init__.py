@@ -1,0 +1,1 @@
+"""Whether a server's key is the right one."""

@@ -1,0 +1,1 @@
+"""``ssh -G``: asked, read, and what of its answer cannot be honoured."""

@@ -1,0 +1,130 @@
+"""Where words go: the answer to stdout, everything else to stderr, colours only to a terminal that wants them."""
+
+import contextlib
+import sys
+from collections.abc import Sequence
+from itertools import groupby
+from typing import TextIO
+
+from openclaw_tunnel.core.status import Snapshot
+from openclaw_tunnel.errors import TunnelError
+from openclaw_tunnel.ui.progress import pause
+from openclaw_tunnel.ui.terminal import can_draw_blocks
+from openclaw_tunnel.ui.terminal import can_redraw as can_redraw
+from openclaw_tunnel.ui.terminal import colourful as colourful
+from openclaw_tunnel.ui.terminal import columns as columns
+from openclaw_tunnel.ui.terminal import is_terminal as is_terminal
+from openclaw_tunnel.ui.tunnelrows import Row, Tone, clean, lines, rows, utc_now
+
+_RED, _BOLD, _DIM, _OFF = "\x1b[31m", "\x1b[1m", "\x1b[2m", "\x1b[0m"
+_CODES = {Tone.GOOD: "\x1b[32m", Tone.BUSY: "\x1b[33m", Tone.BAD: _RED, Tone.PAST: _DIM, Tone.PLAIN: ""}
+
+
+def say(text: str) -> None:
+    """A line of the answer.
+
+    Raises:
+        BrokenPipeError: nobody reads it any more.
+        TunnelError: it cannot be written.
+    """
+    try:
+        with pause():
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise TunnelError(
+            f"the answer cannot be written: {error.strerror}", hint="see where the output of this command goes"
+        ) from None
+
+
+_ANSWER = 5
+"""Columns for the blank and a ``yes``."""
+
+
+def flowed(text: str, stream: TextIO) -> str:
+    """The text without control characters; where ``stream`` is a terminal, lines end between words, not within one.
+
+    A text that ends with a blank is a question, and its last line leaves room for a short answer.
+    """
+    text = clean(text)
+    blank = " " if text.endswith(" ") else ""
+    width = columns() - (_ANSWER if blank else 0) if is_terminal(stream) else len(text)
+    if len(text) <= width:
+        return text
+    import textwrap  # only for a terminal; most lines fit
+
+    return "\n".join(textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)) + blank
+
+
+def note(text: str) -> None:
+    """A line that is not the answer."""
+    _talk(flowed(f"note: {text}", sys.stderr) + "\n")
+
+
+def warn(text: str) -> None:
+    """A line about a danger, in red."""
+    before, after = (_RED + _BOLD, _OFF) if colourful(sys.stderr) else ("", "")
+    _talk(f"{before}{flowed(f'warning: {text}', sys.stderr)}{after}\n")
+
+
+def waits_for_you(what: str) -> None:
+    """What has to be done before it goes on, whole: the URL in it is there to be copied. Empty: it has been done."""
+    if what:
+        _talk(f"waiting for you: {clean(what)}\n")
+
+
+def print_error(error: TunnelError) -> None:
+    """``error: ...`` and, after an empty line, ``hint: ...``; one of each, on stderr."""
+    before, after = (_RED + _BOLD, _OFF) if colourful(sys.stderr) else ("", "")
+    words = flowed(f"error: {error.message}", sys.stderr).removeprefix("error:")
+    # The hint is not flowed: a command that is copied from it must stay one line.
+    hint = f"\nhint: {clean(error.hint)}\n" if error.hint else ""
+    _talk(f"{before}error:{after}{words}\n{hint}")
+
+
+def _talk(text: str) -> None:
+    """Write to stderr; where nobody listens, the command and its exit code are what they are."""
+    with pause(), contextlib.suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+def rows_of(tunnel: Snapshot, elapsed: float = 0.0) -> list[Row]:
+    """A tunnel in words that stdout can show; ``elapsed``: seconds since the snapshot was taken."""
+    return rows(tunnel, utc_now(), elapsed, blocks=can_draw_blocks(sys.stdout.encoding))
+
+
+def print_rows(tables: Sequence[Sequence[Row]]) -> None:
+    """Tunnels as a block each: wrapped and coloured on a terminal, as they are in a pipe."""
+    width = columns() if is_terminal(sys.stdout) else None
+    say("\n".join(painted(tables, width, colours=colourful(sys.stdout))))
+
+
+def painted(tables: Sequence[Sequence[Row]], width: int | None, *, colours: bool) -> list[str]:
+    """The lines of the blocks, an empty one between two of them.
+
+    Args:
+        width: columns to wrap at; None: not at all.
+    """
+    found: list[str] = []
+    for number, table in enumerate(tables):
+        found += [""] if number else []
+        for label, words, row in lines(table, width):
+            found.append(in_colour(label, words, row) if colours else (label + words).rstrip())
+    return found
+
+
+def toned(text: str, tone: Tone) -> str:
+    """A piece of a line in its colour; for terminals that want colours."""
+    code = _CODES[tone]
+    return f"{code}{text}{_OFF}" if code else text
+
+
+def in_colour(label: str, words: str, row: Row) -> str:
+    """One line of a row: the label, then the words in their tone."""
+    parts = [f"{_BOLD if row.heads else _DIM}{label}{_OFF}"] if label else []
+    for tone, group in groupby(words, lambda c: row.marks.get(c, row.tone)):
+        parts.append(toned("".join(group), tone))
+    return "".join(parts)

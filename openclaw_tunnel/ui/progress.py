@@ -1,0 +1,168 @@
+"""Shows on stderr that something takes its time: a line with a spinner and the seconds, and in the end nothing of it.
+
+``with progress.working("asking the gateway"): ...`` shows nothing for half a second: most answers come sooner. It works
+around blocking calls and around ``asyncio.run`` alike, for a thread draws it. Where stderr cannot be changed in place
+(TERM=dumb) one plain line is said instead, and where it is no terminal nothing at all.
+
+What ``ui.output`` prints meanwhile clears the line before. Whoever asks a question wraps it in :func:`pause`.
+"""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import TextIO
+
+from openclaw_tunnel.core.wording.durations import duration
+from openclaw_tunnel.ui.terminal import NO_WRAP, WRAP, can_redraw, can_write, columns, is_terminal
+
+AFTER = 0.5
+"""Seconds for which nothing is shown."""
+
+_EVERY = 0.1
+_FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+_ASCII_FRAMES = "|/-\\"
+_ERASE = "\r\x1b[K"
+_SPARE = 3
+"""Columns that stay free: for the cursor, and for the ^C that a terminal shows, which would begin another line."""
+
+
+class Line:
+    """The line on which is shown what goes on. It draws only when told the time, and may be used by several threads."""
+
+    def __init__(self, stream: TextIO, env: Mapping[str, str] = os.environ, width: Callable[[], int] = columns) -> None:
+        """Show nothing yet. Args: ``width`` is that of the terminal."""
+        import threading  # not for commands that show no progress
+
+        self._stream = stream
+        self._redraws = can_redraw(stream, env)
+        self._frames = _FRAMES if can_write(_FRAMES, stream.encoding) else _ASCII_FRAMES
+        self._width = width
+        self._lock = threading.RLock()
+        self._works: list[Work] = []
+        self._held = 0
+        self._shown = False
+        self._turn = 0
+
+    def begin(self, work: "Work") -> None:
+        """From now on this goes on; what went on before is shown again when it has ended."""
+        with self._lock:
+            self._works.append(work)
+
+    def end(self, work: "Work") -> None:
+        """This has ended. Nothing is drawn any more when the last one has."""
+        with self._lock:
+            if work in self._works:
+                self._works.remove(work)
+            if not self._works:
+                self._erase()
+
+    def tick(self, now: float) -> None:
+        """Draw what goes on, if it has lasted long enough by now (``time.monotonic``)."""
+        with self._lock:
+            if self._held or not self._works or now - self._works[0].began < AFTER:
+                return
+            work = self._works[-1]
+            if self._redraws:
+                self._draw(work, now)
+            elif not work.told:
+                work.told = True
+                self._write(f"{_cut(work.what, len(work.what))} ...\n")
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """The line is empty, and stays so until the end of it."""
+        with self._lock:
+            self._held += 1
+            self._erase()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._held -= 1
+
+    def _draw(self, work: "Work", now: float) -> None:
+        frame = self._frames[self._turn % len(self._frames)]
+        self._turn += 1
+        after = f" {duration(now - work.began)}"
+        room = max(0, self._width() - _SPARE - len(frame) - 1 - len(after))
+        self._shown = True
+        self._write(f"{_ERASE}{NO_WRAP}{frame} {_cut(work.what, room)}{after}{WRAP}")
+
+    def _erase(self) -> None:
+        if self._shown:
+            self._shown = False
+            self._write(_ERASE)
+
+    def _write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):  # it was closed: what is worked at goes on
+            self._stream.write(text)
+            self._stream.flush()
+
+
+class Work:
+    """Something that takes its time.
+
+    Attributes:
+        what: the words for it; may be changed while it goes on.
+        began: by ``time.monotonic``.
+        told: it has been said where it can be said but once.
+    """
+
+    def __init__(self, what: str, began: float) -> None:
+        self.what = what
+        self.began = began
+        self.told = False
+
+
+_line: Line | None = None
+
+
+@contextlib.contextmanager
+def working(what: str) -> Iterator[Work]:
+    """Show ``what`` while the block runs, if that takes longer than half a second; nested, the inner one is seen.
+
+    Args:
+        what: what goes on, as in "asking the gateway"; no secret, and no full stop.
+    """
+    work = Work(what, time.monotonic())
+    with contextlib.ExitStack() as stack:
+        if is_terminal(sys.stderr):
+            line = _line or stack.enter_context(_drawn(Line(sys.stderr)))
+            stack.callback(line.end, work)
+            line.begin(work)
+        yield work
+
+
+def pause() -> contextlib.AbstractContextManager[None]:
+    """While the block runs nothing is drawn: something else is printed or asked. Fine where nothing goes on."""
+    return contextlib.nullcontext() if _line is None else _line.held()
+
+
+@contextlib.contextmanager
+def _drawn(line: Line) -> Iterator[Line]:
+    """Let the line draw now and then, in a thread; meanwhile it is the one of this process."""
+    import threading
+
+    global _line
+    ended = threading.Event()
+
+    def draw() -> None:
+        delay = AFTER
+        while not ended.wait(delay):
+            line.tick(time.monotonic())
+            delay = _EVERY
+
+    try:
+        _line = line
+        threading.Thread(target=draw, name="progress", daemon=True).start()
+        yield line
+    finally:
+        _line = None
+        ended.set()
+
+
+def _cut(text: str, room: int) -> str:
+    text = "".join(c if c.isprintable() else "?" for c in text)
+    return text if len(text) <= room else text[: max(0, room - 3)] + "..."[:room]

@@ -1,0 +1,71 @@
+"""What every setting comes to: URLs without what is secret in them, and every number of the policy."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from openclaw_tunnel.core.policy import Policy
+from openclaw_tunnel.openclaw.settings import load_openclaw
+from openclaw_tunnel.settings.show import all_settings, safe_url
+from openclaw_tunnel.settings.tunnels_file import POLICY_KEYS, load_tunnels
+
+URLS = {
+    "ws://u:p@h:1/x?token=t#f": "ws://h:1/x",
+    "wss://[::1]:2": "wss://[::1]:2",
+    "ws://h": "ws://h",
+    "ws://u:p@h:x": "(not a URL)",
+    "ws://[": "(not a URL)",
+    "": "://",
+}
+
+
+@pytest.mark.parametrize(("text", "shown"), URLS.items())
+def test_urls(text: str, shown: str) -> None:
+    assert safe_url(text) == shown
+
+
+def test_every_number_of_the_policy_has_a_key() -> None:
+    assert set(POLICY_KEYS.values()) == {f.name for f in fields(Policy)}
+
+
+def test_all_tunnels_are_shown(tmp_path: Path) -> None:
+    file = tmp_path / "tunnels.json5"
+    file.write_text('{ tunnels: { a: { target: "x" }, b: { identity: "k" } }, policy: { dialGap: 2 } }')
+    env = {"HOME": str(tmp_path)}
+    found = {s.name: (s.value, s.source) for s in all_settings(load_openclaw(env, tmp_path), load_tunnels(file), env)}
+    assert found["tunnels.a.target"] == ("x", f"{file} line 1")
+    assert found["tunnels.a.identity"] == (None, "not set")
+    assert found["tunnels.b.identity"] == (str(tmp_path / "k"), f"{file} line 1")
+    assert found["tunnels.b.policy.dialGap"] == (2.0, f"{file} line 1")
+    assert found["tunnels.b.localPort"] == (18789, "default")
+    assert "tunnels.default.target" not in found
+
+
+def test_what_is_forwarded_beside_the_gateway_s_port(tmp_path: Path) -> None:
+    file = tmp_path / "tunnels.json5"
+    file.write_text("{ tunnels: { a: { localPort: 'auto', extraPorts: false,\n browserControl: true }, b: {} } }")
+    env = {"HOME": str(tmp_path)}
+    found = {s.name: (s.value, s.source) for s in all_settings(load_openclaw(env, tmp_path), load_tunnels(file), env)}
+    assert found["tunnels.a.localPort"] == ("auto", f"{file} line 1")
+    assert found["tunnels.a.extraPorts"] == (False, f"{file} line 1")
+    assert found["tunnels.a.browserControl"] == (True, f"{file} line 2")
+    assert found["tunnels.b.extraPorts"] == (True, "default")
+    assert found["tunnels.b.browserControl"] == (False, "default")
+
+
+def test_whom_a_tunnel_tells(tmp_path: Path) -> None:
+    file = tmp_path / "tunnels.json5"
+    file.write_text(
+        "{ tunnels: { a: { notifications: true,\n hooks: { up: ['say', 'a b'], down: false } }, b: {} },\n"
+        "notifications: false, hooks: { down: ['gone'] } }"
+    )
+    file.chmod(0o600)
+    env = {"HOME": str(tmp_path)}
+    found = {s.name: (s.value, s.source) for s in all_settings(load_openclaw(env, tmp_path), load_tunnels(file), env)}
+    assert found["tunnels.a.notifications"] == (True, f"{file} line 1")
+    assert found["tunnels.a.hooks.up"] == ("say 'a b'", f"{file} line 2")
+    assert found["tunnels.a.hooks.down"] == (None, f"{file} line 2")
+    assert found["tunnels.b.notifications"] == (False, f"{file} line 3")
+    assert found["tunnels.b.hooks.down"] == ("gone", f"{file} line 3")
+    assert found["tunnels.b.hooks.failure"] == (None, "not set")

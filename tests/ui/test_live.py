@@ -1,0 +1,76 @@
+"""The live view: what fits a window, and how it is drawn in place (ui/live.py); seen in tests/real/test_screens.py."""
+
+import os
+
+from openclaw_tunnel.ui import live
+from openclaw_tunnel.ui.tunnelrows import Row, Tone
+
+WELL = [Row("a", "up", Tone.GOOD, heads=True), Row("target", "gw"), Row("local", "port")]
+BADLY = [Row("b", "failed", Tone.BAD, heads=True), Row("target", "gw"), Row("error", "no")]
+FOOT = Row("Ctrl-C", "ends it")
+
+
+def fitted(*tables: list[Row], columns: int = 80, height: int = 24, foot: Row | None = FOOT) -> list[str]:
+    return live.fitted(tables, foot, os.terminal_size((columns, height)), colours=False)
+
+
+WELL_LINES = ["a  up", "  target    gw", "  local     port"]
+BAD_LINES = ["b  failed", "  target    gw", "  error     no"]
+FOOT_LINES = ["", "  Ctrl-C    ends it"]
+
+
+def test_all_of_it_where_there_is_room() -> None:
+    whole = [*WELL_LINES, "", *BAD_LINES]
+    assert fitted(WELL, BADLY, foot=None) == whole
+    assert fitted(WELL, BADLY, height=10) == [*whole, *FOOT_LINES]
+
+
+def test_those_that_are_well_shrink_first() -> None:
+    assert fitted(WELL, WELL, BADLY, height=9) == ["a  up", "a  up", "", *BAD_LINES, *FOOT_LINES]
+
+
+def test_then_the_others_to_what_is_wrong_with_them() -> None:
+    assert fitted(WELL, BADLY, height=7) == ["a  up", "", BAD_LINES[0], BAD_LINES[2], *FOOT_LINES]
+
+
+def test_of_many_those_that_are_not_well_stay_in_sight() -> None:
+    many = fitted(*[WELL] * 20, BADLY, *[WELL] * 9, height=10)
+    assert many == ["b  failed", "  error     no", "", "a  up", "a  up", "a  up", "... 26 more lines", *FOOT_LINES]
+
+
+def test_where_many_are_not_well_each_has_its_first_row_before_any_has_more() -> None:
+    hinted = [*BADLY, Row("hint", "do")]
+    assert fitted(hinted, hinted, height=9) == [
+        "b  failed",
+        "  error     no",
+        "",
+        "b  failed",
+        "  error     no",
+        *FOOT_LINES,
+    ]
+    assert fitted(hinted, hinted, height=6) == ["b  failed", "b  failed", *FOOT_LINES]
+
+
+def test_what_does_not_fit_is_said_and_the_foot_stays() -> None:
+    assert fitted(WELL, WELL, BADLY, height=7) == [*BAD_LINES[::2], "", "... 2 more lines", *FOOT_LINES]
+    assert fitted(BADLY, height=4) == ["b  failed", *FOOT_LINES]
+    assert fitted(BADLY, BADLY, height=4) == ["... 2 more lines", *FOOT_LINES]
+    assert fitted(BADLY, WELL, WELL, height=5, foot=None) == ["b  failed", "  error     no", "", "... 2 more lines"]
+
+
+def test_without_a_tunnel_there_is_nothing() -> None:
+    assert fitted() == []
+
+
+def test_a_frame_takes_the_place_of_the_last_one() -> None:
+    assert live.frame(["a", "b"], 0, anew=False) == "\x1b[?7l\r\x1b[2Ka\r\n\x1b[2Kb\r\n\x1b[J\x1b[?7h"
+    assert live.frame(["a"], 2, anew=False) == "\x1b[?7l\r\x1b[2A\x1b[2Ka\r\n\x1b[J\x1b[?7h"
+
+
+def test_after_a_change_of_its_size_the_screen_is_cleared() -> None:
+    assert live.frame(["a"], 2, anew=True) == "\x1b[?7l\x1b[H\x1b[2J\x1b[2Ka\r\n\x1b[J\x1b[?7h"
+
+
+def test_the_size_of_what_is_no_window() -> None:
+    with open(os.devnull) as nothing:
+        assert live.size_of(nothing) == (80, 24)

@@ -1,0 +1,244 @@
+"""That something takes its time is seen, and leaves nothing behind (ui/progress.py)."""
+
+import io
+import os
+import pty
+import signal
+import sys
+import termios
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from openclaw_tunnel.ui.progress import AFTER, Line, Work, working
+from support.cli import environment
+from support.process import Child, send
+from support.waiting import wait_until
+
+ERASE = "\r\x1b[K"
+
+
+def drawn(text: str) -> str:
+    """The line, drawn so that it stays one where its characters are wider than they are many."""
+    return f"{ERASE}\x1b[?7l{text}\x1b[?7h"
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal of UTF-8."""
+
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+    def said(self) -> str:
+        """What was written since the last call."""
+        text = self.getvalue()
+        self.seek(0)
+        self.truncate()
+        return text
+
+
+class OldTerminal(Terminal):
+    """One that has letters only."""
+
+    encoding = "ascii"
+
+
+class Closed(Terminal):
+    """One that is gone.
+
+    Attributes:
+        tried: how often somebody wrote all the same.
+    """
+
+    tried = 0
+
+    def write(self, text: str) -> int:
+        self.tried += 1
+        raise OSError
+
+
+def line(stream: Terminal, term: str = "xterm", width: int = 80) -> Line:
+    return Line(stream, {"TERM": term}, lambda: width)
+
+
+def test_what_takes_long_is_one_line_and_then_nothing() -> None:
+    terminal = Terminal()
+    shown, work = line(terminal), Work("asking the gateway", 100.0)
+    shown.begin(work)
+    shown.tick(100.0 + AFTER - 0.1)
+    assert terminal.said() == ""
+    shown.tick(100.0 + AFTER)
+    assert terminal.said() == drawn("⠋ asking the gateway 0s")
+    work.what = "asking once more"
+    shown.tick(163.0)
+    assert terminal.said() == drawn("⠙ asking once more 1m 3s")
+    shown.end(work)
+    assert terminal.said() == ERASE
+    shown.tick(164.0)
+    assert terminal.said() == ""
+
+
+def test_what_is_short_leaves_no_trace() -> None:
+    terminal = Terminal()
+    shown, work = line(terminal), Work("asking the gateway", 100.0)
+    shown.begin(work)
+    shown.tick(100.1)
+    with shown.held():
+        pass
+    shown.end(work)
+    assert terminal.said() == ""
+
+
+def test_nothing_is_drawn_while_something_is_asked() -> None:
+    terminal = Terminal()
+    shown, work = line(terminal), Work("working", 100.0)
+    shown.begin(work)
+    shown.tick(101.0)
+    terminal.said()
+    with shown.held():
+        with shown.held():
+            assert terminal.said() == ERASE
+        shown.tick(102.0)
+        assert terminal.said() == ""
+    shown.tick(103.0)
+    assert terminal.said() == drawn("⠙ working 3s")
+
+
+def test_the_inner_one_is_seen() -> None:
+    terminal = Terminal()
+    shown, outer, inner = line(terminal), Work("outer", 100.0), Work("inner", 103.0)
+    shown.begin(outer)
+    shown.begin(inner)
+    shown.tick(104.0)
+    shown.end(inner)
+    shown.tick(105.0)
+    assert terminal.said() == drawn("⠋ inner 1s") + drawn("⠙ outer 5s")
+
+
+@pytest.mark.parametrize(("width", "seen"), [(20, "| asking the g... 1s"), (8, "| ... 1s"), (3, "|  1s")])
+def test_it_stays_one_line_on_a_narrow_terminal_without_unicode(width: int, seen: str) -> None:
+    terminal = OldTerminal()
+    shown = line(terminal, width=width + 3)  # ^C, and the cursor
+    shown.begin(Work("asking the gateway", 100.0))
+    shown.tick(101.0)
+    assert terminal.said() == drawn(seen)
+
+
+def test_other_peoples_words_cannot_steer_the_terminal() -> None:
+    terminal = Terminal()
+    shown = line(terminal)
+    shown.begin(Work("connecting to \x1b[2Jme\n", 100.0))
+    shown.tick(101.0)
+    assert terminal.said() == drawn("⠋ connecting to ?[2Jme? 1s")
+
+
+def test_a_terminal_that_cannot_be_changed_is_told_once() -> None:
+    terminal = Terminal()
+    shown, work = line(terminal, "dumb"), Work("asking the gateway", 100.0)
+    shown.begin(work)
+    for now in (100.1, 101.0, 102.0):
+        shown.tick(now)
+    shown.end(work)
+    assert terminal.said() == "asking the gateway ...\n"
+
+
+def test_a_terminal_that_is_gone_stops_nothing() -> None:
+    terminal = Closed()
+    shown, work = line(terminal), Work("asking", 100.0)
+    shown.begin(work)
+    shown.tick(101.0)
+    assert terminal.tried
+    shown.end(work)
+
+
+SCRIPT = """
+import asyncio, sys
+from openclaw_tunnel.ui import output
+from openclaw_tunnel.ui import progress
+
+async def think():
+    typed = asyncio.Event()
+    asyncio.get_running_loop().add_reader(0, typed.set)
+    await typed.wait()
+    sys.stdin.readline()
+
+try:
+    with progress.working("thinking"):
+        asyncio.run(think())
+        output.note("a note")
+        with progress.pause():
+            sys.stderr.write("really? ")
+            sys.stderr.flush()
+            sys.stdin.readline()
+        sys.stdin.readline()
+        raise ValueError
+except (ValueError, KeyboardInterrupt) as error:
+    print("ended by", type(error).__name__)
+"""
+
+
+class OnATerminal:
+    """The script above, on a terminal of its own."""
+
+    def __init__(self, home: Path, env: Mapping[str, str]) -> None:
+        self._ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (24, 80))
+        os.set_blocking(self._ours, False)
+        self._said = b""
+        self.child = Child([sys.executable, "-c", SCRIPT], home / "log", environment(home, env), terminal=theirs)
+        os.close(theirs)
+
+    def __enter__(self) -> "OnATerminal":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.child.kill()
+        os.close(self._ours)
+
+    def type(self, text: str) -> None:
+        os.write(self._ours, text.encode())
+
+    def said(self) -> str:
+        """Everything so far."""
+        try:
+            while chunk := os.read(self._ours, 65536):
+                self._said += chunk
+        except OSError:  # nothing for now, or nothing any more
+            pass
+        return self._said.decode(errors="replace")
+
+    def wait_for(self, text: str, after: int = 0) -> int:
+        wait_until(lambda: text in self.said()[after:], 20, f"{text} in {self._said!r}")
+        return self.said().index(text, after) + len(text)
+
+
+def test_around_asyncio_with_a_question_and_an_exception(tmp_path: Path) -> None:
+    with OnATerminal(tmp_path, {"TERM": "xterm"}) as terminal:
+        terminal.wait_for("thinking 1s")
+        terminal.type("\n")
+        end = terminal.wait_for(f"{ERASE}note: a note\r\n")
+        end = terminal.wait_for("really? ", end)
+        terminal.type("yes\n")
+        end = terminal.wait_for("thinking", end)
+        terminal.type("\n")
+        wait_until(lambda: not terminal.child.running)
+        terminal.wait_for("ended by ValueError\r\n", end)
+        assert f"{ERASE}ended by ValueError\r\n" in terminal.said()
+        assert terminal.child.wait() == 0
+
+
+def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+    with OnATerminal(tmp_path, {"TERM": "xterm"}) as terminal:
+        terminal.wait_for("thinking 0s")
+        send(terminal.child.pid, signal.SIGINT)
+        wait_until(lambda: not terminal.child.running)
+        terminal.wait_for(f"{ERASE}ended by ")
+
+
+def test_in_a_pipe_nothing_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
+    with working("asking") as work:
+        assert work.what == "asking"
+    assert capfd.readouterr().err == ""
