@@ -1,1 +1,1 @@
-"""What commands and applications have in common to do: install a service, ask the service manager."""
+"""What commands and applications have in common to do: open a tunnel, trust a key, install a service."""

@@ -3,18 +3,17 @@
 import asyncio
 import contextlib
 import os
-import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import click
-
-from openclaw_tunnel.actions.service_manager import find_program, manager_of, told_what_closes_too
-from openclaw_tunnel.cli.commands.control import show_outcome
+from openclaw_tunnel.actions.agreement import Agree, Question
+from openclaw_tunnel.actions.open_tunnel import PATIENCE, read_settings
+from openclaw_tunnel.actions.outcome import show_notices
+from openclaw_tunnel.actions.service_manager import appears, closes_too, find_program, manager_of
 from openclaw_tunnel.control.client import ControlClient
-from openclaw_tunnel.control.follow import Deadline, client_of, settle, snapshots
+from openclaw_tunnel.control.follow import client_of, settle, snapshots
 from openclaw_tunnel.core.spec import DEFAULT_NAME, PortChoice
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import Snapshot
@@ -40,50 +39,131 @@ from openclaw_tunnel.settings.main_forward import as_argument
 from openclaw_tunnel.settings.resolve import NoDestination, Resolved, UpOptions, resolve
 from openclaw_tunnel.ui import output, progress
 
-APPEARS = 20.0
-"""Seconds in which the tunnel of a service that runs has to be known to this user's daemon."""
-
-PATIENCE = 15.0
-"""Seconds beyond the connect deadline in which it is known how the first attempt ended."""
-
 EXAMPLE = "remote-gateway"
 """The alias of OpenClaw's documentation."""
+
+LINGERS = "it runs from boot on, and after you have logged out"
 
 _HOMES = ("/home/", "/root/", "/run/user/")
 """What ProtectHome=yes hides."""
 
 _SECRETS = ("OPENCLAW_GATEWAY_TOKEN", "OPENCLAW_GATEWAY_PASSWORD")
-_STEP = 0.05
 
 
-def install_service(options: UpOptions, *, yes: bool, replace: bool, on_demand: bool, system: bool) -> int:
-    """Install, start and show how it went; the exit code.
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A service that was installed, and starts.
+
+    Attributes:
+        settles: seconds in which it is known how the first attempt of its tunnel ended.
+        replaced: files that had to make way; copies are in ``backup``.
+        notes: what a person should know.
+    """
+
+    manager: Manager
+    spec: ServiceSpec
+    settles: float
+    files: tuple[Path, ...] = ()
+    replaced: tuple[Path, ...] = ()
+    backup: Path = Path()
+    notes: tuple[str, ...] = ()
+
+
+def install_service(
+    options: UpOptions, paths: Paths, agree: Agree, *, replace: bool, on_demand: bool, system: bool
+) -> Installed:
+    """Install and start the service of a tunnel.
+
+    Args:
+        agree: asked whether another service that opens the same tunnel may be replaced, unless ``replace`` says so.
 
     Raises:
-        TunnelError: it cannot be installed, or a question has to be asked and nobody is there.
+        TunnelError: it cannot be installed, or a question has to be asked and nobody is there, or the answer is no.
     """
-    paths = Paths.from_env(os.environ)
     manager = manager_of(os.environ, system=system)
     manager.check()
     resolved = _resolved(options, paths, system)
     spec = service_spec(options, resolved, manager.name, on_demand=on_demand, system=system)
     rivals = manager.rivals(spec.name, resolved.spec.target)
-    _agree(rivals, replace)
+    if rivals and not replace:
+        _agree_to_replace(rivals, agree)
     backup = backup_folder(paths)
     client = client_of(paths)
     if not system:
         _check_no_other(manager, spec)
         _take_over(client, spec)
-    with told_what_closes_too(client), _in_use_by_whom(spec), progress.working("installing the service"):
+    with closes_too(client) as others, _in_use_by_whom(spec), progress.working("installing the service"):
         manager.install(spec, rivals, backup)
-    for rival in rivals:
-        output.say(f"replaced: {rival.path} (a copy is in {backup})")
-    for path in manager.files(spec):
-        output.say(f"installed: {path}")
-    _tell_about_secrets(os.environ)
-    if isinstance(manager, Systemd) and not system:
-        _offer_linger(Linger(os.environ), yes)
-    return _outcome(client, manager, spec, resolved)
+    return Installed(
+        manager,
+        spec,
+        settles=resolved.spec.policy.connect_timeout + PATIENCE,
+        files=tuple(manager.files(spec)),
+        replaced=tuple(rival.path for rival in rivals),
+        backup=backup,
+        notes=(*filter(None, [others.note]), *_about_secrets(os.environ)),
+    )
+
+
+def uninstall_service(manager: Manager, name: str, backup: Path) -> tuple[list[Path], str]:
+    """End the service of a tunnel and remove its files; those, and a note on what ended with it (empty: nothing).
+
+    Args:
+        backup: folder for copies of them.
+
+    Raises:
+        ServiceError: the manager refuses.
+    """
+    with closes_too(client_of()) as others, progress.working("removing the service"):
+        removed = manager.uninstall(name, backup)
+    return removed, others.note
+
+
+def first_state(installed: Installed, paths: Paths) -> Snapshot | None:
+    """The tunnel of a new service once it is known how its first attempt ended; None where none is made now.
+
+    Raises:
+        TunnelError: it does not show up, or nothing is known of it in time.
+    """
+    name = installed.spec.name
+    if installed.spec.system or installed.spec.listen:
+        return None
+    client = client_of(paths)
+    tunnel = appears(client, installed.manager, name)
+    return tunnel if tunnel.state is State.FAILED else settle(client, name, installed.settles)
+
+
+def offer_linger(installed: Installed, agree: Agree, *, yes: bool) -> tuple[bool, str]:
+    """Offer to keep the service running without a login; whether that was turned on, and what to say of it.
+
+    Without it the service ends with the last logout, and begins with the next login only.
+
+    Args:
+        yes: turn it on without asking.
+    """
+    if not isinstance(installed.manager, Systemd) or installed.spec.system:
+        return False, ""
+    linger = Linger(os.environ)
+    if linger.is_on() is not False:
+        return False, ""
+    if not yes and not agree(Question("Run it from boot on, and after you have logged out (linger)?")):
+        words = "it runs while you are logged in; to run it from boot on, and after you have logged out: "
+        return False, words + "loginctl enable-linger"
+    try:
+        linger.turn_on()
+    except TunnelError as error:
+        return False, f"{error.message}; {error.hint}"
+    return True, f"linger is on: {LINGERS}"
+
+
+def about_account(installed: Installed) -> str:
+    """What is different in a service of the whole computer; empty for one of a user."""
+    if not installed.spec.system:
+        return ""
+    return (
+        f"its keys and known hosts are those of its account: {SYSTEM_HOME}/.ssh; "
+        f"how it stands: sudo -u {SYSTEM_USER} {Path(installed.spec.program).name} status"
+    )
 
 
 def backup_folder(paths: Paths) -> Path:
@@ -91,25 +171,26 @@ def backup_folder(paths: Paths) -> Path:
     return paths.state_dir / "replaced" / time.strftime("%Y%m%d-%H%M%S")
 
 
-def print_service(options: UpOptions, *, kind: str | None, plain: bool, on_demand: bool, system: bool) -> int:
-    """Show the files; the exit code."""
+def service_text(options: UpOptions, *, kind: str | None, plain: bool, on_demand: bool, system: bool) -> str:
+    """The files that would be written.
+
+    Raises:
+        TunnelError: the options do not go together, or the settings cannot be used.
+    """
     env = os.environ
     manager = _manager_to_print(kind, env, system)
     if plain:
         plain_spec = _plain_spec(options)
         rendered = render.render_plain_plist if manager == "launchd" else render.render_plain_service
-        output.say(rendered(plain_spec).removesuffix("\n"))
-        return ExitCode.OK
+        return rendered(plain_spec).removesuffix("\n")
     try:
         resolved = _resolved(options, Paths.from_env(env), system)
     except NoDestination:
         resolved = None
     spec = service_spec(options, resolved, manager, on_demand=on_demand, system=system)
     texts = {None: render.render_plist(spec)} if manager == "launchd" else Systemd(env, system=system).files(spec)
-    for number, (path, text) in enumerate(texts.items()):
-        heading = f"# {path}\n" if len(texts) > 1 else ""
-        output.say(("\n" if number else "") + heading + text.removesuffix("\n"))
-    return ExitCode.OK
+    parts = ((f"# {path}\n" if len(texts) > 1 else "") + text.removesuffix("\n") for path, text in texts.items())
+    return "\n\n".join(parts)
 
 
 def service_spec(
@@ -156,13 +237,8 @@ def _resolved(options: UpOptions, paths: Paths, system: bool) -> Resolved:
             "--system needs a TARGET",
             hint=f"the service has the settings of its own account only: {SYSTEM_HOME}/.ssh",
         )
-    with progress.working("reading the settings"):
-        resolved = asyncio.run(resolve(options, env=os.environ, paths=paths))
-    for notice in resolved.notices:
-        output.note(notice)
-    for forward in resolved.spec.forwards:
-        if not forward.listen.is_local_only:
-            output.warn(f"other computers can reach {forward.listen}: whoever does talks to the gateway")
+    resolved = read_settings(options, paths)
+    show_notices(resolved)
     return resolved
 
 
@@ -193,23 +269,19 @@ def _plain_spec(options: UpOptions) -> PlainSpec:
     return PlainSpec(resolved.spec.name, plain_arguments(options, target, tuple(map(as_argument, new))))
 
 
-def _agree(rivals: list[Rival], replace: bool) -> None:
+def _agree_to_replace(rivals: list[Rival], agree: Agree) -> None:
     """Return where what is in the way may be replaced.
 
     Raises:
         UsageError: nobody can be asked.
         TunnelError: the answer is no.
     """
-    if not rivals or replace:
-        return
-    for rival in rivals:
-        output.say(f"in the way: {rival.path} ({rival.unit}), which runs: {rival.about}")
-    if not output.is_terminal(sys.stdin):
-        raise UsageError(
-            "whether to replace another service must be asked, and there is no terminal",
-            hint="to replace it, and keep a copy, add: --replace",
-        )
-    if not click.confirm("Replace it? A copy is kept.", default=False, err=True):
+    shown = tuple(f"in the way: {rival.path} ({rival.unit}), which runs: {rival.about}" for rival in rivals)
+    unasked = UsageError(
+        "whether to replace another service must be asked, and there is no terminal",
+        hint="to replace it, and keep a copy, add: --replace",
+    )
+    if not agree(Question("Replace it? A copy is kept.", shown, unasked)):
         raise TunnelError("nothing was changed", exit_code=ExitCode.NO)
 
 
@@ -255,68 +327,10 @@ def _in_use_by_whom(spec: ServiceSpec) -> Iterator[None]:
         raise
 
 
-def _tell_about_secrets(env: Mapping[str, str]) -> None:
+def _about_secrets(env: Mapping[str, str]) -> Iterator[str]:
     for name in _SECRETS:
         if env.get(name):
-            output.note(
+            yield (
                 f"the service does not see {name} of this shell, and secrets are not written into it; "
                 "for probes with credentials: openclaw config set gateway.remote.token VALUE"
             )
-
-
-def _offer_linger(linger: Linger, yes: bool) -> None:
-    """Without it the service ends with the last logout, and begins with the next login only."""
-    if linger.is_on() is not False:
-        return
-    asked = yes or (
-        output.is_terminal(sys.stdin)
-        and click.confirm("Run it from boot on, and after you have logged out (linger)?", default=False, err=True)
-    )
-    if not asked:
-        output.note(
-            "it runs while you are logged in; to run it from boot on, and after you have logged out: "
-            "loginctl enable-linger"
-        )
-        return
-    try:
-        linger.turn_on()
-        output.say("linger is on: it runs from boot on, and after you have logged out")
-    except TunnelError as error:
-        output.note(f"{error.message}; {error.hint}")
-
-
-def _outcome(client: ControlClient, manager: Manager, spec: ServiceSpec, resolved: Resolved) -> int:
-    state = manager.state(spec.name)
-    if spec.system or spec.listen:
-        output.say(f"{spec.name}: {state.words}")
-        if spec.system:
-            output.note(
-                f"its keys and known hosts are those of its account: {SYSTEM_HOME}/.ssh; "
-                f"how it stands: sudo -u {SYSTEM_USER} {Path(spec.program).name} status"
-            )
-        return ExitCode.OK
-    tunnel = appears(client, manager, spec.name)
-    if tunnel.state is not State.FAILED:
-        tunnel = settle(client, spec.name, resolved.spec.policy.connect_timeout + PATIENCE)
-    return show_outcome(tunnel)
-
-
-def appears(client: ControlClient, manager: Manager, name: str) -> Snapshot:
-    """The tunnel of a service that was just started, once this user's daemon knows it.
-
-    Raises:
-        TunnelError: it does not.
-    """
-    deadline = Deadline(APPEARS)
-    with progress.working("waiting for the service to open its tunnel"):
-        while deadline.left:
-            with contextlib.suppress(DaemonUnreachable):
-                for tunnel in snapshots(client.call("status")):
-                    if tunnel.name == name:
-                        return tunnel
-            time.sleep(_STEP)
-    raise TunnelError(
-        f"the service runs, and its tunnel does not show up: {manager.state(name).words}",
-        hint="see what it says: openclaw-tunnel service status, and openclaw-tunnel logs",
-        exit_code=ExitCode.SERVICE,
-    )

@@ -5,19 +5,37 @@ import os
 import shutil
 import sys
 import sysconfig
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from openclaw_tunnel.control.client import ControlClient
-from openclaw_tunnel.errors import DaemonUnreachable, ServiceError
+from openclaw_tunnel.control.follow import Deadline, client_of, snapshots
+from openclaw_tunnel.core.spec import DEFAULT_NAME
+from openclaw_tunnel.core.status import Snapshot
+from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, ServiceError, TunnelError, UsageError
 from openclaw_tunnel.service.launchd import Launchd
 from openclaw_tunnel.service.manager import Manager
 from openclaw_tunnel.service.spec import tunnel_of
 from openclaw_tunnel.service.systemd import Systemd
-from openclaw_tunnel.ui import output
+from openclaw_tunnel.ui import progress
 
 PROGRAM = "openclaw-tunnel"
+
+APPEARS = 20.0
+"""Seconds in which the tunnel of a service that runs has to be known to this user's daemon."""
+
+_STEP = 0.05
+
+
+class Verb(StrEnum):
+    """What can be done with a service; the values say that it was done."""
+
+    START = "started"
+    STOP = "stopped"
+    RESTART = "restarted"
 
 
 def manager_of(env: Mapping[str, str], *, system: bool = False) -> Manager:
@@ -29,6 +47,23 @@ def manager_of(env: Mapping[str, str], *, system: bool = False) -> Manager:
             )
         return Launchd(env)
     return Systemd(env, system=system)
+
+
+def pick_service(manager: Manager, name: str | None) -> str:
+    """The service that is meant: the one of that name; without a name the only one, else ``default``.
+
+    Raises:
+        ServiceError: there is none.
+        UsageError: there are several.
+    """
+    if name is not None:
+        return name
+    names = manager.names()
+    if not names:
+        raise ServiceError("no service is installed", hint="make one: openclaw-tunnel service install TARGET")
+    if len(names) > 1 and DEFAULT_NAME not in names:
+        raise UsageError("which service is meant?", hint=f"give one of these names: {', '.join(names)}")
+    return DEFAULT_NAME if DEFAULT_NAME in names else names[0]
 
 
 def stop_services(services: Mapping[str, Any], names: Sequence[str]) -> list[str]:
@@ -47,15 +82,77 @@ def stop_services(services: Mapping[str, Any], names: Sequence[str]) -> list[str
     return kept
 
 
-@contextlib.contextmanager
-def told_what_closes_too(client: ControlClient) -> Iterator[None]:
-    """Around what ends a service: a note on tunnels that ``up`` opened in the service's process, and that are gone."""
-    before = _by_hand(client)
-    yield
-    if gone := sorted(before - _by_hand(client)):
-        output.note(
-            f"closed with it, as its process held it too: {', '.join(gone)}; open it again: openclaw-tunnel up -d"
+def control_service(manager: Manager, verb: Verb, name: str) -> str:
+    """Start, stop or restart the service of a tunnel; a note on what ended with it, empty where nothing did.
+
+    Raises:
+        ServiceError: the manager refuses.
+    """
+    with closes_too(client_of()) as others, progress.working(f"waiting until the service of {name} is {verb}"):
+        match verb:
+            case Verb.START:
+                manager.start(name)
+            case Verb.STOP:
+                manager.stop(name)
+            case Verb.RESTART:
+                manager.restart(name)
+    return others.note
+
+
+def comes_back(manager: Manager, name: str) -> Snapshot | None:
+    """The tunnel of a service that was just started; None where this user's daemon does not get to know it yet.
+
+    Raises:
+        TunnelError: as :func:`appears`.
+    """
+    if manager.system or manager.state(name).waits:
+        return None
+    return appears(client_of(), manager, name)
+
+
+def appears(client: ControlClient, manager: Manager, name: str) -> Snapshot:
+    """The tunnel of a service that was just started, once this user's daemon knows it.
+
+    Raises:
+        TunnelError: it does not.
+    """
+    deadline = Deadline(APPEARS)
+    with progress.working("waiting for the service to open its tunnel"):
+        while deadline.left:
+            with contextlib.suppress(DaemonUnreachable):
+                for tunnel in snapshots(client.call("status")):
+                    if tunnel.name == name:
+                        return tunnel
+            time.sleep(_STEP)
+    raise TunnelError(
+        f"the service runs, and its tunnel does not show up: {manager.state(name).words}",
+        hint="see what it says: openclaw-tunnel service status, and openclaw-tunnel logs",
+        exit_code=ExitCode.SERVICE,
+    )
+
+
+class ClosedToo:
+    """Tunnels that ``up`` opened in the process of a service, and that ended with it."""
+
+    def __init__(self) -> None:
+        self.names: tuple[str, ...] = ()
+
+    @property
+    def note(self) -> str:
+        """What a person should know of them; empty where there are none."""
+        if not self.names:
+            return ""
+        return (
+            f"closed with it, as its process held it too: {', '.join(self.names)}; open it again: openclaw-tunnel up -d"
         )
+
+
+@contextlib.contextmanager
+def closes_too(client: ControlClient) -> Iterator[ClosedToo]:
+    """Around what ends a service: which tunnels are gone with it, known at the end of the block."""
+    before, found = _by_hand(client), ClosedToo()
+    yield found
+    found.names = tuple(sorted(before - _by_hand(client)))
 
 
 def _by_hand(client: ControlClient) -> set[str]:

@@ -7,12 +7,10 @@ from collections.abc import Callable
 
 import click
 
-from openclaw_tunnel.actions.install_service import appears
-from openclaw_tunnel.actions.service_manager import manager_of, told_what_closes_too
+from openclaw_tunnel.actions.service_manager import Verb, comes_back, control_service, manager_of
 from openclaw_tunnel.control.follow import client_of, our_agent, settle
 from openclaw_tunnel.doctor.report import Fix, Remedy, Report
 from openclaw_tunnel.errors import ConfigError, TunnelError
-from openclaw_tunnel.service.manager import Manager
 from openclaw_tunnel.service.systemd import Linger
 from openclaw_tunnel.ui import output
 
@@ -70,14 +68,14 @@ def _trust(subject: str) -> None:
     trust.main(args=words[words.index("trust") + 1 :], prog_name="openclaw-tunnel trust", standalone_mode=False)
 
 
-def _with_service(act: Callable[[Manager, str], None], done: str, name: str) -> None:
+def _with_service(verb: Verb, name: str) -> None:
     manager = manager_of(os.environ)
-    with told_what_closes_too(client_of()):
-        act(manager, name)
-    if not manager.state(name).waits:
-        appears(client_of(), manager, name)
+    note = control_service(manager, verb, name)
+    if note:
+        output.note(note)
+    if comes_back(manager, name):
         settle(client_of(), name, SETTLES)
-    output.note(f"{done}: the service of {name}")
+    output.note(f"{verb}: the service of {name}")
 
 
 def _restart_tunnel(name: str) -> None:
@@ -93,10 +91,8 @@ def _linger(name: str) -> None:
 _REPAIRS: dict[Remedy, Callable[[str], None]] = {
     Remedy.CHMOD: _close_to_others,
     Remedy.TRUST: _trust,
-    Remedy.START_SERVICE: lambda name: _with_service(lambda manager, tunnel: manager.start(tunnel), "started", name),
-    Remedy.RESTART_SERVICE: lambda name: _with_service(
-        lambda manager, tunnel: manager.restart(tunnel), "restarted", name
-    ),
+    Remedy.START_SERVICE: lambda name: _with_service(Verb.START, name),
+    Remedy.RESTART_SERVICE: lambda name: _with_service(Verb.RESTART, name),
     Remedy.RESTART_TUNNEL: _restart_tunnel,
     Remedy.LINGER: _linger,
 }

@@ -1,37 +1,28 @@
 """``status``, ``wait``, ``restart``, ``down``: commands to tunnels that run."""
 
-import contextlib
-import time
-from typing import Any
-
 import click
 
+from openclaw_tunnel.actions.close_tunnel import close_tunnels
+from openclaw_tunnel.actions.outcome import show_outcome
+from openclaw_tunnel.actions.wait_for_tunnel import until_decided
 from openclaw_tunnel.cli.commands import history
 from openclaw_tunnel.cli.commands import status as report
-from openclaw_tunnel.control.client import ControlClient, StreamTimeout
 from openclaw_tunnel.control.follow import (
     Deadline,
-    can_try,
     client_of,
-    closed,
     failure_of,
-    goes_on,
     our_agent,
     pick,
     settle,
     snapshots,
     waits_for_a_person,
-    watch,
 )
 from openclaw_tunnel.core.states import State
-from openclaw_tunnel.core.status import Snapshot
-from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, TunnelError
-from openclaw_tunnel.host.process import is_running
+from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.ui import output, progress, tunnelrows
 
 RESTART_DEADLINE = 25.0
-CLOSE_DEADLINE = 15.0
-_STEP = 0.02
+"""Seconds in which a tunnel that connects anew is up, or it is known why not."""
 
 
 @click.command()
@@ -63,7 +54,7 @@ def wait(name: str | None, timeout: float) -> int:
     """
     client = client_of()
     deadline = Deadline(timeout)
-    tunnel = _until_decided(client, pick(snapshots(client.call("status")), name), deadline)
+    tunnel = until_decided(client, pick(snapshots(client.call("status")), name), deadline)
     if tunnel.state is State.UP:
         output.say(tunnelrows.change(tunnel))
         return ExitCode.OK
@@ -99,78 +90,8 @@ def down(name: str | None, everything: bool) -> int:
     """Close the tunnel NAME. Returns when its port is free again."""
     if name and everything:
         raise click.UsageError("give a NAME or --all, not both")
-    client = client_of()
-    try:
-        about = client.call("ping")
-        pid, services = about.get("pid"), about.get("services") or {}
-    except DaemonUnreachable as gone:
-        if not everything:
-            raise
-        output.say(gone.message)
-        return ExitCode.OK
-    with progress.working("closing every tunnel" if everything else f"closing {name or 'the tunnel'}"):
-        names = _close(client, name, everything, services)
-        if isinstance(pid, int):
-            _wait_for_end(client, pid)
-    output.say(f"closed: {', '.join(names)}" if names else "no tunnel is running")
+    done = close_tunnels(client_of(), name, everything=everything)
+    if done.note:
+        output.note(done.note)
+    output.say(f"closed: {', '.join(done.names)}" if done.names else "no tunnel is running")
     return ExitCode.OK
-
-
-def show_outcome(tunnel: Snapshot) -> int:
-    """Say how an attempt ended that should have brought ``tunnel`` up; the exit code for it."""
-    if tunnel.state is State.UP:
-        output.say(tunnelrows.change(tunnel))
-        for note in tunnelrows.notes(tunnel):
-            output.note(note)
-        return ExitCode.OK
-    failure = failure_of(tunnel)
-    output.print_error(failure)
-    output.note(goes_on(tunnel))
-    return failure.exit_code
-
-
-def _close(client: ControlClient, name: str | None, everything: bool, services: dict[str, Any]) -> list[str]:
-    """Close them; those that a service keeps are its manager's to stop, or it would open them again."""
-    meant = list(services) if everything else [pick(snapshots(client.call("status")), name).name]
-    stopped = []
-    if any(one in services for one in meant):
-        from openclaw_tunnel.actions.service_manager import stop_services, told_what_closes_too
-
-        with contextlib.nullcontext() if everything else told_what_closes_too(client):
-            stopped = stop_services(services, meant)
-    if stopped and not everything:
-        return stopped
-    params = {"all": True} if everything else {"name": meant[0]}
-    try:
-        closed_names = client.call("down", params, CLOSE_DEADLINE).get("closed", [])
-    except DaemonUnreachable:
-        if not stopped:
-            raise
-        closed_names = []  # it ended with its services
-    return [*stopped, *(str(one) for one in closed_names if one not in stopped)]
-
-
-def _wait_for_end(client: ControlClient, pid: int) -> None:
-    """Return when the daemon is gone, unless it still has tunnels (or, run by a service, stays without any)."""
-    deadline = Deadline(CLOSE_DEADLINE)
-    while deadline.left and is_running(pid):
-        try:
-            if client.call("status", timeout=deadline.left + _STEP)["tunnels"]:
-                return
-        except TunnelError:
-            pass  # it is closing its door
-        time.sleep(_STEP)
-
-
-def _until_decided(client: ControlClient, tunnel: Snapshot, deadline: Deadline) -> Snapshot:
-    """The tunnel when it is up or has failed, or as it was when the time was up."""
-    last = tunnel
-    if last.state is State.UP or (last.state is State.FAILED and not can_try(last)):
-        return last
-    with contextlib.suppress(StreamTimeout), progress.working(tunnelrows.change(last)) as work:
-        for last in watch(client, tunnel.name, deadline.left, waits=True, asks=True):
-            if last.state in (State.UP, State.FAILED):
-                return last
-            work.what = tunnelrows.change(last)
-        raise closed(tunnel.name)
-    return last

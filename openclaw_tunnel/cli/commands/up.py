@@ -1,40 +1,18 @@
 """``up``: open a tunnel and keep it open, on this terminal or in the background."""
 
-import asyncio
-import contextlib
 import os
-import signal
 import sys
-import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from openclaw_tunnel.cli.commands.control import CLOSE_DEADLINE, show_outcome
-from openclaw_tunnel.cli.commands.foreground import Foreground
-from openclaw_tunnel.control.client import ControlClient
-from openclaw_tunnel.control.follow import Deadline, client_of, failure_of, our_agent, settle, snapshots, watch
-from openclaw_tunnel.core.spec import DEFAULT_NAME, PortChoice
-from openclaw_tunnel.core.states import State
-from openclaw_tunnel.core.status import Snapshot
-from openclaw_tunnel.core.wording.outlook import hint_without
-from openclaw_tunnel.daemon.spawn import ensure_daemon
-from openclaw_tunnel.daemon.standby import absolute_environment
-from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, RequestRefused, TunnelError
-from openclaw_tunnel.host.paths import Paths, ensure_private_dir
-from openclaw_tunnel.settings.resolve import NoDestination, Resolved, UpOptions, resolve
-from openclaw_tunnel.ui import output, progress
-
-if TYPE_CHECKING:
-    from openclaw_tunnel.daemon.tunnels import Daemon
-
-PATIENCE = 15.0
-"""Seconds beyond the connect deadline in which ``up -d`` wants to know how the attempt ended."""
-
-AGAIN_DEADLINE = 25.0
-"""The same where the connect deadline is only the daemon's to know."""
-
-_STEP = 0.05
+from openclaw_tunnel.actions.open_tunnel import open_again, open_tunnel, read_settings
+from openclaw_tunnel.actions.outcome import show_notices, show_opened
+from openclaw_tunnel.control.follow import client_of
+from openclaw_tunnel.core.spec import PortChoice
+from openclaw_tunnel.host.paths import Paths
+from openclaw_tunnel.settings.resolve import NoDestination, UpOptions
+from openclaw_tunnel.ui import output
 
 _PORT = click.IntRange(1, 65535)
 
@@ -76,140 +54,12 @@ def up(detach: bool, forwards: tuple[str, ...], **given: Any) -> int:
     paths = Paths.from_env(os.environ)
     options = UpOptions(extra_forwards=forwards, **given)
     try:
-        with progress.working("reading the settings"):
-            resolved = asyncio.run(resolve(options, env=os.environ, paths=paths))
+        resolved = read_settings(options, paths)
     except NoDestination as nowhere:
-        return _again(client_of(paths), options.name or DEFAULT_NAME, nowhere)
-    for notice in resolved.notices if detach or not output.can_redraw(sys.stdout) else ():
-        output.note(notice)
-    for forward in resolved.spec.forwards:
-        if not forward.listen.is_local_only:
-            output.warn(f"other computers can reach {forward.listen}: whoever does talks to the gateway")
-    return _detached(paths, options, resolved) if detach else _foreground(paths, options, resolved)
+        return show_opened(open_again(client_of(paths), options.name, nowhere))
+    show_notices(resolved, all_of_them=detach or not output.can_redraw(sys.stdout))
+    if detach:
+        return show_opened(open_tunnel(paths, options, resolved))
+    from openclaw_tunnel.actions.hold_tunnel import hold_tunnel  # not for those that hold none
 
-
-def _again(client: ControlClient, name: str, nowhere: NoDestination) -> int:
-    """Show the tunnel that is meant if it runs already; it needs no destination any more."""
-    try:
-        answer = client.call("up", {"name": name, **our_agent()})
-    except TunnelError:
-        raise nowhere from None
-    tunnel = Snapshot.from_json(answer["snapshot"])
-    if tunnel.state is not State.UP:
-        return show_outcome(settle(client, name, AGAIN_DEADLINE))
-    output.print_rows([output.rows_of(tunnel)])
-    return ExitCode.OK
-
-
-def _detached(paths: Paths, options: UpOptions, resolved: Resolved) -> int:
-    return _show_detached(client_of(paths), _ask_up(paths, options, resolved), resolved)
-
-
-def _show_detached(client: ControlClient, answer: dict[str, Any], resolved: Resolved) -> int:
-    tunnel = Snapshot.from_json(answer["snapshot"])
-    if tunnel.state is not State.UP:
-        policy = resolved.spec.policy
-        tunnel = settle(client, tunnel.name, policy.connect_timeout + PATIENCE)
-    if answer["started"] or tunnel.state is not State.UP:
-        return show_outcome(tunnel)
-    output.print_rows([output.rows_of(tunnel)])
-    return ExitCode.OK
-
-
-def _ask_up(paths: Paths, options: UpOptions, resolved: Resolved) -> dict[str, Any]:
-    """Ask the daemon for the tunnel; one that is just closing is waited for, and the next one asked."""
-    env = absolute_environment(os.environ)
-    asked = {"spec": resolved.spec.to_json(), "options": options.to_json(), "env": env, **our_agent()}
-    deadline = Deadline(PATIENCE)
-    while True:
-        with progress.working("starting the background process"):
-            ensure_daemon(paths)
-        try:
-            with progress.working(f"opening {resolved.spec.name}"):
-                answer = client_of(paths).call("up", asked)
-        except TunnelError as error:
-            if error.exit_code is not ExitCode.NOT_RUNNING or not deadline.left:
-                raise
-            time.sleep(_STEP)
-            continue
-        if answer.get("note"):
-            output.note(answer["note"])
-        return answer
-
-
-def _foreground(paths: Paths, options: UpOptions, resolved: Resolved) -> int:
-    try:
-        client_of(paths).call("ping")
-    except DaemonUnreachable:
-        code = _be_the_daemon(paths, options, resolved)
-        if code is not None:
-            return code
-    return _join(paths, options, resolved)
-
-
-def _be_the_daemon(paths: Paths, options: UpOptions, resolved: Resolved) -> int | None:
-    """Hold the tunnel in this process; None where another process became the daemon meanwhile."""
-    from openclaw_tunnel.control.lock import DaemonRuns
-    from openclaw_tunnel.daemon.process import serve
-    from openclaw_tunnel.host.logs import setup_logging
-
-    ensure_private_dir(paths.log_dir)
-    setup_logging(paths.log_file)
-    name = resolved.spec.name
-    with Foreground(resolved.notices) as shown:
-
-        def changed(daemon: "Daemon") -> None:
-            # those of others, too: they end with this process
-            shown.show(*sorted(snapshots(daemon.report()), key=lambda tunnel: tunnel.name != name))
-
-        try:
-            return asyncio.run(serve(paths, os.environ, resolved.spec, options, on_change=changed))
-        except DaemonRuns:
-            return None
-        except RequestRefused as error:
-            raise _closed_after(error, name) from None
-
-
-def _join(paths: Paths, options: UpOptions, resolved: Resolved) -> int:
-    """Let the daemon that runs hold the tunnel, show it, and close it on Ctrl-C, SIGTERM, or with the terminal."""
-    client = client_of(paths)
-    answer = _ask_up(paths, options, resolved)
-    if not answer["started"]:
-        return _show_detached(client, answer, resolved)
-    name = resolved.spec.name
-    signal.signal(signal.SIGTERM, _exit_in_order)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup wants it to go on
-        signal.signal(signal.SIGHUP, _exit_in_order)
-    with Foreground(resolved.notices) as shown:
-        try:
-            was_up = False
-            for tunnel in watch(client, name):
-                shown.show(tunnel)
-                was_up |= tunnel.state is State.UP
-                if tunnel.state is State.FAILED and not was_up:
-                    client.call("down", {"name": name})
-                    raise _closed_after(failure_of(tunnel), name)
-        except DaemonUnreachable:
-            raise TunnelError(
-                f"{name} is closed: the daemon that held it has ended",
-                hint="its log may say why: openclaw-tunnel logs; then bring it up again",
-                exit_code=ExitCode.NOT_RUNNING,
-            ) from None
-        except (KeyboardInterrupt, SystemExit):
-            shown.closing()
-            with contextlib.suppress(TunnelError):  # gone already
-                client.call("down", {"name": name}, CLOSE_DEADLINE)
-            shown.closed()
-            raise
-        shown.closed()
-    return ExitCode.OK
-
-
-def _closed_after(error: RequestRefused, name: str) -> RequestRefused:
-    """The error of a tunnel that was never up, and ends with the command."""
-    return RequestRefused(str(error), hint=hint_without(name, error.hint), exit_code=error.exit_code)
-
-
-def _exit_in_order(number: int, frame: object) -> None:
-    """What a signal does in the foreground of a daemon that runs elsewhere; it ends the daemon itself the same way."""
-    raise SystemExit(ExitCode.OK)
+    return hold_tunnel(paths, options, resolved)

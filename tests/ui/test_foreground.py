@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from openclaw_tunnel.cli.commands.foreground import Foreground
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import ForwardStatus, Snapshot
+from openclaw_tunnel.ui.foreground import Foreground
 
 MAIN = ForwardStatus("127.0.0.1:1", "127.0.0.1:2", True, note="[::1]:1 is in use")
 UP = Snapshot("dev", State.UP, "2026-11-22T06:00:01Z", "me@h:22", "h", (MAIN,))

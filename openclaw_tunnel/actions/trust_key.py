@@ -1,0 +1,120 @@
+"""Trust a host's key: fetch it, hold it against what is known and what a person says it is, remember it."""
+
+import asyncio
+import contextlib
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from openclaw_tunnel.actions.agreement import Agree, Question
+from openclaw_tunnel.control.follow import client_of
+from openclaw_tunnel.core.failures import Code
+from openclaw_tunnel.errors import ExitCode, TunnelError, UsageError
+from openclaw_tunnel.ui import output, progress
+
+if TYPE_CHECKING:
+    from openclaw_tunnel.ssh.hostkeys.trust import Found
+
+# ssh.hostkeys.trust is imported where it is needed: asyncssh takes longer to load than most commands take to run.
+
+_FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}=?")
+
+
+def check_fingerprint(text: str) -> None:
+    """The argument of ``--fingerprint``; empty where it was not given.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if text and not _FINGERPRINT.fullmatch(text):
+        raise UsageError(f"not a fingerprint: {text!r}", hint="write SHA256: and 43 characters, as ssh-keygen -l")
+
+
+def look_at_key(target: str, *, ssh_config: str = "", port: int | None = None) -> "Found":
+    """Fetch the key of the host that ``target`` leads to.
+
+    Args:
+        ssh_config: of ``-F``; empty: the user's and the system's.
+        port: the host's SSH port where ``target`` has none.
+
+    Raises:
+        TunnelError: with the exit code of the failure.
+    """
+    from openclaw_tunnel.ssh.hostkeys.trust import look_at, with_port
+
+    with progress.working(f"asking {target} for its key"):
+        typed = with_port(target, port)
+        return asyncio.run(look_at(typed, ssh_config=ssh_config, env=os.environ, asks=output.waits_for_you))
+
+
+def described(found: "Found") -> tuple[str, ...]:
+    """Whose key it is, and which."""
+    return f"host  {found.place.host}", f"key   {found.shown}"
+
+
+def file_of(found: "Found") -> Path:
+    """The known_hosts file that it would be remembered in.
+
+    Raises:
+        ConfigError: there is none that would keep it.
+    """
+    from openclaw_tunnel.ssh.hostkeys.trust import where_to_write
+
+    return where_to_write(found)
+
+
+def has_changed(found: "Found") -> bool:
+    """Whether another key of this host is remembered."""
+    return found.failure is not None and found.failure.code is Code.HOST_KEY_CHANGED
+
+
+def check_key(found: "Found", fingerprint: str, replace: bool) -> bool:
+    """True for a key that is known already.
+
+    Args:
+        fingerprint: what the key has to be; empty: nobody said.
+        replace: a changed key may take the place of the old one.
+
+    Raises:
+        TunnelError: it must not be remembered.
+    """
+    from openclaw_tunnel.ssh.hostkeys.trust import as_error
+
+    if found.failure and found.failure.code is not Code.HOST_KEY_UNKNOWN and not (replace and has_changed(found)):
+        raise as_error(found.failure)
+    if fingerprint and fingerprint.rstrip("=") != found.fingerprint:
+        raise TunnelError(
+            f"the key of {found.place.host} has another fingerprint: {found.fingerprint}, not {fingerprint}",
+            hint="nothing was remembered: is this the right host, and the fingerprint of its key of this type?",
+            exit_code=ExitCode.HOST_KEY,
+        )
+    return found.failure is None
+
+
+def agree_to_key(found: "Found", agree: Agree) -> None:
+    """Have a person say whether it is the right key.
+
+    Raises:
+        UsageError: nobody can be asked.
+        TunnelError: the answer is no.
+    """
+    unasked = UsageError(
+        f"whether to remember the key of {found.place.host} must be asked, and there is no terminal",
+        hint=f"compare the fingerprint, then add: --fingerprint {found.fingerprint}",
+    )
+    if not agree(Question("Remember this key?", unasked=unasked)):
+        raise TunnelError("the key is not remembered", exit_code=ExitCode.NO)
+
+
+def remember_key(found: "Found", *, replace: bool = False) -> None:
+    """Write the key into known_hosts, and let tunnels that wait for it try again.
+
+    Raises:
+        TunnelError: it cannot be written.
+    """
+    from openclaw_tunnel.ssh.hostkeys.trust import remember
+
+    remember(found, replace=replace)
+    with contextlib.suppress(TunnelError):  # mostly there is no daemon; one that hangs looks at the file later
+        client_of().call("retry", timeout=2.0)

@@ -1,0 +1,28 @@
+"""Wait until a tunnel is up, or only a person can make it so."""
+
+import contextlib
+
+from openclaw_tunnel.control.client import ControlClient, StreamTimeout
+from openclaw_tunnel.control.follow import Deadline, can_try, closed, watch
+from openclaw_tunnel.core.states import State
+from openclaw_tunnel.core.status import Snapshot
+from openclaw_tunnel.ui import progress
+from openclaw_tunnel.ui.tunnelrows import change
+
+
+def until_decided(client: ControlClient, tunnel: Snapshot, deadline: Deadline) -> Snapshot:
+    """The tunnel when it is up or has failed, or as it was when the time was up.
+
+    Raises:
+        TunnelError: it was closed meanwhile.
+    """
+    last = tunnel
+    if last.state is State.UP or (last.state is State.FAILED and not can_try(last)):
+        return last
+    with contextlib.suppress(StreamTimeout), progress.working(change(last)) as work:
+        for last in watch(client, tunnel.name, deadline.left, waits=True, asks=True):
+            if last.state in (State.UP, State.FAILED):
+                return last
+            work.what = change(last)
+        raise closed(tunnel.name)
+    return last
