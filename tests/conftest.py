@@ -42,8 +42,9 @@ def pytest_report_header() -> str:
     return f"openclaw_tunnel: {_PACKAGE}"
 
 
-def pytest_collection_finish() -> None:
-    """Leave all that is there before the first test out of the search below: it takes a hundredth of the time then."""
+@pytest.fixture(autouse=True, scope="module")
+def known() -> None:
+    """Leave all that is there before a file's first test out of the search below: it takes 1 ms then, not 200."""
     gc.collect()
     gc.freeze()
 
