@@ -19,9 +19,9 @@ if __name__ == "__main__":
 from openclaw_tunnel.errors import CredentialError
 from openclaw_tunnel.openclaw.credentials.contracts import CONTRACT_2026_5, CONTRACT_2026_9, Contract, Surface
 from openclaw_tunnel.openclaw.credentials.load import credential_inputs, override_of, resolve_with_refs
-from openclaw_tunnel.openclaw.credentials.precedence import PLACES, Override
 from openclaw_tunnel.openclaw.credentials.providers import resolve_ref
 from openclaw_tunnel.openclaw.credentials.secretref import Secret, SecretRef, read_input
+from openclaw_tunnel.openclaw.credentials.values import Override
 
 RELEASES: Mapping[str, Contract] = {"2026.5.5": CONTRACT_2026_5, "2026.9.6": CONTRACT_2026_9}
 SURFACES = {
@@ -190,11 +190,11 @@ async def unresolved_places(vector: Vector, contract: Contract) -> frozenset[str
     """The settings of the vector that hold a SecretRef which leads nowhere."""
     inputs = credential_inputs(vector["cfg"], vector["env"])
     found = set()
-    for place, value in inputs.settings.items():
+    for source, value in inputs.settings.items():
         ref = read_input(value, inputs.defaults, shorthand=contract.shorthand)
         if isinstance(ref, SecretRef):
             if not isinstance(await resolve_ref(ref, vector["cfg"], vector["env"]), Secret):
-                found.add(PLACES[place])
+                found.add(str(source))
     return frozenset(found)
 
 

@@ -22,7 +22,7 @@ from openclaw_tunnel.gateway.route import Route
 from openclaw_tunnel.gateway.verdict import Judgement, unreachable
 from openclaw_tunnel.openclaw.credentials.contracts import Surface
 from openclaw_tunnel.openclaw.credentials.load import Explicit, load_credentials
-from openclaw_tunnel.openclaw.credentials.precedence import CredentialChoice
+from openclaw_tunnel.openclaw.credentials.values import CredentialChoice
 from openclaw_tunnel.openclaw.settings import OpenClawSettings
 
 LONGEST = 3600.0

@@ -19,7 +19,7 @@ from openclaw_tunnel.errors import ExitCode, RequestRefused, TunnelError
 from openclaw_tunnel.gateway.answer import MAX_ANSWER, Answer, Incoming, parse
 from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.openclaw.credentials.contracts import Surface
-from openclaw_tunnel.openclaw.credentials.precedence import CredentialChoice
+from openclaw_tunnel.openclaw.credentials.values import CredentialChoice
 from openclaw_tunnel.openclaw.settings import load_openclaw
 from openclaw_tunnel.settings.tunnels_file import load_tunnels
 

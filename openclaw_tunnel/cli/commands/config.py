@@ -13,7 +13,7 @@ from openclaw_tunnel.errors import ConfigError, CredentialError, ExitCode
 from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.openclaw.credentials.contracts import Surface
 from openclaw_tunnel.openclaw.credentials.load import load_credentials
-from openclaw_tunnel.openclaw.credentials.values import PLACES
+from openclaw_tunnel.openclaw.credentials.values import Kind, Source
 from openclaw_tunnel.openclaw.layers import working_folder
 from openclaw_tunnel.openclaw.paths import config_file, dotenv_files, profile_environment
 from openclaw_tunnel.openclaw.settings import OpenClawSettings, load_openclaw
@@ -121,9 +121,8 @@ async def _credentials(settings: OpenClawSettings, file: TunnelsFile) -> dict[st
     except CredentialError as error:
         return {kind: {"set": False, "source": None, "why": error.message} for kind in ("token", "password")}
     found: dict[str, dict[str, Any]] = {}
-    for kind, letter, source in (("token", "T", choice.token_source), ("password", "P", choice.password_source)):
-        places = [name for place, name in PLACES.items() if place[1] == letter]
-        why = "; ".join(f"{name} {choice.why_not[name]}" for name in places if name in choice.why_not)
+    for kind, source in ((Kind.TOKEN, choice.token_source), (Kind.PASSWORD, choice.password_source)):
+        why = "; ".join(f"{s} {choice.why_not[s]}" for s in Source if s.kind is kind and s in choice.why_not)
         said = _credential_source(settings, source) if source else None
         found[kind] = {"set": bool(source), "source": said, "why": None if source else why}
     return found

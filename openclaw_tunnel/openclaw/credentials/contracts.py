@@ -1,9 +1,4 @@
-"""Which credentials OpenClaw tries, in which order, for whom: both releases as tables. Pure.
-
-A lane is an order in which places are tried; its first value wins. A plan is one lane, whose winner is the only
-credential, or two: one for the token, one for the password. A place is two letters: ``e`` the environment, ``a``
-``gateway.auth``, ``r`` ``gateway.remote``; ``T`` the token, ``P`` the password, ``B`` both. ``?`` after it: only where
-it is a SecretRef; ``!``: one that cannot be resolved ends the lane.
+"""Which credentials OpenClaw tries, in which order, for whom: each release as a table, one row per case. Pure.
 
 2026.5 is OpenClaw's documented contract of that release (docs/gateway/remote.md, "Credential precedence") with what
 the release does where that page is silent; 2026.9 the same of 2026.9.6.
@@ -16,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
+
+from openclaw_tunnel.openclaw.credentials.values import Kind, Origin, Source
 
 
 class Surface(StrEnum):
@@ -40,12 +37,81 @@ class Surface(StrEnum):
         return self in (Surface.CALL, Surface.EXEC_APPROVALS)
 
 
+class Mode(StrEnum):
+    """Which gateway is meant: ``gateway.mode``, as far as it says which one."""
+
+    LOCAL = "local"
+    REMOTE = "remote"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One source in an order.
+
+    Attributes:
+        only_reference: it counts only where it holds a SecretRef.
+        ends_unresolved: a SecretRef that cannot be resolved ends the order.
+        with_next: the next source is looked at even where this one has a value.
+    """
+
+    source: Source
+    only_reference: bool = False
+    ends_unresolved: bool = False
+    with_next: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """A token and a password: the first of each that is found."""
+
+    token: tuple[Origin, ...]
+    password: tuple[Origin, ...]
+
+    @property
+    def orders(self) -> tuple[tuple[Step, ...], ...]:
+        """That of the token, and that of the password."""
+        by_kind = ((Kind.TOKEN, self.token), (Kind.PASSWORD, self.password))
+        return tuple(tuple(Step(Source.of(origin, kind)) for origin in origins) for kind, origins in by_kind)
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """A token or a password: the first that is found is the only credential."""
+
+    order: tuple[Step, ...]
+
+    @property
+    def orders(self) -> tuple[tuple[Step, ...], ...]:
+        """The one."""
+        return (self.order,)
+
+
+Plan = Both | OneOf
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One case of a contract.
+
+    Attributes:
+        surfaces: who needs credentials.
+        mode: which gateway; None: either.
+        auth_modes: the values of ``gateway.auth.mode`` it is for; empty: every other one.
+        plan: what is tried.
+    """
+
+    surfaces: tuple[Surface, ...]
+    mode: Mode | None
+    plan: Plan
+    auth_modes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Contract:
     """One release's rules.
 
     Attributes:
-        plans: plan by surface, mode and, for some, ``gateway.auth.mode``.
+        rows: the first that fits a case is its plan.
         shorthand: ``$NAME`` is a SecretRef as ``${NAME}`` is.
         drops_placeholders: in local mode a secret of the file with ``${NAME}`` in it counts as configured and empty.
         forces_fallback: in local mode a SecretRef of ``gateway.remote`` is resolved for the kind that
@@ -54,66 +120,75 @@ class Contract:
     """
 
     name: str
-    plans: Mapping[str, str]
+    rows: tuple[Row, ...]
     shorthand: bool = False
     drops_placeholders: bool = False
     forces_fallback: bool = False
     env_after_failed_ref: bool = False
 
 
-_NODE_HOST = {"node.local": "eT aT | eP aP", "node.remote": "eT rT aT | eP rP aP"}
+_CALLS = (Surface.CALL, Surface.EXEC_APPROVALS)
+_STATUS = (Surface.STATUS,)
+_SERVICE = (Surface.SERVICE_STATUS,)
+_PROBE_LOCAL = (Surface.PROBE_LOCAL,)
+_PROBE_REMOTE = (Surface.PROBE_REMOTE,)
+_NODE_HOST = (Surface.NODE_HOST,)
+_LOCAL, _REMOTE = Mode.LOCAL, Mode.REMOTE
+_ENV, _AUTH, _REM = Origin.ENVIRONMENT, Origin.AUTH, Origin.REMOTE
+_ENV_TOKEN, _ENV_PASSWORD = Step(Source.ENV_TOKEN), Step(Source.ENV_PASSWORD)
+_ENV_TOKEN_AND = Step(Source.ENV_TOKEN, with_next=True)
+_AUTH_TOKEN, _AUTH_PASSWORD = Step(Source.AUTH_TOKEN), Step(Source.AUTH_PASSWORD)
+_REMOTE_TOKEN, _REMOTE_PASSWORD = Step(Source.REMOTE_TOKEN), Step(Source.REMOTE_PASSWORD)
 
-CONTRACT_2026_5 = Contract(
-    "2026.5",
-    MappingProxyType(
-        {
-            "call.local": "eT aT rT | eP aP rP",
-            "call.remote": "rT eT aT | eP rP aP",
-            "status.local": "eT aT | eP aP",
-            "status.remote": "rT | eP rP aP",
-            "service.local": "eT aT | eP aP",
-            "service.remote": " | eP aP",
-            "probe.remote": "rT rP",
-            "probe.local.none": "",
-            "probe.local.trusted-proxy": "",
-            "probe.local.token": "aT eT",
-            "probe.local.password": "aP eP",
-            "probe.local": "aT eT eP aP",
-            **_NODE_HOST,
-        }
+_ROWS_2026_5 = (
+    Row(_CALLS, _LOCAL, Both(token=(_ENV, _AUTH, _REM), password=(_ENV, _AUTH, _REM))),
+    Row(_CALLS, _REMOTE, Both(token=(_REM, _ENV, _AUTH), password=(_ENV, _REM, _AUTH))),
+    Row(_STATUS, _LOCAL, Both(token=(_ENV, _AUTH), password=(_ENV, _AUTH))),
+    Row(_STATUS, _REMOTE, Both(token=(_REM,), password=(_ENV, _REM, _AUTH))),
+    Row(_SERVICE, _LOCAL, Both(token=(_ENV, _AUTH), password=(_ENV, _AUTH))),
+    Row(_SERVICE, _REMOTE, Both(token=(), password=(_ENV, _AUTH))),
+    Row(_PROBE_REMOTE, None, OneOf((_REMOTE_TOKEN, _REMOTE_PASSWORD))),
+    Row(_PROBE_LOCAL, None, OneOf(()), auth_modes=("none", "trusted-proxy")),
+    Row(_PROBE_LOCAL, None, OneOf((_AUTH_TOKEN, _ENV_TOKEN)), auth_modes=("token",)),
+    Row(_PROBE_LOCAL, None, OneOf((_AUTH_PASSWORD, _ENV_PASSWORD)), auth_modes=("password",)),
+    Row(_PROBE_LOCAL, None, OneOf((_AUTH_TOKEN, _ENV_TOKEN, _ENV_PASSWORD, _AUTH_PASSWORD))),
+    Row(_NODE_HOST, _LOCAL, Both(token=(_ENV, _AUTH), password=(_ENV, _AUTH))),
+    Row(_NODE_HOST, _REMOTE, Both(token=(_ENV, _REM, _AUTH), password=(_ENV, _REM, _AUTH))),
+)
+_ROWS_2026_9 = (
+    Row(_CALLS, _LOCAL, Both(token=(_AUTH, _ENV, _REM), password=(_AUTH, _ENV, _REM))),
+    Row(_CALLS, _REMOTE, Both(token=(_REM, _ENV, _AUTH), password=(_ENV, _REM, _AUTH))),
+    Row(_STATUS, _LOCAL, Both(token=(_AUTH, _ENV), password=(_AUTH, _ENV))),
+    Row(_STATUS, _REMOTE, OneOf((_REMOTE_TOKEN, _REMOTE_PASSWORD, _ENV_TOKEN_AND, _ENV_PASSWORD))),
+    Row(_SERVICE, None, Both(token=(_AUTH, _ENV), password=(_AUTH, _ENV))),
+    Row(_PROBE_REMOTE, None, OneOf((_REMOTE_TOKEN, _REMOTE_PASSWORD, _ENV_TOKEN_AND, _ENV_PASSWORD))),
+    Row(_PROBE_LOCAL, None, OneOf(()), auth_modes=("none", "trusted-proxy")),
+    Row(_PROBE_LOCAL, None, OneOf((_AUTH_TOKEN, _ENV_TOKEN)), auth_modes=("token",)),
+    Row(_PROBE_LOCAL, None, OneOf((_AUTH_PASSWORD, _ENV_PASSWORD)), auth_modes=("password",)),
+    Row(
+        _PROBE_LOCAL,
+        None,
+        OneOf(
+            (
+                Step(Source.AUTH_TOKEN, ends_unresolved=True),
+                Step(Source.AUTH_PASSWORD, only_reference=True, ends_unresolved=True),
+                _ENV_TOKEN,
+                _ENV_PASSWORD,
+                _AUTH_PASSWORD,
+            )
+        ),
     ),
-    drops_placeholders=True,
-    env_after_failed_ref=True,
+    Row(_NODE_HOST, _LOCAL, Both(token=(_ENV, _AUTH), password=(_ENV, _AUTH))),
+    Row(_NODE_HOST, _REMOTE, Both(token=(_ENV, _REM, _AUTH), password=(_ENV, _REM, _AUTH))),
 )
 
-CONTRACT_2026_9 = Contract(
-    "2026.9",
-    MappingProxyType(
-        {
-            "call.local": "aT eT rT | aP eP rP",
-            "call.remote": "rT eT aT | eP rP aP",
-            "status.local": "aT eT | aP eP",
-            "status.remote": "rT rP eB",
-            "service.local": "aT eT | aP eP",
-            "service.remote": "aT eT | aP eP",
-            "probe.remote": "rT rP eB",
-            "probe.local.none": "",
-            "probe.local.trusted-proxy": "",
-            "probe.local.token": "aT eT",
-            "probe.local.password": "aP eP",
-            "probe.local": "aT! aP?! eT eP aP",
-            **_NODE_HOST,
-        }
-    ),
-    shorthand=True,
-    forces_fallback=True,
-)
-
+CONTRACT_2026_5 = Contract("2026.5", _ROWS_2026_5, drops_placeholders=True, env_after_failed_ref=True)
+CONTRACT_2026_9 = Contract("2026.9", _ROWS_2026_9, shorthand=True, forces_fallback=True)
 CONTRACTS: Mapping[str, Contract] = MappingProxyType({c.name: c for c in (CONTRACT_2026_5, CONTRACT_2026_9)})
 AUTO = "auto"
 CONTRACT_CHOICES = (AUTO, *CONTRACTS)
 
-FROM_ENVIRONMENT = "eT | eP"
+FROM_ENVIRONMENT = Both(token=(_ENV,), password=(_ENV,))
 """For an address of the environment: its own credentials and nothing else."""
 
 _FIRST_2026_9 = (2026, 7, 27)
@@ -133,24 +208,16 @@ def choose_contract(setting: str, last_touched: str) -> Contract:
     return CONTRACT_2026_9 if version >= _FIRST_2026_9 else CONTRACT_2026_5
 
 
-def plan_for(contract: Contract, surface: Surface, *, remote: bool, auth_mode: str) -> str:
-    """The row of the contract's table.
+def plan_for(contract: Contract, surface: Surface, *, remote: bool, auth_mode: str) -> Plan:
+    """The plan of the first row that fits.
 
     Args:
         remote: gateway.mode is ``remote`` and says which gateway.
         auth_mode: ``gateway.auth.mode``; empty where it is not set.
     """
-    place = "remote" if remote else "local"
-    match surface:
-        case Surface.PROBE_REMOTE:
-            return contract.plans["probe.remote"]
-        case Surface.PROBE_LOCAL:
-            return contract.plans.get(f"probe.local.{auth_mode}", contract.plans["probe.local"])
-        case Surface.NODE_HOST:
-            return contract.plans[f"node.{place}"]
-        case Surface.STATUS:
-            return contract.plans[f"status.{place}"]
-        case Surface.SERVICE_STATUS:
-            return contract.plans[f"service.{place}"]
-        case Surface.CALL | Surface.EXEC_APPROVALS:
-            return contract.plans[f"call.{place}"]
+    mode = Mode.REMOTE if remote else Mode.LOCAL
+    return next(
+        row.plan
+        for row in contract.rows
+        if surface in row.surfaces and row.mode in (None, mode) and (not row.auth_modes or auth_mode in row.auth_modes)
+    )

@@ -9,23 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from openclaw_tunnel.openclaw.credentials.contracts import Contract, Surface, choose_contract
-from openclaw_tunnel.openclaw.credentials.precedence import (
-    PLACES,
-    CredentialChoice,
-    CredentialInputs,
-    Override,
-    resolve_credentials,
-)
+from openclaw_tunnel.openclaw.credentials.precedence import resolve_credentials
 from openclaw_tunnel.openclaw.credentials.providers import resolve_ref
 from openclaw_tunnel.openclaw.credentials.secretref import Secret, Unresolved
+from openclaw_tunnel.openclaw.credentials.values import CredentialChoice, CredentialInputs, Origin, Override, Source
 from openclaw_tunnel.openclaw.settings import OpenClawSettings
-
-_PLACES = {
-    "aT": ("auth", "token"),
-    "aP": ("auth", "password"),
-    "rT": ("remote", "token"),
-    "rP": ("remote", "password"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +72,7 @@ async def load_credentials(
 
 def _with_shell(choice: CredentialChoice) -> CredentialChoice:
     """Say where OpenClaw might know more: it imports missing variables from the login shell, and this program not."""
-    unset = {PLACES[place] for place in ("eT", "eP") if choice.why_not.get(PLACES[place]) == "is not set"}
+    unset = {str(s) for s in Source if s.of_environment and choice.why_not.get(s) == "is not set"}
     more = dict.fromkeys(unset, "is not set (the login shell, which env.shellEnv lets OpenClaw ask, is not asked here)")
     return replace(choice, why_not={**choice.why_not, **more})
 
@@ -112,15 +100,15 @@ def credential_inputs(config: Mapping[str, Any], env: Mapping[str, str]) -> Cred
         config: the whole file, includes and ``${NAME}`` done; values of other types than expected say nothing.
     """
     gateway = section(config, "gateway")
-    sections = {"auth": section(gateway, "auth"), "remote": section(gateway, "remote")}
-    auth_mode, url = sections["auth"].get("mode"), sections["remote"].get("url")
+    sections = {origin: section(gateway, origin) for origin in (Origin.AUTH, Origin.REMOTE)}
+    auth_mode, url = sections[Origin.AUTH].get("mode"), sections[Origin.REMOTE].get("url")
     defaults = section(section(config, "secrets"), "defaults")
     return CredentialInputs(
-        settings={place: sections[name].get(key) for place, (name, key) in _PLACES.items()},
+        settings={s: sections[s.origin].get(s.kind) for s in Source if not s.of_environment},
         defaults={k: v for k, v in defaults.items() if isinstance(v, str)},
         variables={
-            "eT": env.get("OPENCLAW_GATEWAY_TOKEN", ""),
-            "eP": env.get("OPENCLAW_GATEWAY_PASSWORD", ""),
+            Source.ENV_TOKEN: env.get("OPENCLAW_GATEWAY_TOKEN", ""),
+            Source.ENV_PASSWORD: env.get("OPENCLAW_GATEWAY_PASSWORD", ""),
         },
         remote_mode=gateway.get("mode") == "remote",
         auth_mode=auth_mode if isinstance(auth_mode, str) else "",

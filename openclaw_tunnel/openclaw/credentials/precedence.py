@@ -10,8 +10,18 @@ The orders are the tables of ``contracts.py``; here is the one walk through them
 * In local mode ``gateway.remote.*`` stands in only where the same setting of ``gateway.auth`` is not there at all.
 """
 
+from collections.abc import Iterator
+
 from openclaw_tunnel.errors import CredentialError
-from openclaw_tunnel.openclaw.credentials.contracts import FROM_ENVIRONMENT, Contract, Surface, plan_for
+from openclaw_tunnel.openclaw.credentials.contracts import (
+    FROM_ENVIRONMENT,
+    Both,
+    Contract,
+    Plan,
+    Step,
+    Surface,
+    plan_for,
+)
 from openclaw_tunnel.openclaw.credentials.secretref import (
     Secret,
     SecretInput,
@@ -21,11 +31,22 @@ from openclaw_tunnel.openclaw.credentials.secretref import (
     plain_input,
     read_input,
 )
-from openclaw_tunnel.openclaw.credentials.values import PLACES, CredentialChoice, CredentialInputs, Override
+from openclaw_tunnel.openclaw.credentials.values import (
+    CredentialChoice,
+    CredentialInputs,
+    Kind,
+    Origin,
+    Override,
+    Source,
+)
 
-__all__ = ["PLACES", "CredentialChoice", "CredentialInputs", "Override", "resolve_credentials"]
-
-_KINDS_OF_MODE = {"none": "", "token": "T", "password": "P", "trusted-proxy": "P"}
+_KINDS_OF_MODE: dict[str, tuple[Kind, ...]] = {
+    "none": (),
+    "token": (Kind.TOKEN,),
+    "password": (Kind.PASSWORD,),
+    "trusted-proxy": (Kind.PASSWORD,),
+}
+"""What ``gateway.auth.mode`` lets a client log in with; any other mode leaves it open."""
 
 
 def resolve_credentials(inputs: CredentialInputs, surface: Surface, contract: Contract) -> CredentialChoice:
@@ -36,7 +57,7 @@ def resolve_credentials(inputs: CredentialInputs, surface: Surface, contract: Co
     """
     token, password = (_explicit(inputs.token, "--token"), _explicit(inputs.password, "--password"))
     if token or password:
-        others = dict.fromkeys(PLACES.values(), "is not used: explicit credentials win")
+        others = dict.fromkeys(map(str, Source), "is not used: explicit credentials win")
         return CredentialChoice(token, password, "--token" * bool(token), "--password" * bool(password), others)
     if inputs.override is Override.OPTION:
         raise _no_own_credentials(Override.OPTION, "pass --token-file or --password-file with --url")
@@ -69,106 +90,127 @@ def _no_own_credentials(override: Override, hint: str) -> CredentialError:
 class _Walk:
     """One walk through a plan."""
 
-    def __init__(self, inputs: CredentialInputs, surface: Surface, contract: Contract, plan: str, remote: bool) -> None:
+    def __init__(
+        self, inputs: CredentialInputs, surface: Surface, contract: Contract, plan: Plan, remote: bool
+    ) -> None:
         self.inputs, self.surface, self.contract = inputs, surface, contract
         self.remote = remote and surface is not Surface.SERVICE_STATUS
-        self.lanes = [lane.replace("eB", "eT& eP").split() for lane in plan.split("|")]
-        self.pair = len(self.lanes) == 2
-        self.places: dict[str, SecretInput] = {p: plain_input(inputs.variables.get(p)) for p in ("eT", "eP")}
-        for place in ("aT", "aP", "rT", "rP"):
-            value = inputs.settings.get(place)
-            self.places[place] = read_input(value, inputs.defaults, shorthand=contract.shorthand)
-        self.found: dict[str, Secret] = {}
-        self.why = {place: f"is not used for {surface}" for place in PLACES}
-        self.failed = ""
+        self.orders = plan.orders
+        self.pair = isinstance(plan, Both)
+        self.values: dict[Source, SecretInput] = {}
+        for source in Source:
+            if source.of_environment:
+                self.values[source] = plain_input(inputs.variables.get(source))
+            else:
+                value = inputs.settings.get(source)
+                self.values[source] = read_input(value, inputs.defaults, shorthand=contract.shorthand)
+        self.found: dict[Source, Secret] = {}
+        self.why = dict.fromkeys(Source, f"is not used for {surface}")
+        self.failed: Source | None = None
         self.needs: SecretRef | None = None
 
     def run(self) -> CredentialChoice:
-        for lane in self.lanes:
+        for order in self.orders:
             if self.needs is None and not (self.pair and self.failed):
-                self._follow(lane)
+                self._follow(order)
         if self.needs:
             return CredentialChoice(needs=self.needs)
-        problem = f"{PLACES[self.failed]} {self.why[self.failed]}" if self.failed else ""
+        problem, remedy = self._problem()
         if problem and self.pair:
             self.found = {}
             if not self.surface.only_looks:
-                raise CredentialError(problem, hint=self._remedy())
-        names = {place[1]: place for place in self.found}
-        token, password = names.get("T", ""), names.get("P", "")
+                raise CredentialError(problem, hint=remedy)
+        names = {source.kind: source for source in self.found}
+        token, password = names.get(Kind.TOKEN), names.get(Kind.PASSWORD)
         return CredentialChoice(
-            self.found.get(token),
-            self.found.get(password),
-            PLACES.get(token, ""),
-            PLACES.get(password, ""),
-            why_not={PLACES[place]: why for place, why in self.why.items() if place not in self.found},
+            self.found[token] if token else None,
+            self.found[password] if password else None,
+            token or "",
+            password or "",
+            why_not={str(source): why for source, why in self.why.items() if source not in self.found},
             warning=problem,
-            remedy=self._remedy() if problem else "",
+            remedy=remedy,
         )
 
-    def _remedy(self) -> str:
+    def _problem(self) -> tuple[str, str]:
+        """The source that was needed and cannot be had, and the next step about it; empty for none."""
+        if self.failed is None:
+            return "", ""
         value = self._value(self.failed)
         step = value.step if isinstance(value, Unresolved) else ""
-        return f"{step or 'make the reference resolve'}, or pass --token-file or --password-file"
+        remedy = f"{step or 'make the reference resolve'}, or pass --token-file or --password-file"
+        return f"{self.failed} {self.why[self.failed]}", remedy
 
-    def _follow(self, lane: list[str]) -> None:
-        taken = ""
-        for step in lane:
-            place, value = step[:2], self._value(step[:2])
-            if taken and not taken.endswith("&"):
-                self.why[place] = f"comes after {PLACES[taken[:2]]}"
-            elif why := self._closed(place, value):
-                self.why[place] = why
+    def _follow(self, order: tuple[Step, ...]) -> None:
+        taken: Step | None = None
+        for step in order:
+            source, value = step.source, self._value(step.source)
+            if taken and not taken.with_next:
+                self.why[source] = f"comes after {taken.source}"
+            elif why := self._closed(source, value):
+                self.why[source] = why
             elif isinstance(value, Secret):
-                if "?" not in step or isinstance(self.places[place], SecretRef):
-                    self.found[place], taken = value, step
-            elif why := self._needless(place):
-                self.why[place] = f"is not resolved: {why}"
+                if not step.only_reference or isinstance(self.values[source], SecretRef):
+                    self.found[source], taken = value, step
+            elif why := self._needless(source):
+                self.why[source] = f"is not resolved: {why}"
             elif isinstance(value, SecretRef):
                 self.needs = value
                 return
             elif isinstance(value, Unresolved):
-                self.why[place] = value.why
-                self.failed = self.failed or (place if self._is_fatal(place) else "")
-                if self.failed and (self.pair or "!" in step):
+                self.why[source] = value.why
+                if self.failed is None and self._is_fatal(source):
+                    self.failed = source
+                if self.failed and (self.pair or step.ends_unresolved):
                     return
 
-    def _value(self, place: str) -> SecretInput:
-        value = self.places[place]
+    def _value(self, source: Source) -> SecretInput:
+        value = self.values[source]
         return self.inputs.resolved.get(value, value) if isinstance(value, SecretRef) else value
 
-    def _closed(self, place: str, value: SecretInput) -> str:
-        """Why this place does not come into question at all."""
+    def _closed(self, source: Source, value: SecretInput) -> str:
+        """Why this source does not come into question at all."""
         local_pair = self.pair and not self.remote
         if value is None:
             return "is not set"
-        if place[0] == "e" and self.failed and not self.contract.env_after_failed_ref:
-            return f"does not stand in for {PLACES[self.failed]}"
-        if local_pair and place[0] == "r" and self.places["a" + place[1]] is not None:
-            return f"stands in only where {PLACES['a' + place[1]]} is not set"
-        if local_pair and place == "rP" and self.inputs.auth_mode == "trusted-proxy":
-            return "is never used where gateway.auth.mode is trusted-proxy"
-        drops = self.contract.drops_placeholders and local_pair and place[0] != "e"
+        if source.of_environment and self.failed and not self.contract.env_after_failed_ref:
+            return f"does not stand in for {self.failed}"
+        if local_pair and source.origin is Origin.REMOTE:
+            own = Source.of(Origin.AUTH, source.kind)
+            if self.values[own] is not None:
+                return f"stands in only where {own} is not set"
+            if source is Source.REMOTE_PASSWORD and self.inputs.auth_mode == "trusted-proxy":
+                return "is never used where gateway.auth.mode is trusted-proxy"
+        drops = self.contract.drops_placeholders and local_pair and not source.of_environment
         return "holds ${...} that is not set" if drops and isinstance(value, Secret) and holds_reference(value) else ""
 
-    def _needless(self, place: str) -> str:
+    def _needless(self, source: Source) -> str:
         """Why a reference need not be resolved; empty where it has to be."""
-        if not self.pair or place[0] == "e":
+        if not self.pair or source.of_environment:
             return ""
         mode = self.inputs.auth_mode
-        kinds = "TP" if self.remote else _KINDS_OF_MODE.get(mode, "TP")
-        if place[1] not in kinds:
+        kinds = tuple(Kind) if self.remote else _KINDS_OF_MODE.get(mode, tuple(Kind))
+        if source.kind not in kinds:
             return f"gateway.auth.mode is {mode}"
-        # A fallback of another place is no reason to leave gateway.auth alone.
-        passed = "r" if place[0] == "a" and not self.remote else ""
-        others = [p[:2] for lane in self.lanes for p in lane if p[1] != place[1] and p[0] not in passed]
-        at_hand = (p for p in others if isinstance(v := self._value(p), Secret) and not self._closed(p, v))
-        forced = len(kinds) == 1 and (place[0] == "a" or self.contract.forces_fallback)
-        other = PLACES.get(next(at_hand, ""), "")
+        forced = len(kinds) == 1 and (source.origin is Origin.AUTH or self.contract.forces_fallback)
+        other = next(self._at_hand_beside(source), None)
         return f"{other} is at hand" if other and not forced else ""
 
-    def _is_fatal(self, place: str) -> bool:
-        """Whether nothing may be sent when this place was needed and cannot be had."""
-        if not self.pair or not self.remote:
-            return place[0] == "a" or not self.pair
-        return place[0] == "r" or (place == "aT" and _KINDS_OF_MODE.get(self.inputs.auth_mode, "T") == "T")
+    def _at_hand_beside(self, source: Source) -> Iterator[Source]:
+        """The sources of the other kind that have a value."""
+        for other in (step.source for order in self.orders for step in order):
+            # A fallback of another place is no reason to leave gateway.auth alone.
+            fallback = other.origin is Origin.REMOTE and source.origin is Origin.AUTH and not self.remote
+            value = self._value(other)
+            if other.kind is not source.kind and not fallback and isinstance(value, Secret):
+                if not self._closed(other, value):
+                    yield other
+
+    def _is_fatal(self, source: Source) -> bool:
+        """Whether nothing may be sent when this source was needed and cannot be had."""
+        if not self.pair:
+            return True
+        if not self.remote:
+            return source.origin is Origin.AUTH
+        mode_of_token = _KINDS_OF_MODE.get(self.inputs.auth_mode, (Kind.TOKEN,)) == (Kind.TOKEN,)
+        return source.origin is Origin.REMOTE or (source is Source.AUTH_TOKEN and mode_of_token)

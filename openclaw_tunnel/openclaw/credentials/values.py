@@ -7,15 +7,51 @@ from typing import Any
 
 from openclaw_tunnel.openclaw.credentials.secretref import Secret, SecretRef, Unresolved
 
-PLACES = {
-    "eT": "env OPENCLAW_GATEWAY_TOKEN",
-    "eP": "env OPENCLAW_GATEWAY_PASSWORD",
-    "aT": "gateway.auth.token",
-    "aP": "gateway.auth.password",
-    "rT": "gateway.remote.token",
-    "rP": "gateway.remote.password",
-}
-"""Every place a credential can come from, by its letters in the tables, with its name for people."""
+
+class Kind(StrEnum):
+    """What a credential is; the name of its setting in openclaw.json as well."""
+
+    TOKEN = "token"  # noqa: S105
+    PASSWORD = "password"  # noqa: S105  the name of a setting
+
+
+class Origin(StrEnum):
+    """Where a credential is kept; for those of openclaw.json the section of ``gateway``."""
+
+    ENVIRONMENT = "environment"
+    AUTH = "auth"
+    REMOTE = "remote"
+
+
+class Source(StrEnum):
+    """Every place that a credential can come from. The value is its name for people."""
+
+    origin: Origin
+    kind: Kind
+
+    ENV_TOKEN = "env OPENCLAW_GATEWAY_TOKEN", Origin.ENVIRONMENT, Kind.TOKEN
+    ENV_PASSWORD = "env OPENCLAW_GATEWAY_PASSWORD", Origin.ENVIRONMENT, Kind.PASSWORD
+    AUTH_TOKEN = "gateway.auth.token", Origin.AUTH, Kind.TOKEN
+    AUTH_PASSWORD = "gateway.auth.password", Origin.AUTH, Kind.PASSWORD
+    REMOTE_TOKEN = "gateway.remote.token", Origin.REMOTE, Kind.TOKEN
+    REMOTE_PASSWORD = "gateway.remote.password", Origin.REMOTE, Kind.PASSWORD
+
+    def __new__(cls, name: str, origin: Origin, kind: Kind) -> "Source":
+        """A member."""
+        source = str.__new__(cls, name)
+        source._value_ = name
+        source.origin, source.kind = origin, kind
+        return source
+
+    @classmethod
+    def of(cls, origin: Origin, kind: Kind) -> "Source":
+        """The one of that origin and kind."""
+        return next(source for source in cls if source.origin is origin and source.kind is kind)
+
+    @property
+    def of_environment(self) -> bool:
+        """It is a variable, not a setting of openclaw.json."""
+        return self.origin is Origin.ENVIRONMENT
 
 
 class Override(StrEnum):
@@ -31,18 +67,18 @@ class CredentialInputs:
     """Everything the answer depends on. Nothing in it shows a secret.
 
     Attributes:
-        settings: what openclaw.json has at ``gateway.auth.token`` and so on, by letters; unresolved.
+        settings: what openclaw.json has at ``gateway.auth.token`` and so on; unresolved.
         defaults: ``secrets.defaults``: provider by source.
-        variables: OPENCLAW_GATEWAY_TOKEN (``eT``) and OPENCLAW_GATEWAY_PASSWORD (``eP``).
+        variables: what OPENCLAW_GATEWAY_TOKEN and OPENCLAW_GATEWAY_PASSWORD hold.
         remote_mode: ``gateway.mode`` is ``remote``.
         has_remote_url: ``gateway.remote.url`` is set, or the caller knows the way to the remote gateway.
         token, password: given explicitly.
         resolved: what became of the references that were asked for so far.
     """
 
-    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    settings: Mapping[Source, Any] = field(default_factory=dict, repr=False)
     defaults: Mapping[str, str] = field(default_factory=dict)
-    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    variables: Mapping[Source, str] = field(default_factory=dict, repr=False)
     remote_mode: bool = False
     auth_mode: str = ""
     has_remote_url: bool = False

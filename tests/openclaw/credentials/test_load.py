@@ -9,7 +9,7 @@ import pytest
 from openclaw_tunnel.errors import CredentialError
 from openclaw_tunnel.openclaw.credentials.contracts import Surface
 from openclaw_tunnel.openclaw.credentials.load import Explicit, load_credentials
-from openclaw_tunnel.openclaw.credentials.precedence import CredentialChoice
+from openclaw_tunnel.openclaw.credentials.values import CredentialChoice
 from openclaw_tunnel.openclaw.settings import OpenClawSettings, load_openclaw
 from support.aio import async_test
 

@@ -18,13 +18,18 @@ from openclaw_tunnel.openclaw.credentials.contracts import (
 )
 from openclaw_tunnel.openclaw.credentials.precedence import resolve_credentials
 from openclaw_tunnel.openclaw.credentials.secretref import Secret, SecretRef, Unresolved
-from openclaw_tunnel.openclaw.credentials.values import PLACES, CredentialChoice, CredentialInputs, Override
+from openclaw_tunnel.openclaw.credentials.values import CredentialChoice, CredentialInputs, Override, Source
 
 REF = {"source": "env", "provider": "default", "id": "A"}
 KEY = SecretRef("env", "default", "A")
 EVERYTHING: dict[str, Any] = {
-    "settings": {"aT": "a-token", "aP": "a-pw", "rT": "r-token", "rP": "r-pw"},
-    "variables": {"eT": "e-token", "eP": "e-pw"},
+    "settings": {
+        Source.AUTH_TOKEN: "a-token",
+        Source.AUTH_PASSWORD: "a-pw",
+        Source.REMOTE_TOKEN: "r-token",
+        Source.REMOTE_PASSWORD: "r-pw",
+    },
+    "variables": {Source.ENV_TOKEN: "e-token", Source.ENV_PASSWORD: "e-pw"},
 }
 NEW, OLD = CONTRACT_2026_9, CONTRACT_2026_5
 
@@ -52,7 +57,7 @@ def test_explicit_credentials_win_alone(surface: Surface, override: Override) ->
 
 
 def test_blank_explicit_credentials_are_none() -> None:
-    assert ask(token="  ", password="\n", settings={"aT": "t"}).token == Secret("t")
+    assert ask(token="  ", password="\n", settings={Source.AUTH_TOKEN: "t"}).token == Secret("t")
 
 
 @pytest.mark.parametrize("surface", Surface)
@@ -111,13 +116,16 @@ def test_the_orders(surface: Surface, is_remote: bool, contract: str, token: str
 
 def test_a_probe_of_the_remote_target_uses_the_environment_only_where_nothing_is_configured() -> None:
     variables = EVERYTHING["variables"]
-    assert sources(remote(Surface.PROBE_REMOTE, variables=variables)) == (PLACES["eT"], PLACES["eP"])
-    assert sources(remote(Surface.PROBE_REMOTE, variables=variables, settings={"rP": "p"})) == ("", PLACES["rP"])
+    assert sources(remote(Surface.PROBE_REMOTE, variables=variables)) == (Source.ENV_TOKEN, Source.ENV_PASSWORD)
+    assert sources(remote(Surface.PROBE_REMOTE, variables=variables, settings={Source.REMOTE_PASSWORD: "p"})) == (
+        "",
+        Source.REMOTE_PASSWORD,
+    )
     assert sources(remote(Surface.PROBE_REMOTE, OLD, variables=variables)) == ("", "")
 
 
 def test_why_not_the_others() -> None:
-    choice = ask(**{**EVERYTHING, "settings": {**EVERYTHING["settings"], "rP": None}})
+    choice = ask(**{**EVERYTHING, "settings": {**EVERYTHING["settings"], Source.REMOTE_PASSWORD: None}})
     assert choice.why_not == {
         "env OPENCLAW_GATEWAY_TOKEN": "comes after gateway.auth.token",
         "env OPENCLAW_GATEWAY_PASSWORD": "comes after gateway.auth.password",
@@ -130,36 +138,43 @@ def test_why_not_the_others() -> None:
 
 
 def test_the_remote_fallback_is_for_unset_settings_only() -> None:
-    choice = ask(contract=OLD, settings={"aT": "a-${NOT_SET}", "rT": "r"})
+    choice = ask(contract=OLD, settings={Source.AUTH_TOKEN: "a-${NOT_SET}", Source.REMOTE_TOKEN: "r"})
     assert choice.token is None
     assert choice.why_not["gateway.remote.token"] == "stands in only where gateway.auth.token is not set"
     assert choice.why_not["gateway.auth.token"] == "holds ${...} that is not set"
-    assert ask(settings={"rP": "r"}, auth_mode="trusted-proxy").password is None
+    assert ask(settings={Source.REMOTE_PASSWORD: "r"}, auth_mode="trusted-proxy").password is None
 
 
 def test_a_reference_is_asked_for_before_it_is_used() -> None:
-    first = ask(settings={"aT": REF})
+    first = ask(settings={Source.AUTH_TOKEN: REF})
     assert first.needs == KEY
-    assert ask(settings={"aT": REF}, resolved={KEY: Secret("s")}).token == Secret("s")
+    assert ask(settings={Source.AUTH_TOKEN: REF}, resolved={KEY: Secret("s")}).token == Secret("s")
 
 
 def test_a_reference_that_is_not_needed_is_not_asked_for() -> None:
-    choice = ask(settings={"aT": REF, "aP": "pw"})
+    choice = ask(settings={Source.AUTH_TOKEN: REF, Source.AUTH_PASSWORD: "pw"})
     assert (choice.needs, sources(choice)) == (None, ("", "gateway.auth.password"))
     assert choice.why_not["gateway.auth.token"] == "is not resolved: gateway.auth.password is at hand"
-    choice = ask(settings={"aT": REF}, auth_mode="none")
+    choice = ask(settings={Source.AUTH_TOKEN: REF}, auth_mode="none")
     assert choice.why_not["gateway.auth.token"] == "is not resolved: gateway.auth.mode is none"
 
 
 FAILED = {KEY: Unresolved("is the SecretRef env:default:A, which cannot be resolved: x")}
 MASKS: list[dict[str, Any]] = [
-    {"settings": {"aT": REF, "rT": "r"}},
-    {"settings": {"aT": REF, "rP": "r"}},  # OpenClaw itself sends the remote password here
-    {"settings": {"aT": REF}, "variables": {"eT": "e"}},
-    {"settings": {"rT": REF, "aT": "a"}, "remote_mode": True, "has_remote_url": True},
-    {"settings": {"rT": REF}, "variables": {"eT": "e"}, "remote_mode": True, "has_remote_url": True},
-    {"settings": {"rP": REF, "aP": "a"}, "remote_mode": True, "has_remote_url": True},
-    {"settings": {"aT": REF}, "remote_mode": True, "has_remote_url": True},
+    {"settings": {Source.AUTH_TOKEN: REF, Source.REMOTE_TOKEN: "r"}},
+    {
+        "settings": {Source.AUTH_TOKEN: REF, Source.REMOTE_PASSWORD: "r"}
+    },  # OpenClaw itself sends the remote password here
+    {"settings": {Source.AUTH_TOKEN: REF}, "variables": {Source.ENV_TOKEN: "e"}},
+    {"settings": {Source.REMOTE_TOKEN: REF, Source.AUTH_TOKEN: "a"}, "remote_mode": True, "has_remote_url": True},
+    {
+        "settings": {Source.REMOTE_TOKEN: REF},
+        "variables": {Source.ENV_TOKEN: "e"},
+        "remote_mode": True,
+        "has_remote_url": True,
+    },
+    {"settings": {Source.REMOTE_PASSWORD: REF, Source.AUTH_PASSWORD: "a"}, "remote_mode": True, "has_remote_url": True},
+    {"settings": {Source.AUTH_TOKEN: REF}, "remote_mode": True, "has_remote_url": True},
 ]
 
 
@@ -172,20 +187,22 @@ def test_nothing_masks_a_reference_that_cannot_be_resolved(inputs: dict[str, Any
 
 
 def test_status_goes_on_without_and_says_so() -> None:
-    choice = remote(Surface.STATUS, settings={"rT": REF}, variables={"eT": "e"}, resolved=FAILED)
+    choice = remote(
+        Surface.STATUS, settings={Source.REMOTE_TOKEN: REF}, variables={Source.ENV_TOKEN: "e"}, resolved=FAILED
+    )
     assert sources(choice) == ("", "")
     assert choice.warning.startswith("gateway.remote.token is the SecretRef env:default:A")
     assert choice.remedy == "make the reference resolve, or pass --token-file or --password-file"
-    sibling = remote(Surface.STATUS, settings={"rT": REF, "rP": "p"}, resolved=FAILED)
+    sibling = remote(Surface.STATUS, settings={Source.REMOTE_TOKEN: REF, Source.REMOTE_PASSWORD: "p"}, resolved=FAILED)
     assert (sources(sibling), bool(sibling.warning)) == (("", "gateway.remote.password"), True)
 
 
 def test_the_placeholder_of_a_secret_is_never_sent() -> None:
     with pytest.raises(CredentialError, match=r"^gateway\.auth\.token holds the placeholder"):
-        ask(settings={"aT": "__OPENCLAW_REDACTED__", "rT": "r"})
+        ask(settings={Source.AUTH_TOKEN: "__OPENCLAW_REDACTED__", Source.REMOTE_TOKEN: "r"})
     with pytest.raises(CredentialError, match=r"^--token holds the placeholder"):
-        ask(token="__OPENCLAW_REDACTED__", settings={"aT": "t"})
-    choice = remote(settings={"aT": "t"}, variables={"eT": "__OPENCLAW_REDACTED__"})
+        ask(token="__OPENCLAW_REDACTED__", settings={Source.AUTH_TOKEN: "t"})
+    choice = remote(settings={Source.AUTH_TOKEN: "t"}, variables={Source.ENV_TOKEN: "__OPENCLAW_REDACTED__"})
     assert (choice.token, choice.token_source) == (Secret("t"), "gateway.auth.token")
 
 
@@ -211,10 +228,19 @@ def test_which_contract(setting: str, last_touched: str, name: str) -> None:
 @pytest.mark.parametrize("surface", Surface)
 @pytest.mark.parametrize("contract", CONTRACTS.values())
 @pytest.mark.parametrize("is_remote", [True, False])
-def test_every_row_of_the_tables_is_readable(surface: Surface, contract: Contract, is_remote: bool) -> None:
+def test_every_case_has_a_row(surface: Surface, contract: Contract, is_remote: bool) -> None:
     for mode in ("", "none", "token", "password", "trusted-proxy", "something else"):
         plan = plan_for(contract, surface, remote=is_remote, auth_mode=mode)
-        assert {step[:2] for step in plan.replace("|", " ").split()} <= {*PLACES, "eB"}
+        assert plan in [row.plan for row in contract.rows if surface in row.surfaces]
+
+
+@pytest.mark.parametrize("contract", CONTRACTS.values())
+def test_no_row_is_in_vain(contract: Contract) -> None:
+    """Each is the first that fits some case."""
+    modes = ("", "none", "token", "password", "trusted-proxy")
+    cases = [(s, is_remote, mode) for s in Surface for is_remote in (True, False) for mode in modes]
+    used = {id(plan_for(contract, s, remote=is_remote, auth_mode=mode)) for s, is_remote, mode in cases}
+    assert used == {id(row.plan) for row in contract.rows}
 
 
 VALUES = st.none() | st.sampled_from(
@@ -222,8 +248,12 @@ VALUES = st.none() | st.sampled_from(
 )
 MIXES = st.builds(
     CredentialInputs,
-    settings=st.fixed_dictionaries(dict.fromkeys(("aT", "aP", "rT", "rP"), VALUES)),
-    variables=st.fixed_dictionaries(dict.fromkeys(("eT", "eP"), st.sampled_from(["", "env", " "]))),
+    settings=st.fixed_dictionaries(
+        dict.fromkeys((Source.AUTH_TOKEN, Source.AUTH_PASSWORD, Source.REMOTE_TOKEN, Source.REMOTE_PASSWORD), VALUES)
+    ),
+    variables=st.fixed_dictionaries(
+        dict.fromkeys((Source.ENV_TOKEN, Source.ENV_PASSWORD), st.sampled_from(["", "env", " "]))
+    ),
     remote_mode=st.booleans(),
     has_remote_url=st.booleans(),
     auth_mode=st.sampled_from(["", "none", "token", "password", "trusted-proxy", "x"]),
@@ -255,4 +285,4 @@ def test_every_question_has_an_answer(
     assert choice.needs is None
     assert bool(choice.token) == bool(choice.token_source)
     assert bool(choice.password) == bool(choice.password_source)
-    assert set(choice.why_not) | {choice.token_source, choice.password_source} >= set(PLACES.values())
+    assert set(choice.why_not) | {choice.token_source, choice.password_source} >= set(Source)
