@@ -106,7 +106,7 @@ async def serve(
         _listen_to_signals(loop, daemon)
         on_ready()
         if first is not None:
-            daemon.keepers.in_foreground = True
+            daemon.owners.in_foreground = True
             with contextlib.suppress(DaemonCloses):  # interrupted that early
                 await daemon.up(first, options)
         else:

@@ -20,7 +20,7 @@ from openclaw_tunnel.daemon.follow import Follower
 from openclaw_tunnel.daemon.process import open_daemon
 from openclaw_tunnel.daemon.requests import DaemonCloses, refusal
 from openclaw_tunnel.daemon.tunnels import Daemon
-from openclaw_tunnel.daemon.watchdog import Life
+from openclaw_tunnel.daemon.watchdog import Watchdog
 from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.host import inherited
 from openclaw_tunnel.host.loop.tasks import Tasks
@@ -50,7 +50,7 @@ class ServiceProcess:
         options: UpOptions,
         service: dict[str, Any],
         notifier: Notifier,
-        life: Life,
+        watchdog: Watchdog,
         words: Callable[[Snapshot], str],
     ) -> None:
         """Make a service that does nothing yet.
@@ -60,7 +60,7 @@ class ServiceProcess:
             service: ``manager``, ``unit`` (empty: the one named after the tunnel) and ``system``, for those who want
                 to stop it; empty where nobody started it.
             notifier: to tell systemd.
-            life: the watchdogs.
+            watchdog: the watchdogs.
             words: one line about a tunnel, for a person.
         """
         self._paths = paths
@@ -68,7 +68,7 @@ class ServiceProcess:
         self._options = options
         self._service = service
         self._notifier = notifier
-        self._life = life
+        self._watchdog = watchdog
         self._words = words
         self._name = options.name or DEFAULT_NAME
         self._daemon: Daemon | None = None
@@ -87,7 +87,7 @@ class ServiceProcess:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end, number)
         loop.add_signal_handler(signal.SIGHUP, lambda: self._tasks.start(self._reload(), name="reload"))
-        self._life.start()
+        self._watchdog.start()
         try:
             while not self._stop.is_set():
                 try:
@@ -98,7 +98,7 @@ class ServiceProcess:
                         break
         finally:
             self._notifier.stopping()
-            await self._life.stop()
+            await self._watchdog.stop()
             await self._tasks.cancel_all()
         return ExitCode.OK
 
@@ -127,17 +127,17 @@ class ServiceProcess:
         """
         async with open_daemon(self._paths, self._env, on_change=self._changed) as daemon:
             self._daemon = daemon
-            self._life.watch(daemon)
+            self._watchdog.watch(daemon)
             starting = self._tasks.start(self._bring_up(daemon), name="bring the tunnel up")
             stopping = self._tasks.start(self._stop.wait(), name="wait for the end")
             try:
                 await asyncio.wait({daemon.ending, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                ours = daemon.supervisor(self._name) is not None or self._name in daemon.keepers.failed
+                ours = daemon.supervisor(self._name) is not None or self._name in daemon.owners.failed
                 daemon.end(ExitCode.OK)
                 return self._stop.is_set() or not ours
             finally:
                 self._daemon = None
-                self._life.watch(None)
+                self._watchdog.watch(None)
                 for task in (starting, stopping):
                     task.cancel()
                 await asyncio.wait({starting, stopping})
@@ -159,8 +159,8 @@ class ServiceProcess:
                 self._cannot_begin(daemon, refusal(failure), spec)
                 await self._pause(AGAIN)
                 continue
-            daemon.keepers.keep(self._name, self._keeper())
-            daemon.keepers.failed.clear()
+            daemon.owners.keep(self._name, self._owner())
+            daemon.owners.failed.clear()
             self._notifier.ready()
             self._changed(daemon)
             return
@@ -170,23 +170,23 @@ class ServiceProcess:
         self._name = spec.name
         return spec
 
-    def _keeper(self) -> dict[str, Any]:
+    def _owner(self) -> dict[str, Any]:
         return {**self._service, "unit": self._service["unit"] or unit_of(self._name)} if self._service else {}
 
     def _cannot_begin(self, daemon: Daemon, error: TunnelError, spec: TunnelSpec | None) -> None:
-        known = daemon.keepers.failed.get(self._name)
+        known = daemon.owners.failed.get(self._name)
         if known is None or known.failure is None or known.failure.message != error.message:
             logger.warning("%s cannot begin: %s", self._name, error.message)
             failed = _failed(self._name, self._options, error, spec)
-            daemon.keepers.failed = {self._name: failed}
+            daemon.owners.failed = {self._name: failed}
             daemon.announcer.see(failed, spec.announce if spec else Announce(), self._env)
             self._changed(daemon)
-        daemon.keepers.keep(self._name, self._keeper())
+        daemon.owners.keep(self._name, self._owner())
         self._notifier.ready()  # it is: it waits for whoever mends this
 
     def _changed(self, daemon: Daemon) -> None:
         supervisor = daemon.supervisor(self._name)
-        shown = supervisor.snapshot() if supervisor else daemon.keepers.failed.get(self._name)
+        shown = supervisor.snapshot() if supervisor else daemon.owners.failed.get(self._name)
         if shown is not None:
             self._notifier.status(self._words(shown))
 
@@ -222,7 +222,7 @@ class ServiceProcess:
     async def _follow(self, follower: Follower) -> bool:
         try:
             spec = await self._resolved()
-            await follower.up(spec, self._options, self._env, self._keeper())
+            await follower.up(spec, self._options, self._env, self._owner())
             self._notifier.ready()
             return await follower.follow(spec.name)
         except TunnelError as error:

@@ -7,9 +7,9 @@ from typing import Any
 
 from openclaw_tunnel.core.spec import DEFAULT_NAME
 from openclaw_tunnel.daemon.service import ServiceProcess
-from openclaw_tunnel.daemon.watchdog import Life
+from openclaw_tunnel.daemon.watchdog import Watchdog
 from openclaw_tunnel.host import inherited
-from openclaw_tunnel.host.inprocess_watchdog import Pulse
+from openclaw_tunnel.host.inprocess_watchdog import InprocessWatchdog
 from openclaw_tunnel.host.logs import setup_logging
 from openclaw_tunnel.host.paths import Paths, ensure_private_dir
 from openclaw_tunnel.host.sdnotify import Notifier
@@ -26,24 +26,24 @@ _MOST_SOCKETS = 64
 
 def run_service(options: UpOptions) -> int:
     """Hold the tunnel of these options until the manager ends it; the exit code."""
-    keeper = _keeper(dict(os.environ))
-    launchd = keeper.get("manager") == "launchd"
+    owner = _owner(dict(os.environ))
+    launchd = owner.get("manager") == "launchd"
     inherited.adopt(os.environ, [SOCKET_NAME.format(n) for n in range(1, _MOST_SOCKETS)] if launchd else ())
     notifier = Notifier(os.environ)
     paths = Paths.from_env(os.environ)
     ensure_private_dir(paths.log_dir)
     setup_logging(paths.log_file, to_stderr=bool(notifier))  # systemd's journal has a copy
     faulthandler.enable()  # a watchdog ends us with SIGABRT: let it be known where we stood
-    pulse = Pulse(seconds=LONGEST_QUIET) if launchd else None
+    inner = InprocessWatchdog(seconds=LONGEST_QUIET) if launchd else None
 
     async def live() -> int:
-        life = Life(notifier, pulse)
-        return await ServiceProcess(paths, dict(os.environ), options, keeper, notifier, life, change).run()
+        watchdog = Watchdog(notifier, inner)
+        return await ServiceProcess(paths, dict(os.environ), options, owner, notifier, watchdog, change).run()
 
     return asyncio.run(live())
 
 
-def _keeper(env: dict[str, str]) -> dict[str, Any]:
+def _owner(env: dict[str, str]) -> dict[str, Any]:
     """Who started us, as others need to know it; empty where nobody did."""
     label = env.get("XPC_SERVICE_NAME", "")
     if label.startswith(label_of(DEFAULT_NAME)):

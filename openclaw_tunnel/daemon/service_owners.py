@@ -8,7 +8,7 @@ from openclaw_tunnel.core.status import DaemonInfo, Snapshot
 from openclaw_tunnel.host.version import installed_version
 
 
-class Keepers:
+class ServiceOwners:
     """Which tunnels a service keeps, so that others ask its manager instead of closing them behind its back.
 
     Attributes:

@@ -23,7 +23,7 @@ from openclaw_tunnel.daemon.notifications import Announcer
 from openclaw_tunnel.daemon.onlookers import Emit, look, watch
 from openclaw_tunnel.daemon.portclash import clash
 from openclaw_tunnel.daemon.requests import RELOAD_AGAIN, DaemonCloses, goes_on, not_running, wanted_tunnel
-from openclaw_tunnel.daemon.service_owners import Keepers
+from openclaw_tunnel.daemon.service_owners import ServiceOwners
 from openclaw_tunnel.errors import ExitCode, HelperError, TunnelError
 from openclaw_tunnel.host.loop.tasks import Tasks
 from openclaw_tunnel.host.notify import Desktop
@@ -80,8 +80,8 @@ class Daemon:
         self._changed = asyncio.Event()
         self._turn = asyncio.Lock()
         self._tasks = Tasks()
-        self.keepers = Keepers()
-        self.announcer = Announcer(desktop, has_desktop=self.keepers.has_desktop)
+        self.owners = ServiceOwners()
+        self.announcer = Announcer(desktop, has_desktop=self.owners.has_desktop)
         self._recorders = Recorders(paths.state_dir)
         self._tasks.start(self._recorders.keep_beating(), name="heartbeat of the histories")
         self._ports = AutoPorts(paths.state_dir)
@@ -97,7 +97,7 @@ class Daemon:
         """
         match method:
             case "ping":
-                return {"pid": os.getpid(), "version": __version__, "ending": self.ending.done(), **self.keepers.told()}
+                return {"pid": os.getpid(), "version": __version__, "ending": self.ending.done(), **self.owners.told()}
             case "status":
                 return self.report(params.get("name"))
             case "up":
@@ -133,12 +133,12 @@ class Daemon:
     def report(self, name: str | None = None) -> dict[str, Any]:
         """The object of ``status --json``, of one tunnel or of all."""
         chosen = [tunnel for tunnel in self.snapshots() if name in (None, tunnel.name)]
-        return report(self.keepers.complete(self._info), chosen)
+        return report(self.owners.complete(self._info), chosen)
 
     def snapshots(self) -> list[Snapshot]:
         """All tunnels, at this moment; those that cannot even begin come last."""
         running = [tunnel.supervisor.snapshot() for _, tunnel in sorted(self._tunnels.items())]
-        return [*running, *(t for name, t in self.keepers.failed.items() if name not in self._tunnels)]
+        return [*running, *(t for name, t in self.owners.failed.items() if name not in self._tunnels)]
 
     async def up(
         self,
@@ -167,7 +167,7 @@ class Daemon:
             spec = await asyncio.to_thread(self._ports.settled, spec)
             old = self._tunnels.get(spec.name)
             if old is not None:
-                same, kept = old.supervisor.spec == spec, self.keepers.keeps(spec.name)
+                same, kept = old.supervisor.spec == spec, self.owners.keeps(spec.name)
                 if same:
                     old.supervisor.spec = spec  # whom it tells may be another
                 if same or (kept and by_hand) or old.supervisor.state in LINK_STATES:
@@ -183,7 +183,7 @@ class Daemon:
         async with self._turn:
             names = list(self._tunnels) if names is None else names
             await self._close([name for name in names if name in self._tunnels])
-            self.keepers.forget(names)
+            self.owners.forget(names)
             self.end_if_idle()
         return names
 
@@ -208,7 +208,7 @@ class Daemon:
 
     def end_if_idle(self) -> None:
         """End where no tunnel runs, nor waits for a person."""
-        if not self._tunnels and not self.keepers.failed:
+        if not self._tunnels and not self.owners.failed:
             self.end(ExitCode.OK)
 
     def supervisor(self, name: str) -> Supervisor | None:
@@ -251,9 +251,9 @@ class Daemon:
             return self._again(self._named(params))
         spec, options, env = wanted_tunnel(params)
         started, note = await self.up(spec, options, env, by_hand=not params.get("service"))
-        self.keepers.keep(spec.name, params.get("service"))
+        self.owners.keep(spec.name, params.get("service"))
         snapshot = self._tunnels[spec.name].supervisor.snapshot().to_json()
-        warning = self.keepers.warning(spec.name, self._info.pid) if started else ""
+        warning = self.owners.warning(spec.name, self._info.pid) if started else ""
         return {"started": started, "note": note or warning, "snapshot": snapshot}
 
     def _again(self, name: str) -> dict[str, Any]:

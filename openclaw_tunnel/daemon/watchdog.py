@@ -6,7 +6,7 @@ import logging
 from openclaw_tunnel.core.liveness import is_stuck
 from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.daemon.tunnels import Daemon
-from openclaw_tunnel.host.inprocess_watchdog import Pulse
+from openclaw_tunnel.host.inprocess_watchdog import InprocessWatchdog
 from openclaw_tunnel.host.loop.tasks import Tasks
 from openclaw_tunnel.host.sdnotify import Notifier
 
@@ -16,13 +16,13 @@ EVERY = 5.0
 """Seconds between two signs of life, at most: systemd wants one at least twice in its time."""
 
 
-class Life:
+class Watchdog:
     """Feeds systemd's watchdog, and the one inside the process where there is one."""
 
-    def __init__(self, notifier: Notifier, pulse: Pulse | None = None) -> None:
-        """Args: ``pulse`` is for a manager without a watchdog."""
+    def __init__(self, notifier: Notifier, inner: InprocessWatchdog | None = None) -> None:
+        """Args: ``inner`` is for a manager without a watchdog."""
         self._notifier = notifier
-        self._pulse = pulse
+        self._inner = inner
         self._daemon: Daemon | None = None
         self._seen: dict[str, tuple[object, float]] = {}
         self._tasks = Tasks()
@@ -31,13 +31,13 @@ class Life:
         """Begin to give signs of life."""
         every = EVERY if self._notifier.watchdog is None else min(EVERY, self._notifier.watchdog / 3)
         self._tasks.start(self._beat(every), name="signs of life")
-        if self._pulse:
-            self._pulse.start()
+        if self._inner:
+            self._inner.start()
 
     async def stop(self) -> None:
         """Give none any more, and end the watchdog inside."""
-        if self._pulse:
-            self._pulse.stop()
+        if self._inner:
+            self._inner.stop()
         await self._tasks.cancel_all()
 
     def watch(self, daemon: Daemon | None) -> None:
@@ -69,6 +69,6 @@ class Life:
                 logger.error("no sign of life: the state machine of %s stands still", ", ".join(stuck))
             else:
                 self._notifier.alive()
-                if self._pulse:
-                    self._pulse.beat()
+                if self._inner:
+                    self._inner.beat()
             await asyncio.sleep(every)

@@ -16,7 +16,7 @@ def end_at_once() -> None:
     os._exit(ExitCode.BUG)
 
 
-class Pulse:
+class InprocessWatchdog:
     """Ends the process when :meth:`beat` was not called for a while.
 
     Missed looks are counted, not seconds: a process that was stopped as a whole (a sleeping computer) misses none.
@@ -34,7 +34,7 @@ class Pulse:
         self._die = die
         self._missed = 0
         self._end = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="pulse", daemon=True)
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def start(self) -> None:
         """Begin to watch."""

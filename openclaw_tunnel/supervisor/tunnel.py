@@ -18,7 +18,7 @@ from openclaw_tunnel.core.retry import Plan
 from openclaw_tunnel.core.spec import Forward, TunnelSpec
 from openclaw_tunnel.core.states import LINK_STATES, State
 from openclaw_tunnel.core.status import Counters, FailureStatus, RetryStatus, Snapshot, SshStatus
-from openclaw_tunnel.core.wording.transition_log import ChangeLines
+from openclaw_tunnel.core.wording.transition_log import TransitionLog
 from openclaw_tunnel.gateway.probe import probe
 from openclaw_tunnel.gateway.sandbox import look_for_sandbox
 from openclaw_tunnel.gateway.watch import CredentialSource, GatewayWatch, Prober, no_credentials
@@ -78,7 +78,7 @@ class Supervisor:
         self._on_state = on_state
         self._log = tunnel_logger(spec.name)
         self._tracebacks = Tracebacks(self._log)
-        self._lines = ChangeLines()
+        self._lines = TransitionLog()
         self._machine = Machine(spec.policy, backoff or delays(spec.policy))
         self._gate = Gate(self._client_waiting)
         self._unanswered = Unanswered(spec.policy.stall, self._traffic_stalled)

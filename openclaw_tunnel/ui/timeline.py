@@ -5,32 +5,44 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
 from openclaw_tunnel.core.history.day import Block, Day, History
-from openclaw_tunnel.core.history.entries import Look
-from openclaw_tunnel.core.history.incidents import Happening, What, tell
+from openclaw_tunnel.core.history.entries import Level
+from openclaw_tunnel.core.history.incidents import Incident, What, summarise
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.core.wording.durations import duration, precise
 from openclaw_tunnel.ui.tunnelrows import LABEL_WIDTH, Row, Tone, clean, rows
 
-BLOCKS: Mapping[Look, str] = {Look.UP: "█", Look.MOSTLY_UP: "▆", Look.DEGRADED: "▄", Look.DOWN: "▁", Look.NONE: "·"}
+BLOCKS: Mapping[Level, str] = {
+    Level.UP: "█",
+    Level.MOSTLY_UP: "▆",
+    Level.DEGRADED: "▄",
+    Level.DOWN: "▁",
+    Level.NONE: "·",
+}
 """The higher, the better."""
 
-ASCII: Mapping[Look, str] = {Look.UP: "#", Look.MOSTLY_UP: "+", Look.DEGRADED: "~", Look.DOWN: "!", Look.NONE: "."}
+ASCII: Mapping[Level, str] = {
+    Level.UP: "#",
+    Level.MOSTLY_UP: "+",
+    Level.DEGRADED: "~",
+    Level.DOWN: "!",
+    Level.NONE: ".",
+}
 """For terminals without block characters."""
 
 MOST = 20
-"""Happenings of one tunnel that are worth a screen."""
+"""Incidents of one tunnel that are worth a screen."""
 
 _COUNTS = (48, 24, 12)
 _BLOCK_LENGTHS = {1800.0: "30 min", 3600.0: "1 hour", 7200.0: "2 hours"}
 _MEANINGS = {
-    Look.UP: "up",
-    Look.MOSTLY_UP: "mostly up",
-    Look.DEGRADED: "degraded",
-    Look.DOWN: "down",
-    Look.NONE: "off or asleep",
+    Level.UP: "up",
+    Level.MOSTLY_UP: "mostly up",
+    Level.DEGRADED: "degraded",
+    Level.DOWN: "down",
+    Level.NONE: "off or asleep",
 }
-_TONES = {Look.UP: Tone.GOOD, Look.MOSTLY_UP: Tone.BUSY, Look.DEGRADED: Tone.BUSY, Look.DOWN: Tone.BAD}
+_TONES = {Level.UP: Tone.GOOD, Level.MOSTLY_UP: Tone.BUSY, Level.DEGRADED: Tone.BUSY, Level.DOWN: Tone.BAD}
 _AXIS_STEP = 6 * 3600
 _AXIS_END = "now"
 
@@ -55,7 +67,7 @@ class Frame:
     """
 
     now: float
-    blocks: Mapping[Look, str]
+    blocks: Mapping[Level, str]
     zone: tzinfo | None = None
     width: int | None = None
 
@@ -74,11 +86,11 @@ def tables(name: str, history: History, frame: Frame, most: int, tunnel: Snapsho
     """The history of one tunnel: how its day went, then what happened.
 
     Args:
-        most: how many happenings are shown, the newest, with a hint at the others where it is less than ``MOST``.
+        most: how many incidents are shown, the newest, with a hint at the others where it is less than ``MOST``.
         tunnel: as it is now; None where it does not run.
     """
     history = history if tunnel else history.ended()
-    happened = tell(history.entries)
+    happened = summarise(history.entries)
     now = datetime.fromtimestamp(frame.now, UTC)
     top = rows(tunnel, now)[0] if tunnel else Row(name, _not_running(happened, frame.now), heads=True)
     if history.at is None:
@@ -94,7 +106,7 @@ def day_rows(day: Day, frame: Frame) -> list[Row]:
     tones = {frame.blocks[look]: tone for look, tone in _TONES.items()}
     meanings = ", ".join(f"{frame.blocks[look]} {meaning}" for look, meaning in _MEANINGS.items())
     return [
-        Row("last day", "".join(frame.blocks[block.slot.look] for block in day.blocks), marks=tones),
+        Row("last day", "".join(frame.blocks[block.slot.level] for block in day.blocks), marks=tones),
         Row(_zone(frame.local(frame.now)), _axis(day.blocks, frame)),
         Row(_BLOCK_LENGTHS[day.blocks[0].length], meanings, marks=tones),
         Row("uptime", in_numbers(day, frame.now)),
@@ -114,53 +126,53 @@ def in_numbers(day: Day, now: float) -> str:
     return "; ".join(words)
 
 
-def sentence(happening: Happening, now: float) -> str:
+def sentence(incident: Incident, now: float) -> str:
     """One thing that happened, its reason, how it ended, and how long all of it took."""
-    lasted = f" after {precise(happening.lasted_s)}" if happening.lasted_s is not None else ""
-    was_up = happening.before is State.UP
-    match happening.what:
+    lasted = f" after {precise(incident.lasted_s)}" if incident.lasted_s is not None else ""
+    was_up = incident.before is State.UP
+    match incident.what:
         case What.SLEPT:
             return f"the computer woke up{lasted} of sleep"
         case What.VANISHED:
             return "ended without closing: killed, or the computer went down"
         case What.LOST | What.DEGRADED:
-            text = f"{happening.what}{lasted if was_up else f' while {happening.before}'}"
+            text = f"{incident.what}{lasted if was_up else f' while {incident.before}'}"
         case What.UNREACHED:
             text = "could not connect"
         case What.CLOSED | What.RESTARTED:
-            text = f"{happening.what}{lasted if was_up else ''}"
+            text = f"{incident.what}{lasted if was_up else ''}"
         case _:
-            text = str(happening.what)
-    reason = f": {happening.reason}" if happening.reason else ""
-    return clean(text + reason + _end(happening, now) + _tries(happening))
+            text = str(incident.what)
+    reason = f": {incident.reason}" if incident.reason else ""
+    return clean(text + reason + _end(incident, now) + _tries(incident))
 
 
-def _end(happening: Happening, now: float) -> str:
-    again = _AGAIN.get(happening.what, "up")
-    if happening.then is What.UP:
-        return f"; {again}" + (f" after {precise(happening.took_s)}" if happening.took_s is not None else "")
-    if happening.goes_on:
-        return f"; not {again} for {duration(now - happening.at)} now"
-    return _ENDS.get(happening.then, "") if happening.then else ""
+def _end(incident: Incident, now: float) -> str:
+    again = _AGAIN.get(incident.what, "up")
+    if incident.then is What.UP:
+        return f"; {again}" + (f" after {precise(incident.took_s)}" if incident.took_s is not None else "")
+    if incident.goes_on:
+        return f"; not {again} for {duration(now - incident.at)} now"
+    return _ENDS.get(incident.then, "") if incident.then else ""
 
 
-def _tries(happening: Happening) -> str:
-    if not happening.tries:
+def _tries(incident: Incident) -> str:
+    if not incident.tries:
         return ""
-    count = "1 try" if happening.tries == 1 else f"{happening.tries} tries"
-    return f", {count} failed" + (f" ({happening.last_reason})" if happening.last_reason else "")
+    count = "1 try" if incident.tries == 1 else f"{incident.tries} tries"
+    return f", {count} failed" + (f" ({incident.last_reason})" if incident.last_reason else "")
 
 
-def _event_rows(happened: Sequence[Happening], frame: Frame) -> Iterator[Row]:
+def _event_rows(happened: Sequence[Incident], frame: Frame) -> Iterator[Row]:
     today, day = frame.local(frame.now).date(), None
-    for happening in happened:
-        at = frame.local(happening.at)
+    for incident in happened:
+        at = frame.local(incident.at)
         if at.date() != day:
             day = at.date()
             yield Row("today" if day == today else f"{at:%a %d %b}", "")
-        waits = happening.what in (What.STARTED, What.RESTARTED)
-        tone = Tone.BAD if happening.goes_on and not waits else Tone.PLAIN
-        yield Row(f"{at:%H:%M:%S}", sentence(happening, frame.now), tone)
+        waits = incident.what in (What.STARTED, What.RESTARTED)
+        tone = Tone.BAD if incident.goes_on and not waits else Tone.PLAIN
+        yield Row(f"{at:%H:%M:%S}", sentence(incident, frame.now), tone)
 
 
 def _axis(blocks: Sequence[Block], frame: Frame) -> str:
@@ -191,7 +203,7 @@ def _percent(share: float) -> str:
     return f"{cut:g}%"
 
 
-def _not_running(happened: Sequence[Happening], now: float) -> str:
+def _not_running(happened: Sequence[Incident], now: float) -> str:
     if not happened:
         return "not running"
     last = happened[-1]

@@ -179,9 +179,9 @@ async def test_whoever_wants_no_notices_gets_none() -> None:
     async with running() as rig:
         await rig.up("quiet", CHANGED, announce=Announce(notifications=False))
         await rig.up("system", CHANGED)
-        rig.daemon.keepers.keep("system", {"manager": "systemd", "unit": "x", "system": True})
+        rig.daemon.owners.keep("system", {"manager": "systemd", "unit": "x", "system": True})
         await rig.up("heard", CHANGED)
-        rig.daemon.keepers.keep("heard", {"manager": "systemd", "unit": "y", "system": False})
+        rig.daemon.owners.keep("heard", {"manager": "systemd", "unit": "y", "system": False})
         await settle(lambda: rig.desktop.notices, "the notice")
         assert rig.desktop.titles == ["heard: the host key of gw has changed"]
 

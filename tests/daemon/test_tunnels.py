@@ -153,7 +153,7 @@ async def test_up_again_is_no_error() -> None:
         assert not other_port["started"]
         assert other_port["note"].startswith(f"it runs with other settings ({spec.main})")
         assert "openclaw-tunnel down default" in other_port["note"]
-        rig.daemon.keepers.keep("default", {"unit": "openclaw-tunnel.service"})
+        rig.daemon.owners.keep("default", {"unit": "openclaw-tunnel.service"})
         kept = await rig.up(replace(spec, forwards=make_spec().forwards))
         assert "openclaw-tunnel service install" in kept["note"]
         assert len(rig.connectors["default"]) == 1

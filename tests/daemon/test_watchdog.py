@@ -7,7 +7,7 @@ from typing import Any, cast
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import RetryStatus, Snapshot
-from openclaw_tunnel.daemon.watchdog import Life
+from openclaw_tunnel.daemon.watchdog import Watchdog
 from openclaw_tunnel.host.sdnotify import Notifier
 from support.aio import async_test, settle
 
@@ -47,15 +47,15 @@ class Systemd:
         self.signs.append("stop")
 
 
-def life(tunnels: Tunnels) -> Life:
-    made = Life(Notifier({}))
+def watchdog(tunnels: Tunnels) -> Watchdog:
+    made = Watchdog(Notifier({}))
     made.watch(cast(Any, tunnels))
     return made
 
 
 def test_time_in_one_state_counts() -> None:
     tunnels = Tunnels()
-    watched = life(tunnels)
+    watched = watchdog(tunnels)
     assert watched.stuck(100) == []
     assert watched.stuck(570) == []
     assert watched.stuck(581) == ["a"]
@@ -72,7 +72,7 @@ async def test_a_machine_that_stands_still_ends_the_signs() -> None:
     systemd = Systemd()
     looks: list[float] = []
 
-    class Standing(Life):
+    class Standing(Watchdog):
         def stuck(self, now: float) -> list[str]:
             looks.append(now)
             return ["a"] if len(looks) > 3 else []

@@ -7,8 +7,8 @@ from datetime import UTC, timedelta, timezone, tzinfo
 import pytest
 
 from openclaw_tunnel.core.history.day import History, read
-from openclaw_tunnel.core.history.entries import SLOT, Entry, Look, Slot, Slots, moment, stamp
-from openclaw_tunnel.core.history.incidents import Happening, What
+from openclaw_tunnel.core.history.entries import SLOT, Entry, Level, Slot, Slots, moment, stamp
+from openclaw_tunnel.core.history.incidents import Incident, What
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import ForwardStatus, Snapshot
 from openclaw_tunnel.ui.timeline import ASCII, BLOCKS, MOST, Frame, day_rows, in_numbers, sentence, tables
@@ -30,7 +30,7 @@ def shown(
     tunnel: Snapshot | None = None,
     *,
     zone: tzinfo = UTC,
-    blocks: Mapping[Look, str] = ASCII,
+    blocks: Mapping[Level, str] = ASCII,
     width: int | None = None,
     most: int = MOST,
 ) -> str:
@@ -119,7 +119,7 @@ def test_a_narrow_terminal_gets_fewer_blocks(width: int, line: str, axis: str, l
 def test_what_marks_a_block_has_a_colour() -> None:
     line, _, legend, _ = day_rows(a_day().day(NOW, UP.state), Frame(NOW, BLOCKS, UTC))
     assert line.marks == legend.marks == {"█": Tone.GOOD, "▆": Tone.BUSY, "▄": Tone.BUSY, "▁": Tone.BAD}
-    assert all(len(set(characters.values())) == len(Look) for characters in (BLOCKS, ASCII))
+    assert all(len(set(characters.values())) == len(Level) for characters in (BLOCKS, ASCII))
     assert not any(c.isalnum() or c in " ,;:()" for c in ASCII.values())  # no letter of the legend gets a colour
 
 
@@ -143,11 +143,11 @@ def test_the_day_in_numbers(slots: dict[int, Slot], words: str) -> None:
     assert in_numbers(history.day(NOW), NOW) == words
 
 
-LOST = Happening(NOW - 100, What.LOST, S.UP, 11520.0, LOSS)
+LOST = Incident(NOW - 100, What.LOST, S.UP, 11520.0, LOSS)
 
 
 @pytest.mark.parametrize(
-    ("happening", "words"),
+    ("incident", "words"),
     [
         (LOST, f"lost after 3h 12m: {LOSS}; not back for 1m 40s now"),
         (
@@ -171,25 +171,25 @@ LOST = Happening(NOW - 100, What.LOST, S.UP, 11520.0, LOSS)
         ),
         (replace(LOST, what=What.DEGRADED, reason="gone", then=What.LOST), "degraded after 3h 12m: gone"),
         (
-            Happening(NOW - 9, What.UNREACHED, S.STOPPED, None, "no", 7, "nay", What.UP, 500.0),
+            Incident(NOW - 9, What.UNREACHED, S.STOPPED, None, "no", 7, "nay", What.UP, 500.0),
             "could not connect: no; up after 8m 20s, 7 tries failed (nay)",
         ),
-        (Happening(NOW - 9, What.STARTED, S.STOPPED), "started; not up for 9s now"),
-        (Happening(NOW - 9, What.RESTARTED, S.UP, 60.0, then=What.UP, took_s=0.3), "restarted after 1m; up after 0.3s"),
+        (Incident(NOW - 9, What.STARTED, S.STOPPED), "started; not up for 9s now"),
+        (Incident(NOW - 9, What.RESTARTED, S.UP, 60.0, then=What.UP, took_s=0.3), "restarted after 1m; up after 0.3s"),
         (
-            Happening(NOW - 9, What.FAILED, S.CONNECTING, 0.3, "the key is locked"),
+            Incident(NOW - 9, What.FAILED, S.CONNECTING, 0.3, "the key is locked"),
             "failed: the key is locked; not up for 9s now",
         ),
-        (Happening(NOW - 9, What.CLOSED, S.UP, 60.0), "closed after 1m"),
-        (Happening(NOW - 9, What.CLOSED, S.BACKOFF, 60.0), "closed"),
-        (Happening(NOW - 9, What.UP), "up"),
-        (Happening(NOW - 9, What.VANISHED, S.UP), "ended without closing: killed, or the computer went down"),
-        (Happening(NOW - 9, What.SLEPT, lasted_s=28920.0), "the computer woke up after 8h 2m of sleep"),
+        (Incident(NOW - 9, What.CLOSED, S.UP, 60.0), "closed after 1m"),
+        (Incident(NOW - 9, What.CLOSED, S.BACKOFF, 60.0), "closed"),
+        (Incident(NOW - 9, What.UP), "up"),
+        (Incident(NOW - 9, What.VANISHED, S.UP), "ended without closing: killed, or the computer went down"),
+        (Incident(NOW - 9, What.SLEPT, lasted_s=28920.0), "the computer woke up after 8h 2m of sleep"),
         (replace(LOST, reason="a\x1b[2Jb", then=What.UP), "lost after 3h 12m: a?[2Jb; back"),
     ],
 )
-def test_what_happened_in_a_sentence(happening: Happening, words: str) -> None:
-    assert sentence(happening, NOW) == words
+def test_what_happened_in_a_sentence(incident: Incident, words: str) -> None:
+    assert sentence(incident, NOW) == words
 
 
 def test_only_what_still_goes_on_is_red() -> None:

@@ -21,7 +21,7 @@ from openclaw_tunnel.ui.terminal import can_draw_blocks
 from openclaw_tunnel.ui.timeline import ASCII, BLOCKS, MOST, Frame, tables
 
 MOST_OF_EACH = 5
-"""Happenings that are shown of each where several tunnels are."""
+"""Incidents that are shown of each where several tunnels are."""
 
 
 def show(name: str | None, as_json: bool) -> int:
@@ -108,7 +108,7 @@ def _day_object(day: Day) -> dict[str, Any]:
             {
                 "start": stamp(block.start),
                 "length_s": block.length,
-                "look": block.slot.look,
+                "look": block.slot.level,
                 "up_s": round(block.slot.up, 1),
                 "degraded_s": round(block.slot.degraded, 1),
                 "down_s": round(block.slot.down, 1),

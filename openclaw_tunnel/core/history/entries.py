@@ -27,7 +27,7 @@ _END_OF_TIME = 2.5e11  # in the year 9892: every zone still has a calendar for i
 _MOST_TEXT = 300
 
 
-class Look(StrEnum):
+class Level(StrEnum):
     """How a stretch of time was, in one word."""
 
     UP = "up"
@@ -120,14 +120,14 @@ class Slot:
         return self.up + self.degraded + self.down
 
     @property
-    def look(self) -> Look:
+    def level(self) -> Level:
         """Down or degraded where it was not up for more than half of what is known, whichever was longer."""
         bad = self.degraded + self.down
         if self.known < 1.0:
-            return Look.NONE
+            return Level.NONE
         if bad > self.up:
-            return Look.DOWN if self.down >= self.degraded else Look.DEGRADED
-        return Look.MOSTLY_UP if bad >= NOTICEABLE else Look.UP
+            return Level.DOWN if self.down >= self.degraded else Level.DEGRADED
+        return Level.MOSTLY_UP if bad >= NOTICEABLE else Level.UP
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a person would tell of a history: a loss and its end are one happening, however many tries lay between."""
+"""What a person would tell of a history: a loss and its end are one incident, however many tries lay between."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ class What(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class Incident:
     """One thing that happened.
 
     Attributes:
@@ -58,25 +58,25 @@ _OPEN = (What.STARTED, What.UNREACHED, What.LOST, What.DEGRADED, What.FAILED, Wh
 _WITHOUT_LINK = (What.STARTED, What.UNREACHED, What.LOST, What.RESTARTED)
 
 
-def tell(entries: Iterable[Entry]) -> list[Happening]:
+def summarise(entries: Iterable[Entry]) -> list[Incident]:
     """What happened, the oldest first; only the last one, or the last but what is over at once, can still go on."""
-    telling = _Telling()
+    summary = _Summary()
     for entry in entries:
-        telling.take(entry)
-    return telling.told
+        summary.take(entry)
+    return summary.told
 
 
-class _Telling:
-    """Happenings that grow by one entry after the other."""
+class _Summary:
+    """Incidents that grow by one entry after the other."""
 
     def __init__(self) -> None:
-        self.told: list[Happening] = []
+        self.told: list[Incident] = []
         self._open: int | None = None
 
     def take(self, entry: Entry) -> None:
         """Go on with the next entry."""
         if entry.asleep_s:
-            self.told.append(Happening(entry.at, What.SLEPT, lasted_s=entry.asleep_s))
+            self.told.append(Incident(entry.at, What.SLEPT, lasted_s=entry.asleep_s))
             return
         match entry.state:
             case None:
@@ -114,7 +114,7 @@ class _Telling:
 
     def _up(self, entry: Entry) -> None:
         if self._open is None:
-            self.told.append(Happening(entry.at, What.UP))
+            self.told.append(Incident(entry.at, What.UP))
         self._end(What.UP, entry.took_s)
 
     def _backoff(self, entry: Entry) -> None:
@@ -125,13 +125,13 @@ class _Telling:
             self._begin(entry, What.UNREACHED if entry.before is State.CONNECTING else What.LOST)
 
 
-def _of(entry: Entry, what: What) -> Happening:
+def _of(entry: Entry, what: What) -> Incident:
     repeated = what is What.FAILED and entry.tries > 1  # a stopped tunnel tries now and then
     tries = entry.tries if what is What.UNREACHED or repeated else 0
-    return Happening(entry.at, what, entry.before, entry.lasted_s, entry.message, tries)
+    return Incident(entry.at, what, entry.before, entry.lasted_s, entry.message, tries)
 
 
-def _one_more_try(present: Happening, entry: Entry) -> Happening:
+def _one_more_try(present: Incident, entry: Entry) -> Incident:
     tries = present.tries + entry.tries
     if present.what is What.STARTED:
         return replace(present, what=What.UNREACHED, reason=entry.message, tries=tries)

@@ -19,7 +19,7 @@ _NO_CONNECTION = (State.BACKOFF, State.FAILED)
 _ABOUT_A_FAILURE = (State.BACKOFF, State.DEGRADED, State.FAILED)
 
 
-class ChangeLines:
+class TransitionLog:
     """The lines of one tunnel."""
 
     def __init__(self) -> None:

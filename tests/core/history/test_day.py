@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw_tunnel.core.history.day import KEPT, KEPT_FOR, SLOTS, Day, History, read
-from openclaw_tunnel.core.history.entries import BEAT, SLOT, Entry, Look, Record, Slot, Slots, moment, read_record
+from openclaw_tunnel.core.history.entries import BEAT, SLOT, Entry, Level, Record, Slot, Slots, moment, read_record
 from openclaw_tunnel.core.states import TRANSITIONS, State
 
 NOON = moment("2026-11-22T12:00:00Z")
@@ -90,8 +90,8 @@ class Diary:
 
 
 def looks(day: Day) -> str:
-    letters = {Look.UP: "#", Look.MOSTLY_UP: "+", Look.DEGRADED: "~", Look.DOWN: "!", Look.NONE: "."}
-    return "".join(letters[block.slot.look] for block in day.blocks)
+    letters = {Level.UP: "#", Level.MOSTLY_UP: "+", Level.DEGRADED: "~", Level.DOWN: "!", Level.NONE: "."}
+    return "".join(letters[block.slot.level] for block in day.blocks)
 
 
 def states(history: History) -> list[State | None]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw_tunnel.core.history.entries import Entry, Look, Slot, Slots, moment, read_record, stamp
+from openclaw_tunnel.core.history.entries import Entry, Level, Slot, Slots, moment, read_record, stamp
 from openclaw_tunnel.core.states import State
 
 AT = moment("2026-11-22T06:00:01.250Z")
@@ -132,24 +132,24 @@ def test_a_loss_is_a_connection_that_is_gone_unasked(before: State, state: State
 @pytest.mark.parametrize(
     ("slot", "look"),
     [
-        (Slot(), Look.NONE),
-        (Slot(up=0.9), Look.NONE),
-        (Slot(losses=3), Look.NONE),
-        (Slot(up=1.0), Look.UP),
-        (Slot(up=1799.6, down=0.4, losses=1), Look.UP),
-        (Slot(up=1790.1, degraded=5.0, down=4.9), Look.UP),
-        (Slot(up=1790.0, degraded=5.0, down=5.0), Look.MOSTLY_UP),
-        (Slot(up=900.0, down=900.0), Look.MOSTLY_UP),
-        (Slot(up=890.0, down=910.0), Look.DOWN),
-        (Slot(up=890.0, degraded=455.0, down=455.0), Look.DOWN),
-        (Slot(up=890.0, degraded=500.0, down=410.0), Look.DEGRADED),
-        (Slot(degraded=1800.0), Look.DEGRADED),
-        (Slot(up=100.0, down=101.0), Look.DOWN),
-        (Slot(down=2.0), Look.DOWN),
+        (Slot(), Level.NONE),
+        (Slot(up=0.9), Level.NONE),
+        (Slot(losses=3), Level.NONE),
+        (Slot(up=1.0), Level.UP),
+        (Slot(up=1799.6, down=0.4, losses=1), Level.UP),
+        (Slot(up=1790.1, degraded=5.0, down=4.9), Level.UP),
+        (Slot(up=1790.0, degraded=5.0, down=5.0), Level.MOSTLY_UP),
+        (Slot(up=900.0, down=900.0), Level.MOSTLY_UP),
+        (Slot(up=890.0, down=910.0), Level.DOWN),
+        (Slot(up=890.0, degraded=455.0, down=455.0), Level.DOWN),
+        (Slot(up=890.0, degraded=500.0, down=410.0), Level.DEGRADED),
+        (Slot(degraded=1800.0), Level.DEGRADED),
+        (Slot(up=100.0, down=101.0), Level.DOWN),
+        (Slot(down=2.0), Level.DOWN),
     ],
 )
-def test_how_a_slot_looks(slot: Slot, look: Look) -> None:
-    assert slot.look is look
+def test_how_a_slot_looks(slot: Slot, look: Level) -> None:
+    assert slot.level is look
 
 
 def test_slots_add_up_and_the_longest_outage_stays() -> None:

@@ -2,13 +2,13 @@
 
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.states import State as S
-from openclaw_tunnel.core.wording.transition_log import EVERY, FIRST, ChangeLines
+from openclaw_tunnel.core.wording.transition_log import EVERY, FIRST, TransitionLog
 
 REFUSED = Failure(Code.REFUSED, "gw refused the connection")
 AWAY = Failure(Code.NO_ROUTE, "no route to gw")
 
 
-def fail(lines: ChangeLines, failure: Failure = REFUSED, times: int = 1) -> list[str]:
+def fail(lines: TransitionLog, failure: Failure = REFUSED, times: int = 1) -> list[str]:
     """The lines of so many tries that fail."""
     told = []
     for _ in range(times):
@@ -18,7 +18,7 @@ def fail(lines: ChangeLines, failure: Failure = REFUSED, times: int = 1) -> list
 
 
 def test_what_a_line_says() -> None:
-    lines = ChangeLines()
+    lines = TransitionLog()
     assert lines.line(S.STOPPED, S.CONNECTING, None, 99.0, None) == "stopped -> connecting"
     assert lines.line(S.VERIFYING, S.UP, None, 0.1, None) == "verifying -> up after 0.1s"
     lost = Failure(Code.LOST, "the connection was lost")
@@ -33,7 +33,7 @@ def test_what_a_line_says() -> None:
 
 
 def test_the_same_again_and_again() -> None:
-    lines = ChangeLines()
+    lines = TransitionLog()
     told = fail(lines, times=FIRST)
     assert len(told) == 2 * FIRST
     assert "(gw refused the connection; 10 times in a row; from now on one in 50 is logged)" in told[-2]
@@ -47,7 +47,7 @@ def test_the_same_again_and_again() -> None:
 
 def test_a_stopped_tunnel_that_tries_now_and_then() -> None:
     """Every 5 min for days: as with the tries of a backoff, not each of them is a line."""
-    lines = ChangeLines()
+    lines = TransitionLog()
     denied = Failure(Code.AUTH_DENIED, "gw refused the login")
     told = []
     for _ in range(EVERY):
@@ -58,7 +58,7 @@ def test_a_stopped_tunnel_that_tries_now_and_then() -> None:
 
 
 def test_words_that_change_and_reasons_that_take_turns_do_not_fill_the_log() -> None:
-    lines, told = ChangeLines(), 0
+    lines, told = TransitionLog(), 0
     for second in range(1000):
         told += len(fail(lines, Failure(Code.PROXY, f"ProxyCommand did not get through: 12:00:{second} no")))
         told += len(fail(lines, AWAY))
@@ -66,7 +66,7 @@ def test_words_that_change_and_reasons_that_take_turns_do_not_fill_the_log() -> 
 
 
 def test_another_reason_and_the_end_are_told_at_once() -> None:
-    lines = ChangeLines()
+    lines = TransitionLog()
     fail(lines, times=EVERY - 1)
     assert len(fail(lines, AWAY)) == 2
     fail(lines, AWAY, times=EVERY - 2)
