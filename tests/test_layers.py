@@ -40,7 +40,6 @@ LAYERS = (
 
 # Still to be turned: what it needs of a command belongs further down.
 TO_TURN = {
-    "actions.install_service imports cli.commands.control",
     "doctor.fixes imports cli.commands.trust",
     "doctor.local imports cli.commands.status",
     "doctor.service imports cli.commands.up",
