@@ -40,8 +40,6 @@ LAYERS = (
 
 # Still to be turned: what it needs of a command belongs further down.
 TO_TURN = {
-    "doctor.fixes imports cli.commands.trust",
-    "doctor.local imports cli.commands.status",
     "doctor.service imports cli.commands.up",
     "setup.computer imports cli.registry",
     "setup.remote imports cli.commands.trust",

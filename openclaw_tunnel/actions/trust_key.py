@@ -92,8 +92,11 @@ def check_key(found: "Found", fingerprint: str, replace: bool) -> bool:
     return found.failure is None
 
 
-def agree_to_key(found: "Found", agree: Agree) -> None:
+def agree_to_key(found: "Found", agree: Agree, shown: tuple[str, ...] = ()) -> None:
     """Have a person say whether it is the right key.
+
+    Args:
+        shown: lines to read before the question.
 
     Raises:
         UsageError: nobody can be asked.
@@ -103,7 +106,7 @@ def agree_to_key(found: "Found", agree: Agree) -> None:
         f"whether to remember the key of {found.place.host} must be asked, and there is no terminal",
         hint=f"compare the fingerprint, then add: --fingerprint {found.fingerprint}",
     )
-    if not agree(Question("Remember this key?", unasked=unasked)):
+    if not agree(Question("Remember this key?", shown, unasked)):
         raise TunnelError("the key is not remembered", exit_code=ExitCode.NO)
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from openclaw_tunnel.ask.gateway import MARGIN, raise_failure
 from openclaw_tunnel.ask.question import Question, choose_credentials, revealed
 from openclaw_tunnel.control.client import ControlClient
 from openclaw_tunnel.controlui.page import CONFIG_PATH, configured, page_url, told_base_path
 from openclaw_tunnel.core.status import Snapshot
-from openclaw_tunnel.errors import ExitCode, RequestRefused, TunnelError
+from openclaw_tunnel.errors import TunnelError
 from openclaw_tunnel.gateway.answer import MAX_ANSWER, Answer, Incoming, parse
 from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.openclaw.credentials.contracts import Surface
@@ -25,9 +26,6 @@ from openclaw_tunnel.settings.tunnels_file import load_tunnels
 
 HTTP_TIMEOUT = 15.0
 """Seconds for an answer through the local port: a tunnel that has just lost its connection holds clients for ten."""
-
-MARGIN = 2.0
-"""Seconds that the daemon gets beyond the question's own timeout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +136,7 @@ class Gateway:
         """
         params = {"name": self._tunnel.name, "question": dict(self._question)}
         answer = self._client.call("ask", params, timeout=self._question["timeout"] + MARGIN)
-        failure = answer.get("failure")
-        if failure:
-            raise RequestRefused(failure["message"], hint=failure["hint"], exit_code=ExitCode(failure["exit_code"]))
+        raise_failure(answer)
         enabled, base_path = configured(answer.get("result"))
         if not enabled:
             raise TunnelError(

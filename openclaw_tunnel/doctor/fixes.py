@@ -3,16 +3,18 @@
 import os
 import shlex
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
-import click
-
+from openclaw_tunnel.actions.agreement import Agree, Question
+from openclaw_tunnel.actions.install_service import LINGERS
 from openclaw_tunnel.actions.service_manager import Verb, comes_back, control_service, manager_of
+from openclaw_tunnel.actions.trust_key import agree_to_key, check_key, described, file_of, look_at_key, remember_key
 from openclaw_tunnel.control.follow import client_of, our_agent, settle
-from openclaw_tunnel.doctor.report import Fix, Remedy, Report
+from openclaw_tunnel.doctor.report import Fix, Remedy
 from openclaw_tunnel.errors import ConfigError, TunnelError
 from openclaw_tunnel.service.systemd import Linger
-from openclaw_tunnel.ui import output
+from openclaw_tunnel.ssh.endpoint import Place
 
 SETTLES = 25.0
 """Seconds in which a tunnel that connects anew is known to be up or not."""
@@ -20,35 +22,58 @@ SETTLES = 25.0
 _OWNER_ONLY = 0o600
 
 
-def carry_out(report: Report, *, yes: bool, person: bool) -> bool:
-    """Ask about each repair and make it; True where something was changed.
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """What became of a repair that was agreed to, or of one that nobody could agree to.
+
+    Attributes:
+        notes: what was done, or why nothing was.
+        answer: lines for stdout.
+        error: why it failed.
+    """
+
+    done: bool
+    notes: tuple[str, ...] = ()
+    answer: tuple[str, ...] = ()
+    error: TunnelError | None = None
+
+
+def carry_out(fixes: Iterable[Fix], agree: Agree, *, yes: bool, person: bool) -> Iterator[Repaired]:
+    """Ask about each repair and make it, one after the other.
 
     Args:
         yes: do not ask, as far as that needs no person.
-        person: one is there, and reads what is said.
+        person: one is there, and reads what is shown.
     """
-    changed = False
-    for fix in report.fixes:
-        if not _agreed(fix, yes, person):
-            continue
-        try:
-            _REPAIRS[fix.remedy](fix.subject)
-            changed = True
-        except TunnelError as error:
-            output.print_error(error)
-    return changed
+    for fix in fixes:
+        if fix.needs_person and not person:
+            command = Place(fix.subject, "", fix.ssh_config).trust_command()
+            yield Repaired(False, (f"whether a host key is the right one only a person can say: {command}",))
+        elif fix.needs_person or yes or agree(Question(fix.question)):
+            yield _repaired(fix, agree)
 
 
-def _agreed(fix: Fix, yes: bool, person: bool) -> bool:
-    if fix.needs_person and person:
-        return True  # it asks by itself, and shows the fingerprint first
-    if fix.needs_person:
-        output.note(f"whether a host key is the right one only a person can say: {fix.subject}")
-        return False
-    return yes or click.confirm(fix.question, default=False, err=True)
+def _repaired(fix: Fix, agree: Agree) -> Repaired:
+    try:
+        if fix.remedy is Remedy.TRUST:
+            return Repaired(True, answer=(_trust(fix, agree),))
+        return Repaired(True, tuple(_REPAIRS[fix.remedy](fix.subject)))
+    except TunnelError as error:
+        return Repaired(False, error=error)
 
 
-def _close_to_others(subject: str) -> None:
+def _trust(fix: Fix, agree: Agree) -> str:
+    """What the command does that the hint names. It shows the key before it asks."""
+    found = look_at_key(fix.subject, ssh_config=fix.ssh_config)
+    if check_key(found, "", replace=False):
+        return f"known already: {found.verdict.entries[0].place}"
+    agree_to_key(found, agree, shown=(*described(found), f"file  {file_of(found)}"))
+    remember_key(found)
+    return "remembered"
+
+
+def _close_to_others(subject: str) -> list[str]:
+    done = []
     for path in shlex.split(subject):
         try:
             found = os.stat(path)
@@ -57,40 +82,30 @@ def _close_to_others(subject: str) -> None:
             os.chmod(path, _OWNER_ONLY)
         except OSError as error:
             raise ConfigError(f"the mode of {path} cannot be changed: {error.strerror}") from None
-        output.note(f"only you can read {path} now")
+        done.append(f"only you can read {path} now")
+    return done
 
 
-def _trust(subject: str) -> None:
-    """What the command does that the hint names."""
-    from openclaw_tunnel.cli.commands.trust import trust
-
-    words = shlex.split(subject)
-    trust.main(args=words[words.index("trust") + 1 :], prog_name="openclaw-tunnel trust", standalone_mode=False)
-
-
-def _with_service(verb: Verb, name: str) -> None:
+def _with_service(verb: Verb, name: str) -> list[str]:
     manager = manager_of(os.environ)
     note = control_service(manager, verb, name)
-    if note:
-        output.note(note)
     if comes_back(manager, name):
         settle(client_of(), name, SETTLES)
-    output.note(f"{verb}: the service of {name}")
+    return [*filter(None, [note]), f"{verb}: the service of {name}"]
 
 
-def _restart_tunnel(name: str) -> None:
+def _restart_tunnel(name: str) -> list[str]:
     client_of().call("restart", {"name": name, **our_agent()})
-    output.note(f"{name} is {settle(client_of(), name, SETTLES).state}")
+    return [f"{name} is {settle(client_of(), name, SETTLES).state}"]
 
 
-def _linger(name: str) -> None:
+def _linger(name: str) -> list[str]:
     Linger(os.environ).turn_on()
-    output.note("linger is on: it runs from boot on, and after you have logged out")
+    return [f"linger is on: {LINGERS}"]
 
 
-_REPAIRS: dict[Remedy, Callable[[str], None]] = {
+_REPAIRS: dict[Remedy, Callable[[str], list[str]]] = {
     Remedy.CHMOD: _close_to_others,
-    Remedy.TRUST: _trust,
     Remedy.START_SERVICE: lambda name: _with_service(Verb.START, name),
     Remedy.RESTART_SERVICE: lambda name: _with_service(Verb.RESTART, name),
     Remedy.RESTART_TUNNEL: _restart_tunnel,

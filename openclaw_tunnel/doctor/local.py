@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 from importlib import metadata
 
 from openclaw_tunnel import __version__
-from openclaw_tunnel.cli.commands.status import to_change
 from openclaw_tunnel.control.client import ControlClient
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.spec import Forward, PortChoice
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.core.wording.durations import duration
+from openclaw_tunnel.core.wording.upgrade import to_change
 from openclaw_tunnel.doctor.inputs import Asked, DaemonView, Plan
 from openclaw_tunnel.doctor.report import Check, Fix, Part, Remedy, fault, of_failure, ok, skipped, title, warning
 from openclaw_tunnel.errors import ConfigError, DaemonUnreachable, TunnelError

@@ -92,7 +92,7 @@ class Remedy(StrEnum):
     """What ``--fix`` can do."""
 
     CHMOD = "chmod"  # subject: the file, from now on its owner's alone
-    TRUST = "trust"  # subject: the destination whose host key is unknown
+    TRUST = "trust"  # subject: the destination whose host key is unknown; asks by itself, and shows the key first
     START_SERVICE = "start service"  # subject: the tunnel
     RESTART_SERVICE = "restart service"
     RESTART_TUNNEL = "restart tunnel"
@@ -101,11 +101,15 @@ class Remedy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """One repair: what is done, to what, and the question that a person is asked before."""
+    """One repair: what is done, to what, and the question that a person is asked before.
+
+    ``ssh_config`` is the file for ``-F`` where the subject is a destination; empty for none.
+    """
 
     remedy: Remedy
     subject: str
     question: str
+    ssh_config: str = ""
 
     @property
     def needs_person(self) -> bool:

@@ -61,7 +61,7 @@ def fix_of(failure: Failure) -> Fix | None:
         names = " and ".join(shlex.split(failure.facts["key"]))
         return Fix(Remedy.CHMOD, failure.facts["key"], f"Let nobody else read {names}?")
     if failure.code is Code.HOST_KEY_UNKNOWN:
-        return Fix(Remedy.TRUST, failure.facts["trust"], "")
+        return Fix(Remedy.TRUST, failure.facts["target"], "", failure.facts.get("ssh_config", ""))
     return None
 
 

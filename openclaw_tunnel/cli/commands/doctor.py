@@ -5,12 +5,13 @@ import json
 import os
 import sys
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from openclaw_tunnel.cli.commands.gateway import Asking
+from openclaw_tunnel.cli.asking import agree
 from openclaw_tunnel.cli.commands.up import up
+from openclaw_tunnel.cli.jsoncommand import JsonCommand
 from openclaw_tunnel.doctor import render
 from openclaw_tunnel.doctor.inputs import Asked
 from openclaw_tunnel.doctor.report import VERSION, Report
@@ -19,11 +20,14 @@ from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.settings.up_options import UpOptions
 from openclaw_tunnel.ui import output, progress
 
+if TYPE_CHECKING:
+    from openclaw_tunnel.doctor.fixes import Repaired
+
 _OF_UP = ("target", "name", "local_port", "remote_port", "identity", "ssh_config")
 """The parameters of ``up`` that say which tunnel is meant."""
 
 
-class Checking(Asking):
+class Checking(JsonCommand):
     """``doctor``, whose object says in any case whether all is well."""
 
     no_answer = MappingProxyType({"version": VERSION, "ok": False, "checks": [], "first_fault": None})
@@ -61,7 +65,8 @@ def doctor(timeout: float, fix: bool, yes: bool, as_json: bool, **given: Any) ->
         from openclaw_tunnel.doctor.fixes import carry_out
 
         person = output.is_terminal(sys.stdin) and not as_json
-        if not carry_out(report, yes=yes, person=person) and not as_json:
+        changed = [_told(repaired) for repaired in carry_out(report.fixes, agree, yes=yes, person=person)]
+        if not any(changed) and not as_json:
             return _code(report)
         report = _look(asked)
         if not as_json:
@@ -71,6 +76,17 @@ def doctor(timeout: float, fix: bool, yes: bool, as_json: bool, **given: Any) ->
     else:
         _show(report)
     return _code(report)
+
+
+def _told(repaired: "Repaired") -> bool:
+    """Show what became of a repair; whether it was made."""
+    for line in repaired.answer:
+        output.say(line)
+    for note in repaired.notes:
+        output.note(note)
+    if repaired.error:
+        output.print_error(repaired.error)
+    return repaired.done
 
 
 def _look(asked: Asked) -> Report:

@@ -5,7 +5,6 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from openclaw_tunnel.control.client import ControlClient
@@ -13,6 +12,7 @@ from openclaw_tunnel.control.follow import client_of, pick, snapshots
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import Snapshot, report
 from openclaw_tunnel.core.wording.durations import duration
+from openclaw_tunnel.core.wording.upgrade import to_change
 from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, TunnelError
 from openclaw_tunnel.ui import output, progress, tunnelrows
 
@@ -134,16 +134,6 @@ def _tell_about_upgrade(daemon: dict[str, Any]) -> None:
     if installed and installed != running:
         change = to_change(daemon.get("services") or {})
         output.note(f"version {installed} is installed, and {running} still runs; to change: {change}")
-
-
-def to_change(services: Mapping[str, Any]) -> str:
-    """What has the new version run, where these services keep tunnels of the daemon; any of them may be its process."""
-    if not services:
-        return "openclaw-tunnel down --all, then up -d"
-    restart = "openclaw-tunnel service restart"
-    if any(service.get("system") for service in services.values()):
-        return f"sudo {restart} --system"
-    return ", then ".join(restart if list(services) == ["default"] else f"{restart} {name}" for name in services)
 
 
 def _print_json(client: ControlClient, name: str | None) -> int:

@@ -146,6 +146,7 @@ class HostKeys:
         note = f" (known keys of this host are of another type: {', '.join(others)})" if others else ""
         note += "".join(f"; {path} cannot be read: {why}" for path, why in self._known.unread.items())
         facts = {"first": self._before_trusting(), "trust": self._place.trust_command()}
+        facts["ssh_config"] = self._place.ssh_config
         return self._place.failure(Code.HOST_KEY_UNKNOWN, f"host key of {host} is unknown: {shown}{note}", **facts)
 
     def _before_trusting(self) -> str:

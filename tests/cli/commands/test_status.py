@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from openclaw_tunnel.cli.commands.status import Watched, to_change
+from openclaw_tunnel.cli.commands.status import Watched
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import FailureStatus, ForwardStatus, Snapshot
 from openclaw_tunnel.errors import DaemonUnreachable, TunnelError
@@ -27,23 +27,6 @@ DOWN = replace(
     state=State.FAILED,
     failure=FailureStatus("key_locked", "the key is locked", "ssh-add", True, 21, "2026-11-22T06:00:01Z"),
 )
-
-SERVICE: dict[str, Any] = {"manager": "systemd", "unit": "", "system": False}
-RESTART = "openclaw-tunnel service restart"
-
-
-@pytest.mark.parametrize(
-    ("services", "words"),
-    [
-        ({}, "openclaw-tunnel down --all, then up -d"),
-        ({"default": SERVICE}, RESTART),
-        ({"dev": SERVICE}, f"{RESTART} dev"),
-        ({"default": SERVICE, "dev": SERVICE}, f"{RESTART} default, then {RESTART} dev"),
-        ({"default": {**SERVICE, "system": True}}, f"sudo {RESTART} --system"),
-    ],
-)
-def test_how_to_change_to_the_new_version(services: dict[str, Any], words: str) -> None:
-    assert to_change(services) == words
 
 
 Serve = Callable[..., AbstractContextManager[Path]]
