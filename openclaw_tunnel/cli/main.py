@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str]) -> int:
     quick = quick_status(arguments)
     if quick is not None:
-        from openclaw_tunnel.cli.commands.status import show
+        from openclaw_tunnel.cli.statusview import show
 
         code = show(*quick)
         sys.stdout.flush()

@@ -5,8 +5,7 @@ import click
 from openclaw_tunnel.actions.close_tunnel import close_tunnels
 from openclaw_tunnel.actions.outcome import show_outcome
 from openclaw_tunnel.actions.wait_for_tunnel import until_decided
-from openclaw_tunnel.cli.commands import history
-from openclaw_tunnel.cli.commands import status as report
+from openclaw_tunnel.cli import historyview, statusview
 from openclaw_tunnel.control.follow import (
     Deadline,
     client_of,
@@ -40,8 +39,8 @@ def status(name: str | None, as_json: bool, go_on: bool, past: bool) -> int:
     if past and go_on:
         raise click.UsageError("give --history or --watch, not both")
     if past:
-        return history.show(name, as_json)
-    return report.watch(name, as_json) if go_on else report.show(name, as_json)
+        return historyview.show(name, as_json)
+    return statusview.watch(name, as_json) if go_on else statusview.show(name, as_json)
 
 
 @click.command()

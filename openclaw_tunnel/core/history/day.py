@@ -12,9 +12,9 @@ import math
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Any, Self
 
-from openclaw_tunnel.core.history.entries import BEAT, SLOT, Entry, Record, Slot, Slots
+from openclaw_tunnel.core.history.entries import BEAT, SLOT, Entry, Record, Slot, Slots, stamp
 from openclaw_tunnel.core.states import State
 
 KEPT = 500
@@ -54,6 +54,34 @@ class Day:
 
     blocks: tuple[Block, ...]
     total: Slot
+
+    def to_json(self) -> dict[str, Any]:
+        """The object ``day`` of ``status --history --json``."""
+        total = self.total
+        return {
+            "uptime": round(total.up / total.known, 5) if total.known else None,
+            **_seconds(total),
+            "losses": total.losses,
+            "longest_outage_s": round(total.longest, 1),
+            "blocks": [
+                {
+                    "start": stamp(block.start),
+                    "length_s": block.length,
+                    "look": block.slot.level,
+                    **_seconds(block.slot),
+                    "losses": block.slot.losses,
+                }
+                for block in self.blocks
+            ],
+        }
+
+
+def _seconds(slot: Slot) -> dict[str, float]:
+    return {
+        "up_s": round(slot.up, 1),
+        "degraded_s": round(slot.degraded, 1),
+        "down_s": round(slot.down, 1),
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""``status`` (cli/commands/status.py), against a daemon that only talks."""
+"""``status`` (cli/statusview.py, control/watched.py), against a daemon that only talks."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from openclaw_tunnel.cli.commands.status import Watched
+from openclaw_tunnel.control.watched import Watched
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import FailureStatus, ForwardStatus, Snapshot
 from openclaw_tunnel.errors import DaemonUnreachable, TunnelError

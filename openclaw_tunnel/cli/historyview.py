@@ -7,10 +7,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from openclaw_tunnel.cli.commands.status import exit_code
+from openclaw_tunnel.cli.statusview import exit_code
 from openclaw_tunnel.control.follow import client_of, pick, snapshots
-from openclaw_tunnel.core.history.day import KEPT_FOR, Day, History
-from openclaw_tunnel.core.history.entries import stamp
+from openclaw_tunnel.core.history.day import KEPT_FOR, History
 from openclaw_tunnel.core.spec import check_name
 from openclaw_tunnel.core.status import Snapshot, report
 from openclaw_tunnel.errors import DaemonUnreachable
@@ -90,30 +89,6 @@ def _object(name: str, history: History, tunnel: Snapshot | None, now: float) ->
     day = told.day(now, tunnel.state if tunnel else None)
     return {
         "name": name,
-        "day": _day_object(day),
+        "day": day.to_json(),
         "entries": [entry.to_json() for entry in told.entries],
-    }
-
-
-def _day_object(day: Day) -> dict[str, Any]:
-    total = day.total
-    return {
-        "uptime": round(total.up / total.known, 5) if total.known else None,
-        "up_s": round(total.up, 1),
-        "degraded_s": round(total.degraded, 1),
-        "down_s": round(total.down, 1),
-        "losses": total.losses,
-        "longest_outage_s": round(total.longest, 1),
-        "blocks": [
-            {
-                "start": stamp(block.start),
-                "length_s": block.length,
-                "look": block.slot.level,
-                "up_s": round(block.slot.up, 1),
-                "degraded_s": round(block.slot.degraded, 1),
-                "down_s": round(block.slot.down, 1),
-                "losses": block.slot.losses,
-            }
-            for block in day.blocks
-        ],
     }

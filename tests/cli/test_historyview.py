@@ -1,4 +1,4 @@
-"""``status --history`` (cli/commands/history.py), with and without a daemon, from files as a daemon leaves them."""
+"""``status --history`` (cli/historyview.py), with and without a daemon, from files as a daemon leaves them."""
 
 import json
 import logging
