@@ -40,6 +40,17 @@ class Setting:
     value: str | int | float | bool | list[str] | None
     source: str
 
+    @property
+    def words(self) -> str:
+        """The value as a person reads it."""
+        if self.value is None:
+            return NOT_SET
+        if isinstance(self.value, bool):
+            return "yes" if self.value else "no"
+        if isinstance(self.value, list):
+            return ", ".join(self.value) or "none"
+        return f"{self.value:g}" if isinstance(self.value, float) else str(self.value)
+
     def to_json(self) -> dict[str, Any]:
         """The setting as ``config show --json`` has it."""
         return {"name": self.name, "value": self.value, "source": self.source}

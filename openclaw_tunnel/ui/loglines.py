@@ -1,7 +1,7 @@
 """Lines of the log for a person on a terminal: local time, names and words below each other. Pure."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
@@ -69,6 +69,17 @@ class Layout:
         for part in wrapped(words, max(20, self._width - len(label))) or [""]:
             yield Piece(label, part, tone)
             label = " " * len(label)
+
+
+def of_tunnel(lines: Iterable[str], name: str | None) -> Iterator[str]:
+    """The lines of one tunnel, with the indented lines that follow them; all lines where ``name`` is None."""
+    shown = name is None
+    for line in lines:
+        head = HEAD.match(line)
+        if name is not None and head:
+            shown = head[3] == name
+        if shown:
+            yield line
 
 
 def _name(head: re.Match[str]) -> str:

@@ -9,17 +9,15 @@ from typing import Any
 
 import click
 
-from openclaw_tunnel.errors import ConfigError, CredentialError, ExitCode
+from openclaw_tunnel.errors import ConfigError, ExitCode
 from openclaw_tunnel.host.paths import Paths
-from openclaw_tunnel.openclaw.credentials.contracts import Surface
-from openclaw_tunnel.openclaw.credentials.load import load_credentials
-from openclaw_tunnel.openclaw.credentials.values import Kind, Source
 from openclaw_tunnel.openclaw.layers import working_folder
 from openclaw_tunnel.openclaw.paths import config_file, dotenv_files, profile_environment
-from openclaw_tunnel.openclaw.settings import OpenClawSettings, load_openclaw
+from openclaw_tunnel.openclaw.settings import load_openclaw
 from openclaw_tunnel.settings.check import openclaw_problems, tunnels_problems
-from openclaw_tunnel.settings.show import Setting, all_settings, variable_source
-from openclaw_tunnel.settings.tunnels_file import TunnelsFile, load_tunnels
+from openclaw_tunnel.settings.show import all_settings
+from openclaw_tunnel.settings.show_credentials import credentials_found
+from openclaw_tunnel.settings.tunnels_file import load_tunnels
 from openclaw_tunnel.ui import output
 from openclaw_tunnel.ui.tunnelrows import clean
 
@@ -48,12 +46,12 @@ def show(profile: str | None, as_json: bool) -> int:
     env = _environment(profile)
     settings, file = load_openclaw(env), load_tunnels(Paths.from_env(env).tunnels_file)
     found = all_settings(settings, file, env)
-    credentials = asyncio.run(_credentials(settings, file))
+    credentials = asyncio.run(credentials_found(settings, file))
     if as_json:
         answer = {"version": VERSION, "settings": [s.to_json() for s in found], "credentials": credentials}
         output.say(json.dumps(answer, indent=2))
         return ExitCode.OK
-    rows = [(s.name, _shown(s), s.source) for s in found]
+    rows = [(s.name, s.words, s.source) for s in found]
     rows += [(kind, _credential_shown(kind, said), "") for kind, said in credentials.items()]
     widths = [min(44, max(len(row[column]) for row in rows)) for column in (0, 1)]
     for name, value, source in rows:
@@ -101,38 +99,6 @@ def check(profile: str | None) -> int:
 
 def _environment(profile: str | None) -> Mapping[str, str]:
     return profile_environment(profile, os.environ) if profile else dict(os.environ)
-
-
-def _shown(setting: Setting) -> str:
-    value = setting.value
-    if value is None:
-        return "not set"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return ", ".join(value) or "none"
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-async def _credentials(settings: OpenClawSettings, file: TunnelsFile) -> dict[str, dict[str, Any]]:
-    """For ``token`` and ``password``: whether a call through the tunnel has one, and from where or why not."""
-    try:
-        choice = await load_credentials(Surface.CALL, settings=settings, contract=file.contract, way_is_known=True)
-    except CredentialError as error:
-        return {kind: {"set": False, "source": None, "why": error.message} for kind in ("token", "password")}
-    found: dict[str, dict[str, Any]] = {}
-    for kind, source in ((Kind.TOKEN, choice.token_source), (Kind.PASSWORD, choice.password_source)):
-        why = "; ".join(f"{s} {choice.why_not[s]}" for s in Source if s.kind is kind and s in choice.why_not)
-        said = _credential_source(settings, source) if source else None
-        found[kind] = {"set": bool(source), "source": said, "why": None if source else why}
-    return found
-
-
-def _credential_source(settings: OpenClawSettings, source: str) -> str:
-    if source.startswith("env "):
-        return variable_source(settings, source.removeprefix("env "))
-    document = settings.loaded.document
-    return f"{source}, {document.place(tuple(source.split('.')))}" if document else source
 
 
 def _credential_shown(kind: str, said: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from openclaw_tunnel.cli.commands.logs import last_lines, of_tunnel
+from openclaw_tunnel.ui.loglines import of_tunnel
 from support.cli import Cli
 from support.waiting import wait_until
 
@@ -25,17 +25,6 @@ def test_a_tunnels_lines_are_its_own_with_what_is_indented_below() -> None:
     assert list(of_tunnel(LINES, "dev")) == DEV
     assert list(of_tunnel(LINES, "nobody")) == []
     assert list(of_tunnel(LINES, None)) == LINES
-
-
-def test_older_files_are_read_too_and_a_half_line_is_left_for_later(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    (tmp_path / "log.2").write_text(LINES[0] + "\n")
-    (tmp_path / "log.1").write_text(LINES[1] + "\n")
-    log.write_text(LINES[2] + "\n2026-11-22T06:0")
-    assert last_lines(log, None, 50) == (LINES[:3], len(LINES[2]) + 1)
-    assert last_lines(log, None, 2) == (LINES[1:3], len(LINES[2]) + 1)
-    assert last_lines(log, "dev", 50)[0] == [LINES[1]]
-    assert last_lines(tmp_path / "none", None, 5) == ([], 0)
 
 
 @pytest.fixture
