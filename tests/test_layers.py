@@ -40,7 +40,6 @@ LAYERS = (
 
 # Still to be turned: what it needs of a command belongs further down.
 TO_TURN = {
-    "doctor.service imports cli.commands.up",
     "setup.computer imports cli.registry",
     "setup.remote imports cli.commands.trust",
 }

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from openclaw_tunnel.core.spec import PortChoice
 from openclaw_tunnel.errors import TunnelError
 from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.ssh_config.aliases import aliases, known_hosts
@@ -190,11 +189,6 @@ def _profiles(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
     return ((path.name.removeprefix(".openclaw-"), "") for path in sorted(home.glob(".openclaw-*")) if path.is_dir())
 
 
-def _port_words(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
-    yield str(PortChoice.AUTO), "a free port that the tunnel keeps"
-    yield str(PortChoice.NEW), "another free port"
-
-
 _FILE, _TARGET = Files("file"), Words(targets)
 _BY_METAVAR: Mapping[str, _TextType] = {
     "NAME": Words(tunnel_names),
@@ -206,4 +200,4 @@ _BY_METAVAR: Mapping[str, _TextType] = {
     "FOLDER": Files("dir"),
     "DIR": Files("dir"),
 }
-_BY_NAME: Mapping[str, _TextType] = {"profile": Words(_profiles), "local_port": Words(_port_words)}
+_BY_NAME: Mapping[str, _TextType] = {"profile": Words(_profiles)}

@@ -5,10 +5,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import click
-
 from openclaw_tunnel.actions.service_manager import manager_of
-from openclaw_tunnel.cli.commands.up import up
 from openclaw_tunnel.core.failures import Failure
 from openclaw_tunnel.core.spec import DEFAULT_NAME
 from openclaw_tunnel.doctor.inputs import Asked
@@ -19,6 +16,7 @@ from openclaw_tunnel.service.installed import Installed, read_plist, read_unit
 from openclaw_tunnel.service.manager import Manager, ManagerState
 from openclaw_tunnel.service.spec import ServiceSpec
 from openclaw_tunnel.service.systemd import Linger
+from openclaw_tunnel.settings.up_arguments import parse_arguments
 from openclaw_tunnel.settings.up_options import UpOptions
 from openclaw_tunnel.ssh.trace import Keys
 
@@ -30,14 +28,8 @@ def service_options(name: str, env: Mapping[str, str]) -> UpOptions | None:
     try:
         manager = manager_of(env)
         found = installed(name, manager, env) if name in manager.names() else None
-        if found is None:
-            return None
-        # another command with the parameters of up: click keeps the help option that a command is given first
-        reader = click.Command("up", params=up.params, add_help_option=False)
-        with reader.make_context("up", list(found.arguments)) as context:
-            given = {key: value for key, value in context.params.items() if key != "detach"}
-        return UpOptions(extra_forwards=given.pop("forwards"), **given)
-    except (TunnelError, click.ClickException):
+        return parse_arguments(found.arguments) if found else None
+    except TunnelError:
         return None
 
 

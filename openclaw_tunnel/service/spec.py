@@ -98,27 +98,6 @@ def tunnel_of(unit: str) -> str:
     return unit.removeprefix(LABEL + ".") if unit.startswith(LABEL + ".") else stem.partition(f"{UNIT}@")[2]
 
 
-def up_arguments(options: UpOptions) -> tuple[str, ...]:
-    """The options as words of a command line, in the order in which help shows them."""
-    words = [] if options.target is None else [options.target]
-    valued: list[tuple[str, object]] = [
-        ("--name", options.name),
-        ("--local-port", options.local_port),
-        ("--remote-port", options.remote_port),
-        ("--bind", options.bind),
-        ("--identity", options.identity),
-        ("--ssh-config", options.ssh_config),
-        *(("-L", forward) for forward in options.extra_forwards),
-        ("--hold", options.hold),
-        ("--probe", options.probe),
-    ]
-    for option, value in valued:
-        if value is not None:
-            words += [option, f"{value:g}" if isinstance(value, float) else str(value)]
-    words += ["--allow-remote-clients"] * options.allow_remote_clients
-    return tuple(words + ["--no-extra-ports"] * options.no_extra_ports)
-
-
 def plain_arguments(options: UpOptions, target: str, forwards: tuple[str, ...]) -> tuple[str, ...]:
     """The arguments of ``ssh`` for a tunnel; ``forwards`` are those that ssh_config does not have."""
     words = ["-N"]

@@ -1,19 +1,76 @@
-"""The options of ``up``, as they travel from the command line to the daemon."""
+"""The options of ``up``, each said once: in its field of :class:`UpOptions`, as a row of ``OPTIONS``.
 
-from dataclasses import asdict, dataclass, replace
+From the rows come click's parameters (``cli.params``), the JSON that travels to the daemon, the arguments of a service
+(``up_arguments``), the keys of a tunnel in tunnels.json5 and what ``config show`` says of them, and docs/settings.md.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from enum import Enum
+from types import MappingProxyType
 from typing import Any
 
+from openclaw_tunnel.core.spec import DEFAULT_GATEWAY_PORT, DEFAULT_NAME, LOOPBACK, Probe
 from openclaw_tunnel.host.paths import absolute_path
 from openclaw_tunnel.ssh_config.tokens import expand_home
 
 _NO_FILE = "none"  # -F none: no ssh_config at all
 
 
+class Kind(Enum):
+    """What an option takes; the value is its type in JSON, a list where the option can be repeated."""
+
+    TARGET = "target", str
+    NAME = "name", str
+    ADDRESS = "address", str
+    PORT = "port", int
+    LOCAL_PORT = "local port", int, str  # a port, auto or new
+    FILE = "file", str
+    SSH_CONFIG = "ssh_config", str  # a file, or none
+    FORWARDS = "forwards", list, tuple
+    SECONDS = "number of seconds", int, float
+    PROBE = "probe", str
+    FLAG = "flag", bool
+
+    def accepts(self, value: object) -> bool:
+        """Whether a value of JSON can be one of this kind."""
+        if self is Kind.FORWARDS:
+            return isinstance(value, list | tuple) and all(isinstance(text, str) for text in value)
+        return isinstance(value, self.value[1:]) and isinstance(value, bool) is (self is Kind.FLAG)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of ``up``; the argument where it has no flags.
+
+    Attributes:
+        flags: as they are typed, the one that errors name first, the one that a service has last.
+        metavar: what help shows for the value; empty for a flag, and where it shows the choices.
+        help: without the default.
+        key: of a tunnel in tunnels.json5; empty: it has none. ``--no-...`` and its key say the opposite.
+        default: what ``config show`` shows where nobody says anything; None: nothing.
+        default_words: the same in help; empty: help does not say it.
+    """
+
+    flags: tuple[str, ...]
+    kind: Kind
+    metavar: str = ""
+    help: str = ""
+    key: str = ""
+    default: str | int | bool | None = None
+    default_words: str = ""
+
+
+def _option(*flags: str, kind: Kind, **said: Any) -> Any:
+    nothing = {Kind.FLAG: False, Kind.FORWARDS: ()}.get(kind)
+    return field(default=nothing, metadata={"option": Option(flags, kind, **said)})
+
+
 @dataclass(frozen=True, slots=True)
 class UpOptions:
-    """The options of ``up``; None or empty where nothing was typed. ``hold`` is in seconds.
+    """What was typed, in the order in which help shows it; None, empty or False where nothing was.
 
-    ``local_port`` is a port, or ``auto`` or ``new``: a free one that the tunnel keeps.
+    ``local_port`` is a port, or ``auto`` or ``new``: a free one that the tunnel keeps. ``hold`` is in seconds.
 
     ``identity`` and ``ssh_config`` become absolute when the options are made, so that they mean the same file in a
     daemon that works in another folder.
@@ -22,22 +79,86 @@ class UpOptions:
         ConfigError: a path begins with ``~user`` and there is no such user.
     """
 
-    target: str | None = None
-    name: str | None = None
-    local_port: int | str | None = None
-    remote_port: int | None = None
-    bind: str | None = None
-    identity: str | None = None
-    ssh_config: str | None = None
-    extra_forwards: tuple[str, ...] = ()
-    hold: float | None = None
-    probe: str | None = None
-    allow_remote_clients: bool = False
-    no_extra_ports: bool = False
+    target: str | None = _option(
+        kind=Kind.TARGET, metavar="TARGET", key="target", help="The SSH server: an alias of ssh_config or user@host."
+    )
+    name: str | None = _option(
+        "-n", "--name", kind=Kind.NAME, metavar="NAME", help="Name of the tunnel.", default_words=DEFAULT_NAME
+    )
+    local_port: int | str | None = _option(
+        "-p",
+        "--local-port",
+        kind=Kind.LOCAL_PORT,
+        metavar="PORT",
+        help="Local port; auto: a free one that the tunnel keeps from then on; new: another one.",
+        key="localPort",
+        default=DEFAULT_GATEWAY_PORT,
+        default_words=str(DEFAULT_GATEWAY_PORT),
+    )
+    remote_port: int | None = _option(
+        "-r",
+        "--remote-port",
+        kind=Kind.PORT,
+        metavar="PORT",
+        help="Gateway's port.",
+        key="remotePort",
+        default=DEFAULT_GATEWAY_PORT,
+        default_words=str(DEFAULT_GATEWAY_PORT),
+    )
+    bind: str | None = _option(
+        "--bind",
+        kind=Kind.ADDRESS,
+        metavar="ADDR",
+        help="Local address.",
+        key="bind",
+        default=LOOPBACK,
+        default_words=f"{LOOPBACK}, and ::1 where there is one",
+    )
+    allow_remote_clients: bool = _option(
+        "--allow-remote-clients",
+        kind=Kind.FLAG,
+        help="Allow an ADDR that other computers can reach.",
+        key="allowRemoteClients",
+        default=False,
+    )
+    identity: str | None = _option(
+        "-i", "--identity", kind=Kind.FILE, metavar="FILE", help="Private key to log in with.", key="identity"
+    )
+    ssh_config: str | None = _option(
+        "-F",
+        "--ssh-config",
+        kind=Kind.SSH_CONFIG,
+        metavar="FILE",
+        help="ssh_config to read instead of yours.",
+        key="sshConfig",
+    )
+    extra_forwards: tuple[str, ...] = _option(
+        "-L", kind=Kind.FORWARDS, metavar="[BIND:]PORT:HOST:HOSTPORT", help="Forward this as well.", key="forwards"
+    )
+    no_extra_ports: bool = _option(
+        "--no-extra-ports",
+        kind=Kind.FLAG,
+        help="The gateway's own port only, not its widget sandbox.",
+        key="extraPorts",
+        default=True,
+    )
+    hold: float | None = _option(
+        "--hold", kind=Kind.SECONDS, metavar="SECONDS", help="How long clients wait for a lost link.", key="hold"
+    )
+    probe: str | None = _option(
+        "--probe",
+        kind=Kind.PROBE,
+        help="What up means.",
+        key="probe",
+        default=str(Probe.GATEWAY),
+        default_words=str(Probe.GATEWAY),
+    )
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "identity", absolute(self.identity, "-i"))
-        object.__setattr__(self, "ssh_config", absolute_config(self.ssh_config, "-F"))
+        makers = {Kind.FILE: absolute, Kind.SSH_CONFIG: absolute_config}
+        for name, option in OPTIONS.items():
+            if make := makers.get(option.kind):
+                object.__setattr__(self, name, make(getattr(self, name), option.flags[0]))
 
     def kept(self) -> "UpOptions":
         """The options of a tunnel that has its local port: ``new`` was for once."""
@@ -48,13 +169,26 @@ class UpOptions:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "UpOptions":
+    def from_json(cls, data: Mapping[str, Any]) -> "UpOptions":
         """Read what :meth:`to_json` wrote.
 
         Raises:
             TypeError: it is no such object.
         """
-        return cls(**{**data, "extra_forwards": tuple(data.get("extra_forwards", ()))})
+        if not isinstance(data, Mapping):
+            raise TypeError("the options of up are an object")
+        for name, value in data.items():
+            if name not in OPTIONS or not (value is None or OPTIONS[name].kind.accepts(value)):
+                raise TypeError(f"{name} cannot be {value!r}")
+        given = {name: value for name, value in data.items() if value is not None}
+        return cls(**{**given, "extra_forwards": tuple(data.get("extra_forwards") or ())})
+
+
+OPTIONS: Mapping[str, Option] = MappingProxyType({f.name: f.metadata["option"] for f in fields(UpOptions)})
+"""Every option by its field, in the order of help."""
+
+VALUES_FIRST = tuple(sorted(OPTIONS, key=lambda name: OPTIONS[name].kind is Kind.FLAG))
+"""The same fields, flags at the end: the order of a service's arguments and of ``config show``."""
 
 
 def absolute(path: str | None, option: str) -> str | None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from openclaw_tunnel.cli.asking import agree
-from openclaw_tunnel.cli.commands.up import up
 from openclaw_tunnel.cli.jsoncommand import JsonCommand
+from openclaw_tunnel.cli.params import up_params
 from openclaw_tunnel.doctor import render
 from openclaw_tunnel.doctor.inputs import Asked
 from openclaw_tunnel.doctor.report import VERSION, Report
@@ -33,7 +33,7 @@ class Checking(JsonCommand):
     no_answer = MappingProxyType({"version": VERSION, "ok": False, "checks": [], "first_fault": None})
 
 
-@click.command(cls=Checking, params=[param for param in up.params if param.name in _OF_UP])
+@click.command(cls=Checking, params=up_params(*_OF_UP))
 @click.option(
     "--timeout",
     type=click.FloatRange(1, 600),

@@ -7,14 +7,11 @@ import click
 
 from openclaw_tunnel.actions.service_manager import Verb, comes_back, control_service, manager_of, pick_service
 from openclaw_tunnel.cli.asking import agree
-from openclaw_tunnel.cli.commands.up import up
+from openclaw_tunnel.cli.params import up_params
 from openclaw_tunnel.errors import ExitCode
 from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.settings.up_options import UpOptions
 from openclaw_tunnel.ui import output
-
-UP_PARAMS = [param for param in up.params if param.name != "detach"]
-"""TARGET and the options of ``up``."""
 
 # What installs is imported where it is needed: it takes longer to load than most of these commands take to run.
 
@@ -26,11 +23,7 @@ def service() -> None:
     """Start the tunnel at login, and keep it: launchd on macOS, systemd on Linux."""
 
 
-def _up_options(given: dict[str, Any]) -> UpOptions:
-    return UpOptions(extra_forwards=given.pop("forwards"), **given)
-
-
-@service.command(params=[*UP_PARAMS])
+@service.command(params=up_params())
 @click.option("--yes", is_flag=True, help="Do not ask: yes to what makes the service better.")
 @click.option("--replace", is_flag=True, help="Replace another service that opens the same tunnel; a copy is kept.")
 @click.option("--on-demand", is_flag=True, help="The port is there at once; the tunnel opens on first use.")
@@ -43,12 +36,12 @@ def install(yes: bool, replace: bool, on_demand: bool, system: bool, **given: An
     from openclaw_tunnel.actions.install_service import install_service
     from openclaw_tunnel.actions.outcome import show_installed
 
-    options, paths = _up_options(given), Paths.from_env(os.environ)
+    options, paths = UpOptions(**given), Paths.from_env(os.environ)
     installed = install_service(options, paths, agree, replace=replace, on_demand=on_demand, system=system)
     return show_installed(installed, paths, agree, yes=yes)
 
 
-@service.command("print", params=[*UP_PARAMS])
+@service.command("print", params=up_params())
 @click.option("--launchd", "kind", flag_value="launchd", help="The LaunchAgent.")
 @click.option("--systemd", "kind", flag_value="systemd", help="The units.")
 @click.option("--plain-ssh", is_flag=True, help="One that needs ssh alone, as OpenClaw documents it.")
@@ -58,7 +51,7 @@ def print_(kind: str | None, plain_ssh: bool, on_demand: bool, system: bool, **g
     """Show what install would write; nothing is changed."""
     from openclaw_tunnel.actions.install_service import service_text
 
-    options = _up_options(given)
+    options = UpOptions(**given)
     output.say(service_text(options, kind=kind, plain=plain_ssh, on_demand=on_demand, system=system))
     return ExitCode.OK
 
@@ -122,12 +115,12 @@ def status(name: str | None, system: bool) -> int:
     return ExitCode.OK if all(view.is_well for view in views) else ExitCode.NO
 
 
-@service.command(params=[*UP_PARAMS], hidden=True)
+@service.command(params=up_params(), hidden=True)
 def run(**given: Any) -> int:
     """What the service manager runs."""
     from openclaw_tunnel.daemon.service_main import run_service
 
-    return run_service(_up_options(given))
+    return run_service(UpOptions(**given))
 
 
 def _do(verb: Verb, system: bool, name: str | None) -> int:

@@ -1,0 +1,65 @@
+"""The options of ``up`` as parameters of click."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from openclaw_tunnel.core.spec import Probe
+from openclaw_tunnel.settings.up_arguments import PORT_WORDS
+from openclaw_tunnel.settings.up_options import OPTIONS, Kind, Option
+
+PORT = click.IntRange(1, 65535)
+
+if TYPE_CHECKING:
+    _Type = click.ParamType[Any]
+else:  # older releases of click have no parameter there
+    _Type = click.ParamType
+
+
+class LocalPort(_Type):
+    """A port, or a word that leaves the choice to the daemon."""
+
+    name = "port"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A number or one of the words."""
+        return value if value in PORT_WORDS else PORT.convert(value, param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The words."""
+        about = ("a free port that the tunnel keeps", "another free port")
+        pairs = zip(PORT_WORDS, about, strict=True)
+        return [CompletionItem(word, help=words) for word, words in pairs if word.startswith(incomplete)]
+
+
+_TYPES: dict[Kind, _Type] = {
+    Kind.PORT: PORT,
+    Kind.LOCAL_PORT: LocalPort(),
+    Kind.SECONDS: click.FloatRange(min=0),
+    Kind.PROBE: click.Choice([str(probe) for probe in Probe]),
+}
+
+
+def up_params(*names: str) -> list[click.Parameter]:
+    """TARGET and the options of ``up``; those of ``names`` alone where there are any.
+
+    Args:
+        names: fields of ``UpOptions``, which the parameters are named after.
+    """
+    return [_param(name, option) for name, option in OPTIONS.items() if not names or name in names]
+
+
+def _param(name: str, option: Option) -> click.Parameter:
+    if not option.flags:
+        return click.Argument([name], required=False)
+    about = option.help + (f"  [default: {option.default_words}]" if option.default_words else "")
+    if option.kind is Kind.FLAG:
+        return click.Option([*option.flags, name], is_flag=True, help=about)
+    return click.Option(
+        [*option.flags, name],
+        type=_TYPES.get(option.kind),
+        metavar=option.metavar or None,
+        multiple=option.kind is Kind.FORWARDS,
+        help=about,
+    )
