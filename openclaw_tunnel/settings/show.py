@@ -7,13 +7,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from openclaw_tunnel.core.notify.hook_events import HookEvent
-from openclaw_tunnel.core.spec import DEFAULT_GATEWAY_PORT, DEFAULT_NAME, LOOPBACK, Probe
+from openclaw_tunnel.core.spec import DEFAULT_GATEWAY_PORT, DEFAULT_NAME
 from openclaw_tunnel.json5doc.document import Document
 from openclaw_tunnel.json5doc.lines import KeyPath, dotted
 from openclaw_tunnel.openclaw.credentials.contracts import AUTO, choose_contract
 from openclaw_tunnel.openclaw.paths import environment_port, profile_of
 from openclaw_tunnel.openclaw.settings import OpenClawSettings
 from openclaw_tunnel.settings.tunnels_file import POLICY_KEYS, TunnelEntry, TunnelsFile
+from openclaw_tunnel.settings.up_options import KEYED
 from openclaw_tunnel.ssh_config.query import SSH_CONFIG_VARIABLE
 
 DEFAULT = "default"
@@ -143,35 +144,35 @@ def _tunnel(
 
     def said(key: str, value: Any, *others: tuple[Any, str], default: Any = None) -> Setting:
         """The file's own value, else the first of the others that is set, else the default."""
-        own = _place(file.document, (*base, key)) if value not in (None, "", ()) else ""
+        own = "" if value in (None, "", ()) else _place(file.document, (*base, key))
         last = (default, DEFAULT if default is not None else NOT_SET)
-        shown, source = next((o for o in ((value, own), *others) if o[0] and o[1]), last)
-        return Setting(dotted((*base, key)), shown, source)
+        shown, source = (value, own) if own else next((o for o in others if o[0] and o[1]), last)
+        return Setting(dotted((*base, key)), _plain(shown), source)
 
     url = (settings.remote_url_port, "gateway.remote.url")
     remote = (settings.remote_port, "gateway.remote.remotePort")
     gateway = (settings.gateway_port, _port_source(settings))
-    target = (settings.remote_ssh_target, "gateway.remote.sshTarget")
     identity = (settings.remote_ssh_identity, "gateway.remote.sshIdentity")
-    general = (env.get(SSH_CONFIG_VARIABLE), f"env {SSH_CONFIG_VARIABLE}")
-    yield said("target", entry.target, target)
-    yield said("localPort", entry.local_port, url, remote, gateway, default=DEFAULT_GATEWAY_PORT)
-    yield said("remotePort", entry.remote_port, remote, url, gateway, default=DEFAULT_GATEWAY_PORT)
-    yield said("bind", entry.bind, default=LOOPBACK)
-    yield said("identity", entry.identity, *(() if entry.target else (identity,)))
-    yield said("sshConfig", entry.ssh_config, general)
-    yield said("forwards", [str(f) for f in entry.forwards])
-    yield said("probe", str(entry.probe or ""), default=str(Probe.GATEWAY))
-    yield said("allowRemoteClients", entry.allow_remote_clients, default=False)
-    yield Setting(
-        dotted((*base, "extraPorts")),
-        entry.extra_ports is not False,
-        _place(file.document, (*base, "extraPorts")) or DEFAULT,
-    )
+    elsewhere: Mapping[str, tuple[tuple[Any, str], ...]] = {
+        "target": ((settings.remote_ssh_target, "gateway.remote.sshTarget"),),
+        "localPort": (url, remote, gateway),
+        "remotePort": (remote, url, gateway),
+        "identity": () if entry.target else (identity,),
+        "sshConfig": ((env.get(SSH_CONFIG_VARIABLE), f"env {SSH_CONFIG_VARIABLE}"),),
+    }
+    for option in KEYED:
+        if option.key not in POLICY_KEYS:
+            value = getattr(entry, option.entry)
+            yield said(option.key, value, *elsewhere.get(option.key, ()), default=option.default)
     yield said("browserControl", entry.browser_control, default=False)
     yield from _announce(entry, file)
     for key, name in POLICY_KEYS.items():
         yield Setting(dotted((*base, "policy", key)), getattr(entry.policy, name), _policy_source(entry, file, key))
+
+
+def _plain(value: Any) -> Any:
+    """A value of a tunnel as JSON has it."""
+    return [str(forward) for forward in value] if isinstance(value, tuple) else value
 
 
 def _announce(entry: TunnelEntry, file: TunnelsFile) -> Iterator[Setting]:
@@ -186,9 +187,8 @@ def _announce(entry: TunnelEntry, file: TunnelsFile) -> Iterator[Setting]:
 
 def _policy_source(entry: TunnelEntry, file: TunnelsFile, key: str) -> str:
     own: KeyPath = ("tunnels", entry.name)
-    places = [(*own, "policy", key), ("policy", key)]
-    if key == "hold":
-        places.insert(0, (*own, "hold"))
+    alone = [(*own, option.key) for option in KEYED if option.key == key]
+    places = [*alone, (*own, "policy", key), ("policy", key)]
     return next((place for keys in places if (place := _place(file.document, keys))), DEFAULT)
 
 

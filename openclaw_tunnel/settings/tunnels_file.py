@@ -30,6 +30,7 @@ from openclaw_tunnel.errors import ConfigError, UsageError
 from openclaw_tunnel.json5doc.document import Document, Section, load_document, shown
 from openclaw_tunnel.openclaw.credentials.contracts import AUTO, CONTRACT_CHOICES
 from openclaw_tunnel.settings.hooks import ANNOUNCE_KEYS, read_announce
+from openclaw_tunnel.settings.up_options import KEYED, Kind, Option
 from openclaw_tunnel.ssh_config.destination import parse_destination
 from openclaw_tunnel.ssh_config.tokens import expand_home
 
@@ -44,22 +45,7 @@ POLICY_KEYS: Mapping[str, str] = MappingProxyType(
 )
 """The keys of ``policy``, with the fields of ``Policy`` they set."""
 
-_KEYS = (
-    "target",
-    "localPort",
-    "remotePort",
-    "bind",
-    "identity",
-    "sshConfig",
-    "forwards",
-    "hold",
-    "probe",
-    "allowRemoteClients",
-    "extraPorts",
-    "browserControl",
-    *ANNOUNCE_KEYS,
-    "policy",
-)
+_KEYS = (*(option.key for option in KEYED), "browserControl", *ANNOUNCE_KEYS, "policy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,29 +121,43 @@ def _entry(tunnels: Section, name: str, general: TunnelEntry, path: Path) -> Tun
     except UsageError as error:
         raise tunnels.error(name, "cannot be the name of a tunnel", error.hint) from None
     section = tunnels.section(name).only(_KEYS)
-    probe = section.choice("probe", tuple(Probe))
-    hold = section.number("hold", least=0, most=_WEEK)
     policy = _policy(section.section("policy"), general.policy)
+    given = {option.entry: _value(section, option, path.parent) for option in KEYED}
+    hold = given.pop("hold")
     return TunnelEntry(
         name=name,
-        target=_checked(section, "target", parse_destination),
-        local_port=_local_port(section),
-        remote_port=section.port("remotePort"),
-        bind=_checked(section, "bind", parse_bind),
-        identity=_path(section, "identity", path.parent),
-        ssh_config=_path(section, "sshConfig", path.parent),
-        forwards=_forwards(section),
-        probe=Probe(probe) if probe else None,
-        allow_remote_clients=bool(section.flag("allowRemoteClients")),
-        extra_ports=section.flag("extraPorts"),
+        **{setting: value for setting, value in given.items() if value is not None},
         browser_control=bool(section.flag("browserControl")),
         announce=read_announce(section, general.announce, path),
         policy=policy if hold is None else replace(policy, hold=hold),
     )
 
 
-def _local_port(section: Section) -> int | str | None:
-    key = "localPort"
+def _value(section: Section, option: Option, folder: Path) -> Any:
+    """What a tunnel's section says in place of an option of ``up``; None where it says nothing."""
+    key = option.key
+    match option.kind:
+        case Kind.TARGET:
+            return _checked(section, key, parse_destination)
+        case Kind.ADDRESS:
+            return _checked(section, key, parse_bind)
+        case Kind.LOCAL_PORT:
+            return _local_port(section, key)
+        case Kind.PORT:
+            return section.port(key)
+        case Kind.FILE | Kind.SSH_CONFIG:
+            return _path(section, key, folder)
+        case Kind.FORWARDS:
+            return _forwards(section, key)
+        case Kind.SECONDS:
+            return section.number(key, least=0, most=_WEEK)
+        case Kind.PROBE:
+            text = section.choice(key, tuple(Probe))
+            return Probe(text) if text else None
+    return section.flag(key)
+
+
+def _local_port(section: Section, key: str) -> int | str | None:
     value = section.values.get(key)
     if isinstance(value, str) and value != PortChoice.AUTO:
         raise section.error(key, f'must be a port from 1 to 65535 or "{PortChoice.AUTO}", not {shown(value)}')
@@ -202,12 +202,12 @@ def _path(section: Section, key: str, folder: Path) -> str:
         raise section.error(key, f"cannot be used: {error.message}", error.hint) from None
 
 
-def _forwards(section: Section) -> tuple[Forward, ...]:
+def _forwards(section: Section, key: str) -> tuple[Forward, ...]:
     forwards = []
-    for index, text in enumerate(section.texts("forwards")):
+    for index, text in enumerate(section.texts(key)):
         try:
             forwards.append(parse_forward(text))
         except UsageError as error:
-            keys = (*section.keys, "forwards", index)
+            keys = (*section.keys, key, index)
             raise section.document.error(keys, f"cannot be used: {error.message}", error.hint) from None
     return tuple(forwards)

@@ -4,6 +4,7 @@ From the rows come click's parameters (``cli.params``), the JSON that travels to
 (``up_arguments``), the keys of a tunnel in tunnels.json5 and what ``config show`` says of them, and docs/settings.md.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import Enum
@@ -59,6 +60,11 @@ class Option:
     key: str = ""
     default: str | int | bool | None = None
     default_words: str = ""
+
+    @property
+    def entry(self) -> str:
+        """The field of ``TunnelEntry`` that its key sets; empty where it has none."""
+        return re.sub("[A-Z]", lambda letter: "_" + letter[0].lower(), self.key)
 
 
 def _option(*flags: str, kind: Kind, **said: Any) -> Any:
@@ -188,7 +194,10 @@ OPTIONS: Mapping[str, Option] = MappingProxyType({f.name: f.metadata["option"] f
 """Every option by its field, in the order of help."""
 
 VALUES_FIRST = tuple(sorted(OPTIONS, key=lambda name: OPTIONS[name].kind is Kind.FLAG))
-"""The same fields, flags at the end: the order of a service's arguments and of ``config show``."""
+"""The same fields, flags at the end: the order of a service's arguments."""
+
+KEYED = tuple(option for option in map(OPTIONS.get, VALUES_FIRST) if option and option.key)
+"""The options that a tunnel of tunnels.json5 can have as well, in the order in which its keys are listed."""
 
 
 def absolute(path: str | None, option: str) -> str | None:
