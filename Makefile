@@ -4,6 +4,7 @@
 #   make check    format, lint, types, layers
 #   make build    the wheel, in dist/
 #   make man      the manual page, from the commands
+#   make docs-settings  docs/settings.md, from the tables of options and numbers
 #   make pictures the README's pictures, from the real program (as root, with tmux and the servers of .ci/servers)
 #   make bench    side by side with others, in bench/results: bench-probes, health and probe beside OpenClaw's own (needs
 #                 a real gateway: CONTRIBUTING.md); bench-outages, faults beside ssh and autossh; bench-reconnects (as root);
@@ -21,7 +22,7 @@ SOURCES := pyproject.toml README.md man/openclaw-tunnel.1 $(shell find openclaw_
 # Two interpreters may have one name: the stamp holds the path as well.
 MADE := $(VENV)/.made-with-$(subst /,_,$(PYTHON))
 
-.PHONY: demo test check build man pictures bench bench-probes bench-outages bench-reconnects bench-commands bench-datapath test-lowest clean
+.PHONY: demo test check build man docs-settings pictures bench bench-probes bench-outages bench-reconnects bench-commands bench-datapath test-lowest clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.run
@@ -46,6 +47,10 @@ build: $(VENV)/.run
 man: $(VENV)/.dev
 	@PYTHONPATH=. $(BIN)/python -m openclaw_tunnel.cli.manpage > man/openclaw-tunnel.1.new
 	@mv man/openclaw-tunnel.1.new man/openclaw-tunnel.1
+
+docs-settings: $(VENV)/.dev
+	@PYTHONPATH=. $(BIN)/python docs/settings_reference.py > docs/settings.md.new
+	@mv docs/settings.md.new docs/settings.md
 
 pictures: $(VENV)/.dev
 	@$(BIN)/python pictures/states.py

@@ -45,7 +45,8 @@ POLICY_KEYS: Mapping[str, str] = MappingProxyType(
 )
 """The keys of ``policy``, with the fields of ``Policy`` they set."""
 
-_KEYS = (*(option.key for option in KEYED), "browserControl", *ANNOUNCE_KEYS, "policy")
+TUNNEL_KEYS = (*(option.key for option in KEYED), "browserControl", *ANNOUNCE_KEYS, "policy")
+"""The keys of a tunnel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def _entry(tunnels: Section, name: str, general: TunnelEntry, path: Path) -> Tun
         check_name(name)
     except UsageError as error:
         raise tunnels.error(name, "cannot be the name of a tunnel", error.hint) from None
-    section = tunnels.section(name).only(_KEYS)
+    section = tunnels.section(name).only(TUNNEL_KEYS)
     policy = _policy(section.section("policy"), general.policy)
     given = {option.entry: _value(section, option, path.parent) for option in KEYED}
     hold = given.pop("hold")
