@@ -40,12 +40,13 @@ class Request:
     Attributes:
         text: what, in one line.
         begun: when, by the clock of the deadline.
+        shown: the person has been told; ``timer`` is what will do so.
     """
 
     text: str
     begun: float
-    _shown: bool = False
-    _timer: Any = field(default=None, repr=False)
+    shown: bool = False
+    timer: Any = field(default=None, repr=False)
 
 
 class Deadline:
@@ -112,7 +113,7 @@ class Deadline:
             request = Request(text, self._clock.time())
             self._requests.append(request)
             if after:
-                request._timer = self._clock.call_later(after, self._show, request)
+                request.timer = self._clock.call_later(after, self._show, request)
             else:
                 self._show(request)
         return request
@@ -133,8 +134,8 @@ class Deadline:
             return
         with self._change():
             self._requests.remove(request)
-            if request._timer:
-                request._timer.cancel()
+            if request.timer:
+                request.timer.cancel()
             more = min(self._seconds - self._left, max(self._person_left, 0.0)) if renew else 0.0
             self._left, self._person_left = self._left + more, self._person_left - more
         self._report()
@@ -149,12 +150,12 @@ class Deadline:
             self.answered(request)
 
     def _show(self, request: Request) -> None:
-        request._shown = True
+        request.shown = True
         self._report()
 
     def _report(self) -> None:
         """Say what the latest request is that is shown, where that is another one than before."""
-        text = next((r.text for r in reversed(self._requests) if r._shown), "")
+        text = next((r.text for r in reversed(self._requests) if r.shown), "")
         if text != self._asked:
             self._asked = text
             self._asks(text)

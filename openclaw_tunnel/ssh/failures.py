@@ -13,6 +13,7 @@ import asyncssh
 import openclaw_tunnel
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.host.loop.tracebacks import Tracebacks
+from openclaw_tunnel.ssh import asyncssh_seams as seams
 from openclaw_tunnel.ssh.endpoint import Place
 from openclaw_tunnel.ssh.hungup import advice_on, hung_up, other_version
 from openclaw_tunnel.ssh.opening import Opening
@@ -45,11 +46,7 @@ _MOST_TELLING = (Code.REFUSED, Code.NOT_SSH, Code.TIMEOUT, Code.NO_ROUTE)
 
 # RFC 4254 section 5.1
 _PROHIBITED, _CONNECT_FAILED = 1, 2
-_ASYNCSSH = os.path.join(os.path.dirname(asyncssh.__file__), "")
 _OURS = os.path.join(os.path.dirname(openclaw_tunnel.__file__), "")
-_TAKES_BYTES = {"_recv_data", "_reap_task"}
-"""Where asyncssh catches what goes wrong with the bytes that arrived: at once, or in a task that it made for them."""
-
 _NOT_A_REFUSAL = ("known", "resol", "route", "unreachable", "timed out", "timeout", "name")
 
 
@@ -100,15 +97,14 @@ def of_dial(exc: BaseException, place: Place, opening: Opening | None = None) ->
             return place.failure(Code.DNS, f"not a host name: {place.host.rsplit(':', 1)[0]}")
         case asyncssh.ChannelOpenError():
             return of_jump(exc, place)
-        case asyncssh.KeyExchangeFailed() if "No matching" in exc.reason:
-            kind = exc.reason.removeprefix("No matching ").partition(" algorithm")[0]
+        case asyncssh.KeyExchangeFailed() if kind := seams.not_shared(exc):
             return place.failure(Code.NEGOTIATION, f"{place.host} and this program share no {clean(kind)} algorithm")
         case asyncssh.ProtocolNotSupported():
             return other_version(place, opening.version)
         case asyncssh.ConnectionLost():
             return hung_up(place, opening.lines, speaks_ssh=opening.speaks_ssh)
         case asyncssh.DisconnectError():
-            reason = _reason(exc)
+            reason = seams.reason_of(exc)
             text = f"{place.host} ended the connection: {clean(reason)}"
             return place.failure(Code.NOT_SSH, text, **advice_on(reason, speaks_ssh=opening.speaks_ssh))
     return of_bug(exc, place)
@@ -122,9 +118,7 @@ def is_foreign(exc: BaseException) -> bool:
     """
     if isinstance(exc, asyncssh.Error | OSError):
         return False
-    frames = [(frame.filename, frame.name) for frame in traceback.extract_tb(exc.__traceback__)]
-    taken = any(file.startswith(_ASYNCSSH) and name in _TAKES_BYTES for file, name in frames)
-    return taken and not frames[-1][0].startswith(_OURS)
+    return seams.came_with_bytes(exc) and not traceback.extract_tb(exc.__traceback__)[-1].filename.startswith(_OURS)
 
 
 def of_bug(exc: BaseException, place: Place, tracebacks: Tracebacks = _TRACEBACKS) -> Failure:
@@ -170,20 +164,8 @@ def _is_forbidden(exc: asyncssh.ChannelOpenError) -> bool:
 
 
 def last_words(exc: BaseException | None) -> str:
-    """The text of the other side's DISCONNECT, where that is what ended a connection; to be asked before it is raised.
-
-    The same classes stand for what asyncssh finds wrong. It raises those, while it makes one for a DISCONNECT and hands
-    it on; and the two that it hands on as well have no words of another machine.
-    """
-    local = (asyncssh.ConnectionLost, asyncssh.PermissionDenied)
-    if not isinstance(exc, asyncssh.DisconnectError) or isinstance(exc, local) or exc.__traceback__:
-        return ""
-    return _reason(exc)
-
-
-def _reason(exc: asyncssh.DisconnectError) -> str:
-    """The text without the number that asyncssh adds to some."""
-    return exc.reason.removesuffix(f" (error {exc.code})")
+    """The text of the other side's DISCONNECT, if that ended a connection; to be asked before it is raised."""
+    return seams.reason_of(exc) if seams.is_from_other_side(exc) else ""
 
 
 def of_loss(exc: BaseException | None, place: Place, tracebacks: Tracebacks = _TRACEBACKS) -> Failure:
@@ -195,11 +177,11 @@ def of_loss(exc: BaseException | None, place: Place, tracebacks: Tracebacks = _T
     if exc is None:
         return place.failure(Code.LOST, f"{place.host} closed the connection")
     if isinstance(exc, asyncssh.ConnectionLost):
-        if "keepalive" in exc.reason:
+        if seams.is_keepalive_timeout(exc):
             return place.failure(Code.KEEPALIVE_TIMEOUT, f"{place.host} no longer answers")
         return place.failure(Code.LOST, f"the connection to {place.host} was cut")
     if isinstance(exc, asyncssh.DisconnectError):
-        failure = place.failure(Code.LOST, f"the connection to {place.host} ended: {clean(_reason(exc))}")
+        failure = place.failure(Code.LOST, f"the connection to {place.host} ended: {clean(seams.reason_of(exc))}")
         return replace(failure, said=clean_lines(last_words(exc)))
     if isinstance(exc, OSError):
         return place.failure(Code.LOST, f"the connection to {place.host} was cut: {clean(exc.strerror or str(exc))}")

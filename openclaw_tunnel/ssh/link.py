@@ -9,6 +9,7 @@ import asyncssh
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import ChannelFailed, LinkLost, Opened, ServerInfo, nobody_waits
 from openclaw_tunnel.host.loop.tasks import Tasks
+from openclaw_tunnel.ssh import asyncssh_seams as seams
 from openclaw_tunnel.ssh.datapath.channel import Opening, SshChannel
 from openclaw_tunnel.ssh.datapath.path import DataPath
 from openclaw_tunnel.ssh.datapath.tcp_info import Traffic
@@ -96,8 +97,7 @@ class SshLink:
         raise self._refused(result, to) from result
 
     def _refused(self, exc: Exception, to: str) -> ChannelFailed | LinkLost:
-        gone = isinstance(exc, asyncssh.ChannelOpenError) and exc.reason == "SSH connection closed"
-        if self.lost or gone:
+        if self.lost or seams.found_no_connection(exc):
             return LinkLost("the SSH connection is gone")
         if isinstance(exc, asyncssh.ChannelOpenError):
             return ChannelFailed(of_channel(exc, self._place, to))

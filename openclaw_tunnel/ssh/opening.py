@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import asyncssh
 
+from openclaw_tunnel.ssh.asyncssh_seams import replace_receiver
 from openclaw_tunnel.ssh.words import Transcript, clean, clean_lines, is_text
 
 _LONGEST_LINE = 1000
@@ -49,8 +50,8 @@ class Opening:
         def data_received(data: bytes, datatype: int | None = None) -> None:
             self.feed(data)
             if self.version:
-                connection.__dict__.pop("data_received", None)  # asyncssh's own method again
+                replace_receiver(connection, receive)  # nothing more is looked at
                 then()
-            type(connection).data_received(connection, data, datatype)
+            receive(data, datatype)
 
-        connection.data_received = data_received  # type: ignore[method-assign]
+        receive = replace_receiver(connection, data_received)

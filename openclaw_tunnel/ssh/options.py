@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from asyncssh import compression, encryption, kex, mac, public_key
-
 from openclaw_tunnel.core.failures import Code
 from openclaw_tunnel.core.link import DialFailed
 from openclaw_tunnel.core.policy import Policy
+from openclaw_tunnel.ssh import asyncssh_seams as seams
 from openclaw_tunnel.ssh.endpoint import Place
 from openclaw_tunnel.ssh_config.query import SshTarget
 
@@ -24,7 +23,7 @@ def common_options(target: SshTarget, place: Place, host_key_algorithms: Sequenc
     Raises:
         DialFailed: NEGOTIATION: the settings leave no algorithm that asyncssh knows.
     """
-    host_algorithms = (*public_key.get_certificate_algs(), *public_key.get_public_key_algs())
+    host_algorithms = (*seams.certificate_algorithms(), *seams.signature_algorithms())
     return {
         "config": None,
         "username": target.user,
@@ -37,11 +36,11 @@ def common_options(target: SshTarget, place: Place, host_key_algorithms: Sequenc
         "tcp_keepalive": target.tcp_keepalive,
         "utf8_decode_errors": "replace",  # the words of a server are no reason to lose it
         "server_host_key_algs": known(host_key_algorithms, host_algorithms, "HostKeyAlgorithms", place),
-        "kex_algs": known(target.kex, kex.get_kex_algs(), "KexAlgorithms", place),
-        "encryption_algs": known(target.ciphers, encryption.get_encryption_algs(), "Ciphers", place),
-        "mac_algs": known(target.macs, mac.get_mac_algs(), "MACs", place),
+        "kex_algs": known(target.kex, seams.kex_algorithms(), "KexAlgorithms", place),
+        "encryption_algs": known(target.ciphers, seams.ciphers(), "Ciphers", place),
+        "mac_algs": known(target.macs, seams.macs(), "MACs", place),
         "compression_algs": known(
-            _COMPRESSION if target.compression else ("none",), compression.get_compression_algs(), "Compression", place
+            _COMPRESSION if target.compression else ("none",), seams.compressions(), "Compression", place
         ),
     }
 
@@ -54,7 +53,7 @@ def login_options(target: SshTarget, place: Place, policy: Policy) -> dict[str, 
     """
     allowed = target.preferred_authentications
     with_keys = target.pubkey_authentication and (not allowed or "publickey" in allowed)
-    accepted = public_key.get_public_key_algs()
+    accepted = seams.signature_algorithms()
     own_interval = target.server_alive_interval > 0
     rekey_bytes, rekey_seconds = target.rekey_limit or (0, 0)
     return {
@@ -67,14 +66,13 @@ def login_options(target: SshTarget, place: Place, policy: Policy) -> dict[str, 
     }
 
 
-def known(wanted: Sequence[str], available: Sequence[bytes], setting: str, place: Place) -> tuple[str, ...]:
+def known(wanted: Sequence[str], available: Sequence[str], setting: str, place: Place) -> tuple[str, ...]:
     """Of the algorithms the user allows, those that asyncssh has, in the user's order; () is asyncssh's own default.
 
     Raises:
         DialFailed: NEGOTIATION: none is left.
     """
-    names = {name.decode() for name in available}
-    chosen = tuple(name for name in wanted if name in names)
+    chosen = tuple(name for name in wanted if name in available)
     if wanted and not chosen:
         text = f"none of the algorithms of {setting} for {place.typed} is available here: {', '.join(wanted)}"
         raise DialFailed(place.failure(Code.NEGOTIATION, text))

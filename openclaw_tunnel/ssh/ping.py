@@ -9,6 +9,7 @@ from typing import Any
 import asyncssh
 
 from openclaw_tunnel.host.loop.tasks import Tasks
+from openclaw_tunnel.ssh.asyncssh_seams import ask_for_reply, replace_receiver
 
 _PATIENCE = 0.25  # seconds that a proper answer may come after the first sign of life
 _LOOKS = 12  # within the patience of one question
@@ -46,8 +47,7 @@ class Pinger:
         self._keep_listening = progress is None
         self._replies = False
         self._sign: asyncio.Future[None] | None = None
-        self._receive = connection.data_received
-        connection.data_received = self._data_received  # type: ignore[method-assign]
+        self._receive = replace_receiver(connection, self._data_received)
 
     def probe(self, then: Callable[[], None]) -> None:
         """Ask, and call ``then`` when the server has replied; an answer that is none does not count."""
@@ -118,12 +118,11 @@ class Pinger:
         self._sign = None
 
     async def _ask(self) -> None:
-        # The one private call: asyncssh sends this request by itself, and offers no way to ask for one.
-        await self._connection._make_global_request(b"keepalive@openssh.com")
+        await ask_for_reply(self._connection)
         self._replies = True
         if not self._keep_listening:
             # From now on nothing has to be watched.
-            self._connection.data_received = self._receive  # type: ignore[method-assign]
+            replace_receiver(self._connection, self._receive)
 
     def _data_received(self, data: bytes, datatype: Any = None) -> None:
         self._heard += len(data)

@@ -13,13 +13,13 @@ GW = Place("gw", "gw:22")
 
 
 def test_the_users_order_without_what_asyncssh_lacks() -> None:
-    assert known(("b", "nowhere", "a"), [b"a", b"b", b"c"], "Ciphers", GW) == ("b", "a")
-    assert known((), [b"a"], "Ciphers", GW) == (), "asyncssh's own default"
+    assert known(("b", "nowhere", "a"), ["a", "b", "c"], "Ciphers", GW) == ("b", "a")
+    assert known((), ["a"], "Ciphers", GW) == (), "asyncssh's own default"
 
 
 def test_nothing_left() -> None:
     with pytest.raises(DialFailed) as caught:
-        known(("x", "y"), [b"a"], "Ciphers", GW)
+        known(("x", "y"), ["a"], "Ciphers", GW)
     assert caught.value.failure.code is Code.NEGOTIATION
     assert caught.value.failure.message == "none of the algorithms of Ciphers for gw is available here: x, y"
 

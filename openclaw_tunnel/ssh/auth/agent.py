@@ -1,20 +1,19 @@
 """The SSH agent, asked with a deadline: one that hangs must not stop a login that a key file could do."""
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import asyncssh
 
+from openclaw_tunnel.ssh.asyncssh_seams import SigningClient, agent_answered
+
 AGENT_SECONDS = 10.0
 """What an agent has to list its keys: it may have to be unlocked, or to wake up a card reader."""
 
-_ANSWERS = ("Unable to sign", "Unknown SSH agent response")
-"""How asyncssh's sentences begin where the agent has answered, and not with a signature."""
 
-
-class AgentClient(asyncssh.SSHAgentClient):
+class AgentClient(SigningClient):
     """asyncssh's agent client, which also notes what became of the signatures it was asked for.
 
     Attributes:
@@ -30,27 +29,24 @@ class AgentClient(asyncssh.SSHAgentClient):
         self.refusals = 0
         self.broken = ""
 
-    async def sign(self, key_blob: bytes, data: bytes, flags: int = 0) -> bytes:
-        """Sign ``data``; asyncssh goes on to the next key on a ValueError."""
+    @contextmanager
+    def signature(self) -> Iterator[None]:
+        """Note what becomes of a signature."""
         self.signing = True  # and stays so when the login is given up: then this is what it was waiting for
         try:
-            signature = await super().sign(key_blob, data, flags)
+            yield
         except ValueError as exc:
             self.signing = False
-            self._note(str(exc))
+            if agent_answered(exc):
+                self.refusals += 1
+            else:
+                self.broken = str(exc) or "it hung up"
             raise
         self.signing = False
-        return signature
 
     def count_as_refusal(self) -> None:
         """What looked broken was a person who did not confirm."""
         self.refusals, self.broken = self.refusals + 1, ""
-
-    def _note(self, words: str) -> None:
-        if words.startswith(_ANSWERS):
-            self.refusals += 1
-        else:
-            self.broken = words or "it hung up"
 
 
 @dataclass(slots=True)

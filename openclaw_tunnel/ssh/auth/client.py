@@ -6,6 +6,7 @@ from typing import Any
 
 import asyncssh
 
+from openclaw_tunnel.ssh.asyncssh_seams import replace_host_key_check
 from openclaw_tunnel.ssh.auth.keyring import KeyRing
 from openclaw_tunnel.ssh.auth.prompts import KEYBOARD, PASSWORD, Interview
 from openclaw_tunnel.ssh.heard import Heard
@@ -69,13 +70,11 @@ class Login(Listener):
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         """Take over the check of the host key.
 
-        asyncssh's own hooks are given only the plain key or only the authority's, which is too little for revoked
-        certificates and for the step back from certificate to key that OpenSSH makes. Should asyncssh ever stop to
-        call this method, its own check applies, and that one has been given no trusted key at all.
+        Should asyncssh ever stop to call ours, its own check applies, and that has been given no trusted key at all.
         """
         self._connection = conn
         super().connection_made(conn)
-        conn.validate_server_host_key = self._check_host_key  # type: ignore[method-assign]
+        replace_host_key_check(conn, self._check_host_key)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

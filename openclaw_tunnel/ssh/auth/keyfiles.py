@@ -8,6 +8,7 @@ from enum import StrEnum
 
 import asyncssh
 
+from openclaw_tunnel.ssh import asyncssh_seams as seams
 from openclaw_tunnel.ssh.hostkeys.knownhosts import is_certificate, key_line, key_type, parse_key, rsa_bits
 from openclaw_tunnel.ssh_config.target import SshTarget
 
@@ -124,8 +125,7 @@ def _examine(content: bytes) -> tuple[KeyState, bytes, str]:
     try:
         return KeyState.READY, asyncssh.import_private_key(content).public_data, ""
     except asyncssh.KeyImportError as exc:
-        # asyncssh says this of every encrypted format before it looks for anything else.
-        if "assphrase must be specified" in str(exc):
+        if seams.needs_passphrase(exc):
             return KeyState.LOCKED, public, ""
         return KeyState.UNUSABLE, public, f"is no usable private key: {exc}"
     except asyncssh.KeyEncryptionError as exc:

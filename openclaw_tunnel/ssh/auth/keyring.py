@@ -3,7 +3,7 @@
 import asyncio
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -12,6 +12,7 @@ import asyncssh
 
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.host.loop.serial import Serial
+from openclaw_tunnel.ssh.asyncssh_seams import certified_pair, sign_within
 from openclaw_tunnel.ssh.auth.agent import AGENT_SECONDS, AgentAnswer, agent_path, ask_agent, close_agent
 from openclaw_tunnel.ssh.auth.agentkeys import Keys
 from openclaw_tunnel.ssh.auth.keyfiles import (
@@ -88,7 +89,7 @@ class KeyRing:
                 continue
             self.offered.append(_describe(offer, pair))
             self.current = offer
-            _when_signing(pair, partial(self._signing, offer))
+            sign_within(pair, partial(self._signing, offer))
             return pair
         return None
 
@@ -310,29 +311,8 @@ class KeyRing:
             if pair.public_data == exact:
                 return pair
         plain = next(pair for pair in self._agent.keys if pair.public_data == offer.public)
-        pair = asyncssh.SSHAgentKeyPair(self._agent.client, plain.algorithm, plain.public_data, b"")  # type: ignore
-        pair.set_certificate(import_certificate(offer.certificate))
-        return pair
-
-
-def _when_signing(pair: asyncssh.SSHKeyPair, around: Callable[[], AbstractContextManager[None]]) -> None:
-    """Have signatures made within ``around()``: asyncssh does not say that a key was taken, nor what it waits for."""
-    if hasattr(pair, "sign_async"):
-        sign_later = pair.sign_async
-
-        async def sign_async(data: bytes) -> Any:
-            with around():
-                return await sign_later(data)
-
-        pair.sign_async = sign_async
-        return
-    sign = pair.sign
-
-    def sign_within(data: bytes) -> Any:
-        with around():
-            return sign(data)
-
-    pair.sign = sign_within  # type: ignore[method-assign]
+        assert self._agent.client is not None  # noqa: S101  it has listed this key
+        return certified_pair(self._agent.client, plain, import_certificate(offer.certificate))
 
 
 def _describe(offer: Offer, pair: asyncssh.SSHKeyPair) -> str:

@@ -5,10 +5,9 @@ import logging
 from typing import Any, Protocol, cast
 
 import asyncssh
-from asyncssh.constants import MSG_CHANNEL_WINDOW_ADJUST
-from asyncssh.packet import UInt32
 
 from openclaw_tunnel.core.link import LinkLost, Opened, Source, nobody_waits
+from openclaw_tunnel.ssh.asyncssh_seams import grant, grant_by_hand, send_window
 from openclaw_tunnel.ssh.datapath.credit import Share
 from openclaw_tunnel.ssh.datapath.flow_control import Inflow
 from openclaw_tunnel.ssh.datapath.path import DataPath
@@ -68,8 +67,7 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
     def connection_made(self, chan: Any) -> None:
         self._wire = chan
         chan.set_write_buffer_limits(0)
-        # asyncssh grants anew when less than half of this is left, so it never does: we do.
-        chan._init_recv_window = 0
+        grant_by_hand(chan)
         self._share.flow = self
         self._owner.channel_opened(self)
         self.set_congested(self._owner.data.outflow.congested)
@@ -128,7 +126,7 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
     @property
     def room(self) -> int:
         """What the far end takes, and a little more: asyncssh reports that it takes again where something waits."""
-        return int(self._wire._send_window) + _BEYOND_WINDOW
+        return send_window(self._wire) + _BEYOND_WINDOW
 
     def carry(self, most: int) -> int:
         """It is the channel's turn to send; see ``ssh.datapath.scheduler.Flow``."""
@@ -141,10 +139,8 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
 
     def grant(self, size: int) -> None:
         """Let the far end send so many bytes more; asyncssh sends nothing once the channel is closed."""
-        if self._owner.lost:
-            return
-        self._wire._recv_window += size
-        self._wire.send_packet(MSG_CHANNEL_WINDOW_ADJUST, UInt32(size))
+        if not self._owner.lost:
+            grant(self._wire, size)
 
     # What the relay calls.
 

@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import asyncssh
 
 from openclaw_tunnel.core.flow.budget import ALL, TUNNEL, Budget
 from openclaw_tunnel.core.flow.window import Window
+from openclaw_tunnel.ssh.asyncssh_seams import bytes_kept, hear_congestion, replace_receiver, without_padding
 from openclaw_tunnel.ssh.datapath.credit import Credit
-from openclaw_tunnel.ssh.datapath.lean import without_padding
 from openclaw_tunnel.ssh.datapath.meter import Meter, PingMeter, TcpMeter
 from openclaw_tunnel.ssh.datapath.scheduler import Outflow
 from openclaw_tunnel.ssh.datapath.tcp_info import Traffic
@@ -36,8 +37,7 @@ class Flow(Protocol):
 class DataPath:
     """Between a connection of asyncssh and its channels.
 
-    It takes the place of three methods that asyncssh has for its transport, and reads two private attributes of it, as
-    asyncssh itself neither waits for a slow network nor says what it keeps.
+    It stands between asyncssh and its transport, as asyncssh neither waits for a slow network nor says what it keeps.
 
     Attributes:
         outflow: whose turn it is to send.
@@ -59,12 +59,8 @@ class DataPath:
         self._look: asyncio.TimerHandle | None = None
         self._closed = False
         without_padding(connection)
-        self._receive_by_asyncssh = connection.data_received
-        connection.data_received = self._receive  # type: ignore[method-assign]
-        # asyncssh ignores these two calls of its transport and keeps in memory what a stalled network does
-        # not take: up to a window, 2 MiB, for each channel.
-        connection.pause_writing = self._pause  # type: ignore[method-assign]
-        connection.resume_writing = self._resume  # type: ignore[method-assign]
+        self._receive_by_asyncssh = replace_receiver(connection, self._receive)
+        hear_congestion(connection, self._pause, self._resume)
 
     def measure(self, ask: Callable[[Callable[[], None]], None], *, by_pings: bool) -> None:
         """The connection is up: begin to measure the line.
@@ -76,7 +72,8 @@ class DataPath:
         if by_pings or self._traffic.queue() is None:
             self._meter = PingMeter(self, ask, self._up, self._down, self.outflow.look)
         else:
-            self._meter = TcpMeter(self, self._traffic.queue, self._kept, self._up, self._down)
+            kept = partial(bytes_kept, self._connection)
+            self._meter = TcpMeter(self, self._traffic.queue, kept, self._up, self._down)
         self.outflow.meter = self._meter
         self._meter.begin()
 
@@ -163,12 +160,6 @@ class DataPath:
     def _look_again(self) -> None:
         self._look = None
         self._settle()
-
-    def _kept(self) -> int:
-        """Bytes that the operating system has not taken yet: in a key exchange asyncssh keeps all that it is given."""
-        transport = self._connection._transport
-        buffered = transport.get_write_buffer_size() if transport else 0
-        return buffered + sum(len(part) for _, parts in self._connection._deferred_packets for part in parts)
 
     def _pause(self) -> None:
         self.outflow.set_congested(True)

@@ -10,9 +10,9 @@ import shlex
 from collections.abc import Sequence
 
 import asyncssh
-from asyncssh.public_key import SSHOpenSSHCertificate
 
 from openclaw_tunnel.core.failures import Code, Failure
+from openclaw_tunnel.ssh.asyncssh_seams import OpenSSHCertificate
 from openclaw_tunnel.ssh.endpoint import Place
 from openclaw_tunnel.ssh.hostkeys import knownhosts
 from openclaw_tunnel.ssh.hostkeys.knownfiles import KnownKeys, files_of, read_known_keys
@@ -100,7 +100,7 @@ class HostKeys:
 
     def _certificate_flaw(self, presented: bytes, certificate: "asyncssh.SSHCertificate") -> tuple[bytes, str]:
         """The authority's key and what is wrong with the certificate, by OpenSSH's ``sshkey_cert_check_host``."""
-        if not isinstance(certificate, SSHOpenSSHCertificate):
+        if not isinstance(certificate, OpenSSHCertificate):
             return b"", ""
         authority = certificate.signing_key.public_data
         host = self._target.host_key_alias or self._target.hostname.lower()

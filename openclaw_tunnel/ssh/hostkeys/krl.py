@@ -180,6 +180,11 @@ class Reader:
         self._data = data
         self._at = 0
 
+    @property
+    def left(self) -> int:
+        """Bytes that were not taken yet."""
+        return len(self._data) - self._at
+
     def take(self, size: int) -> bytes:
         """So many bytes."""
         end = self._at + size
@@ -198,12 +203,12 @@ class Reader:
 
     def strings(self) -> Iterator[bytes]:
         """What is left, as strings."""
-        while self._at < len(self._data):
+        while self.left:
             yield self.string()
 
     def numbers(self) -> "array[int]":
         """What is left, as numbers of 64 bits."""
-        rest = self.take(len(self._data) - self._at)
+        rest = self.take(self.left)
         if len(rest) % 8:
             raise Malformed("it is truncated")
         numbers = array("Q", rest)
@@ -213,8 +218,8 @@ class Reader:
 
     def sections(self) -> Iterator[tuple[int, "Reader"]]:
         """What is left, as sections, each with its number; all of one has to be read before the next."""
-        while self._at < len(self._data):
+        while self.left:
             kind, section = self.number(1), Reader(self.string())
             yield kind, section
-            if section._at < len(section._data):
+            if section.left:
                 raise Malformed(f"section {kind} holds more than it should")

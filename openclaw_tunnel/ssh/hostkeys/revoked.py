@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 
 import asyncssh
-from asyncssh.public_key import SSHOpenSSHCertificate
 
 from openclaw_tunnel.host.filecache import FileCache
+from openclaw_tunnel.ssh.asyncssh_seams import OpenSSHCertificate
 from openclaw_tunnel.ssh.hostkeys import krl
 from openclaw_tunnel.ssh.hostkeys.knownhosts import is_certificate, key_line, key_type, parse_key
 
@@ -103,7 +103,7 @@ def _certified(presented: bytes) -> krl.Certified | None:
     if not is_certificate(key_type(presented)):
         return None
     certificate = asyncssh.import_certificate(key_line(presented))
-    if not isinstance(certificate, SSHOpenSSHCertificate):
+    if not isinstance(certificate, OpenSSHCertificate):
         return None
     of_key = len(list(krl.Reader(certificate.key.public_data).strings())) - 1  # without the type's name
     reader = krl.Reader(presented)

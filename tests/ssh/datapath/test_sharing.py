@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import asyncssh
-import pytest
 
 from openclaw_tunnel.core.flow.budget import TUNNEL
 from openclaw_tunnel.core.link import SharedChannel
@@ -224,47 +223,3 @@ async def test_bytes_for_a_channel_that_is_ending_are_left_where_they_are(tmp_pa
         assert await receiver.lost is None
         assert receiver.got == b"x"
         assert link.data.credit._budget.left == TUNNEL
-
-
-PRIVATE = (
-    (asyncssh.SSHClientConnection, ("_make_global_request", "send_packet", "data_received")),
-    (asyncssh.SSHClientConnection, ("pause_writing", "resume_writing")),
-    (asyncssh.SSHTCPChannel, ("send_packet", "write", "is_closing", "pause_reading")),
-)
-
-
-@pytest.mark.parametrize(("kind", "names"), PRIVATE)
-def test_asyncssh_has_the_methods_that_are_called_or_replaced(kind: type, names: tuple[str, ...]) -> None:
-    missing = [name for name in names if not callable(getattr(kind, name, None))]
-    assert missing == [], f"asyncssh {asyncssh.__version__} has no {kind.__name__}.{', '.join(missing)} any more"
-
-
-@async_test
-async def test_asyncssh_keeps_its_windows_where_they_are_changed(tmp_path: Path) -> None:
-    """Of these attributes asyncssh says nothing in its documentation: whoever raises its version reads this first."""
-    has = f"asyncssh {asyncssh.__version__}: look at ssh/datapath/channel.py and ssh/link.py again, "
-    async with linked(tmp_path) as (server, link):
-        far = Far(server)
-        channel = await link.open_channel("far", SINK, Receiver(), timeout=60)
-        wire, connection = channel._wire, link._connection
-        granted = channel._share.outstanding
-        assert vars(wire).get("_recv_window") == granted, has + "_recv_window is not what the far end may send"
-        assert vars(wire).get("_init_recv_window") == 0, has + "_init_recv_window is not what it was set to"
-        window = far.channel._send_window
-        channel.grant(1000)
-        assert wire._recv_window == granted + 1000
-        await link.ping(timeout=60)
-        assert far.channel._send_window == window + 1000, has + "the far end does not hear of what it is granted"
-        assert isinstance(vars(wire).get("_send_window"), int), has + "_send_window is not what the far end takes"
-        before = wire._send_window
-        channel.write(bytes(300))
-        assert wire._send_window == before - 300, has + "_send_window does not go down by what is sent"
-        transport = vars(connection).get("_transport")
-        assert isinstance(transport, asyncio.WriteTransport), has + "_transport is not the connection's transport"
-        assert vars(connection).get("_deferred_packets") == [], has + "_deferred_packets is not what it keeps"
-        exchange_keys(link)
-        channel.write(bytes(300))
-        ((_, parts),) = connection._deferred_packets
-        assert sum(map(len, parts)) > 300, has + "_deferred_packets is not what is kept in a key exchange"
-        await link.ping(timeout=60)
-        assert connection._deferred_packets == []
