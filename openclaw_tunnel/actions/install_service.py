@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from openclaw_tunnel.actions.agreement import Agree, Question
-from openclaw_tunnel.actions.open_tunnel import PATIENCE, read_settings
-from openclaw_tunnel.actions.outcome import show_notices
+from openclaw_tunnel.actions.open_tunnel import PATIENCE, read_settings, show_notices
 from openclaw_tunnel.actions.service_manager import appears, closes_too, find_program, manager_of
 from openclaw_tunnel.control.client import ControlClient
 from openclaw_tunnel.control.follow import client_of, settle, snapshots

@@ -17,7 +17,7 @@ from openclaw_tunnel.daemon.standby import absolute_environment
 from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.settings.resolve import NoDestination, Resolved, UpOptions, resolve
-from openclaw_tunnel.ui import progress
+from openclaw_tunnel.ui import output, progress
 
 PATIENCE = 15.0
 """Seconds beyond the connect deadline in which it is known how the first attempt ended."""
@@ -56,6 +56,19 @@ def read_settings(options: UpOptions, paths: Paths) -> Resolved:
     """
     with progress.working("reading the settings"):
         return asyncio.run(resolve(options, env=os.environ, paths=paths))
+
+
+def show_notices(resolved: Resolved, *, all_of_them: bool = True) -> None:
+    """What a person should know of settings before they are used.
+
+    Args:
+        all_of_them: False: only what is dangerous.
+    """
+    for notice in resolved.notices if all_of_them else ():
+        output.note(notice)
+    for forward in resolved.spec.forwards:
+        if not forward.listen.is_local_only:
+            output.warn(f"other computers can reach {forward.listen}: whoever does talks to the gateway")
 
 
 def open_tunnel(paths: Paths, options: UpOptions, resolved: Resolved) -> Opened:

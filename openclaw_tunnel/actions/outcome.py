@@ -13,20 +13,6 @@ if TYPE_CHECKING:  # wait and restart open nothing
     from openclaw_tunnel.actions.install_service import Installed
     from openclaw_tunnel.actions.open_tunnel import Opened
     from openclaw_tunnel.host.paths import Paths
-    from openclaw_tunnel.settings.resolve import Resolved
-
-
-def show_notices(resolved: "Resolved", *, all_of_them: bool = True) -> None:
-    """What a person should know of settings before they are used.
-
-    Args:
-        all_of_them: False: only what is dangerous.
-    """
-    for notice in resolved.notices if all_of_them else ():
-        output.note(notice)
-    for forward in resolved.spec.forwards:
-        if not forward.listen.is_local_only:
-            output.warn(f"other computers can reach {forward.listen}: whoever does talks to the gateway")
 
 
 def show_opened(opened: "Opened") -> ExitCode:

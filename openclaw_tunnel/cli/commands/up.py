@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from openclaw_tunnel.actions.open_tunnel import open_again, open_tunnel, read_settings
-from openclaw_tunnel.actions.outcome import show_notices, show_opened
+from openclaw_tunnel.actions.open_tunnel import open_again, open_tunnel, read_settings, show_notices
+from openclaw_tunnel.actions.outcome import show_opened
 from openclaw_tunnel.cli.params import up_params
 from openclaw_tunnel.control.follow import client_of
 from openclaw_tunnel.host.paths import Paths

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from openclaw_tunnel.cli.commands.completion import bash_lines, lines
+from openclaw_tunnel.cli import completion
 from openclaw_tunnel.cli.completers import Files, Words, completers
 from openclaw_tunnel.cli.registry import PROGRAM, SECTIONS, commands
 from openclaw_tunnel.cli.shellscripts import SCRIPTS
@@ -21,6 +21,17 @@ from support.fakedaemon import FakeDaemon, serving
 
 FORWARD = ForwardStatus("127.0.0.1:18789", "127.0.0.1:18789", True)
 UP = Snapshot("runs", State.UP, "2026-11-22T06:00:01Z", "me@gateway.example:22", "gw", (FORWARD,))
+
+
+PROGRAM_CONTEXT = click.Context(commands, info_name=PROGRAM)
+
+
+def lines(words: list[str]) -> list[str]:
+    return completion.lines(PROGRAM_CONTEXT, words)
+
+
+def bash_lines(*words: str) -> list[str]:
+    return completion.bash_lines(PROGRAM_CONTEXT, *words)
 
 
 def values(words: list[str]) -> list[str]:

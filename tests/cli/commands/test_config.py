@@ -1,4 +1,4 @@
-"""``config``: as a user runs it. No secret is ever shown, nor how long it is."""
+"""``config`` (settings/show_credentials.py): as a user runs it. No secret is ever shown, nor how long it is."""
 
 import json
 from typing import Any

@@ -1,4 +1,5 @@
-"""``health``, ``probe``, ``call`` (cli/commands/gateway.py, ask/options.py), against a daemon that only talks."""
+"""``health``, ``probe``, ``call`` (ask/gateway.py, ask/options.py, cli/jsoncommand.py), against a daemon that only
+talks."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""``link`` and ``unlink``, with an OpenClaw that answers at once and without any."""
+"""``link`` and ``unlink`` (actions/link_openclaw.py), with an OpenClaw that answers at once and without any."""
 
 import json
 import os

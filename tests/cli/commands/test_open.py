@@ -1,4 +1,4 @@
-"""``open`` (cli/commands/open.py, controlui/gateway.py): a daemon that only talks, a site in place of the gateway, a
+"""``open`` (controlui/open.py, controlui/gateway.py): a daemon that only talks, a site in place of the gateway, a
 browser that notes where it is sent.
 """
 

@@ -1,4 +1,5 @@
-"""``service`` without a service manager: what is printed, asked and refused. Also actions/install_service.py."""
+"""``service`` without a service manager: what is printed, asked and refused. Also actions/install_service.py,
+daemon/service_main.py."""
 
 import os
 import pty

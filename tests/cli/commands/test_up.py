@@ -1,4 +1,5 @@
-"""``up`` as a user runs it: the real program, an SSH server and a stand-in gateway in this process."""
+"""``up`` (actions/open_tunnel.py, actions/hold_tunnel.py) as a user runs it: the real program, an SSH server and a
+stand-in gateway in this process."""
 
 import json
 import signal
