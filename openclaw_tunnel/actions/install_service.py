@@ -104,18 +104,16 @@ def install_service(
     )
 
 
-def uninstall_service(manager: Manager, name: str, backup: Path) -> tuple[list[Path], str]:
-    """End the service of a tunnel and remove its files; those, and a note on what ended with it (empty: nothing).
-
-    Args:
-        backup: folder for copies of them.
+def uninstall_service(manager: Manager, name: str, paths: Paths) -> tuple[list[Path], list[str]]:
+    """End the service of a tunnel and remove its files, of which copies are kept; those, and notes.
 
     Raises:
         ServiceError: the manager refuses.
     """
+    backup = backup_folder(paths)
     with closes_too(client_of()) as others, progress.working("removing the service"):
         removed = manager.uninstall(name, backup)
-    return removed, others.note
+    return removed, [*filter(None, [others.note]), *([f"a copy is in {backup}"] if backup.exists() else [])]
 
 
 def first_state(installed: Installed, paths: Paths) -> Snapshot | None:

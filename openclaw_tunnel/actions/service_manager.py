@@ -82,8 +82,8 @@ def stop_services(services: Mapping[str, Any], names: Sequence[str]) -> list[str
     return kept
 
 
-def control_service(manager: Manager, verb: Verb, name: str) -> str:
-    """Start, stop or restart the service of a tunnel; a note on what ended with it, empty where nothing did.
+def control_service(manager: Manager, verb: Verb, name: str) -> list[str]:
+    """Start, stop or restart the service of a tunnel; notes on what ended with it.
 
     Raises:
         ServiceError: the manager refuses.
@@ -96,7 +96,7 @@ def control_service(manager: Manager, verb: Verb, name: str) -> str:
                 manager.stop(name)
             case Verb.RESTART:
                 manager.restart(name)
-    return others.note
+    return [others.note] if others.note else []
 
 
 def comes_back(manager: Manager, name: str) -> Snapshot | None:

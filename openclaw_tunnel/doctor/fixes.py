@@ -88,10 +88,10 @@ def _close_to_others(subject: str) -> list[str]:
 
 def _with_service(verb: Verb, name: str) -> list[str]:
     manager = manager_of(os.environ)
-    note = control_service(manager, verb, name)
+    notes = control_service(manager, verb, name)
     if comes_back(manager, name):
         settle(client_of(), name, SETTLES)
-    return [*filter(None, [note]), f"{verb}: the service of {name}"]
+    return [*notes, f"{verb}: the service of {name}"]
 
 
 def _restart_tunnel(name: str) -> list[str]:

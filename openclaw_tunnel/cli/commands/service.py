@@ -61,43 +61,39 @@ def print_(kind: str | None, plain_ssh: bool, on_demand: bool, system: bool, **g
 @_system
 def uninstall(name: str | None, system: bool) -> int:
     """End the service of the tunnel NAME and remove it."""
-    from openclaw_tunnel.actions.install_service import backup_folder, uninstall_service
+    from openclaw_tunnel.actions.install_service import uninstall_service
 
     manager = manager_of(os.environ, system=system)
-    backup = backup_folder(Paths.from_env(os.environ))
-    removed, note = uninstall_service(manager, pick_service(manager, name), backup)
-    _note(note)
+    removed, notes = uninstall_service(manager, pick_service(manager, name), Paths.from_env(os.environ))
     for path in removed:
         output.say(f"removed: {path}")
-    _note(f"a copy is in {backup}" if backup.exists() else "")
+    for note in notes:
+        output.note(note)
     return ExitCode.OK
 
 
-@service.command()
-@click.argument("name", required=False)
-@_system
-def start(name: str | None, system: bool) -> int:
-    """Start the service of the tunnel NAME."""
-    return _do(Verb.START, system, name)
+def _add(command: str, verb: Verb, about: str, *, short: str | None = None) -> None:
+    @service.command(command, help=about, short_help=short)
+    @click.argument("name", required=False)
+    @_system
+    def act(name: str | None, system: bool) -> int:
+        manager = manager_of(os.environ, system=system)
+        tunnel = pick_service(manager, name)
+        for note in control_service(manager, verb, tunnel):
+            output.note(note)
+        if verb is not Verb.STOP:
+            comes_back(manager, tunnel)
+        output.say(f"{verb}: {tunnel}")
+        return ExitCode.OK
 
 
-@service.command(short_help="End the service of NAME until the next login.")
-@click.argument("name", required=False)
-@_system
-def stop(name: str | None, system: bool) -> int:
-    """End the service of the tunnel NAME until it is started, or until the next login."""
-    return _do(Verb.STOP, system, name)
+_UNTIL = "End the service of the tunnel NAME until it is started, or until the next login."
+_AGAIN = """End the service of the tunnel NAME and start it: after an upgrade, for example.
 
-
-@service.command(short_help="End the service of NAME and start it again.")
-@click.argument("name", required=False)
-@_system
-def restart(name: str | None, system: bool) -> int:
-    """End the service of the tunnel NAME and start it: after an upgrade, for example.
-
-    A port that the service manager holds (--on-demand) stays open meanwhile.
-    """
-    return _do(Verb.RESTART, system, name)
+A port that the service manager holds (--on-demand) stays open meanwhile."""
+_add("start", Verb.START, "Start the service of the tunnel NAME.")
+_add("stop", Verb.STOP, _UNTIL, short="End the service of NAME until the next login.")
+_add("restart", Verb.RESTART, _AGAIN, short="End the service of NAME and start it again.")
 
 
 @service.command(short_help="Show the services: tunnel and manager in one view.")
@@ -121,18 +117,3 @@ def run(**given: Any) -> int:
     from openclaw_tunnel.daemon.service_main import run_service
 
     return run_service(UpOptions(**given))
-
-
-def _do(verb: Verb, system: bool, name: str | None) -> int:
-    manager = manager_of(os.environ, system=system)
-    tunnel = pick_service(manager, name)
-    _note(control_service(manager, verb, tunnel))
-    if verb is not Verb.STOP:
-        comes_back(manager, tunnel)
-    output.say(f"{verb}: {tunnel}")
-    return ExitCode.OK
-
-
-def _note(text: str) -> None:
-    if text:
-        output.note(text)
