@@ -1,7 +1,7 @@
 # Everything runs in a private virtual environment, .venv, that the targets make and keep up to date by themselves.
 #   make demo     see a tunnel work, outage and recovery included; needs nothing but Python
 #   make test     the whole suite, against the installed wheel (ARGS="-k name" is handed to pytest)
-#   make check    format, lint, types, layers
+#   make check    format, lint, types, layers; a warning for files of more than 400 lines
 #   make build    the wheel, in dist/
 #   make man      the manual page, from the commands
 #   make docs-settings  docs/settings.md, from the tables of options and numbers
@@ -32,11 +32,15 @@ demo: $(VENV)/.run
 test: $(VENV)/.dev
 	@OPENCLAW_TUNNEL_TEST_INSTALLED=1 $(BIN)/pytest $(ARGS)
 
+LONG := 400
+
 check: $(VENV)/.dev
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/pytest --quiet tests/test_layers.py
+	@find openclaw_tunnel -name '*.py' -exec wc -l {} + | \
+	  awk '$$2 != "total" && $$1 > $(LONG) { print "warning: " $$2 " has " $$1 " lines: is it one idea?" }' >&2
 
 build: $(VENV)/.run
 	@rm -rf dist
