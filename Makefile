@@ -22,7 +22,7 @@ SOURCES := pyproject.toml README.md man/openclaw-tunnel.1 $(shell find openclaw_
 # Two interpreters may have one name: the stamp holds the path as well.
 MADE := $(VENV)/.made-with-$(subst /,_,$(PYTHON))
 
-.PHONY: demo test check build man docs-settings pictures bench bench-probes bench-outages bench-reconnects bench-commands bench-datapath test-lowest clean
+.PHONY: demo test check build man docs-settings pictures bench bench-probes bench-outages bench-reconnects bench-commands bench-datapath test-lowest test-newest clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.run
@@ -84,6 +84,14 @@ test-lowest: $(MADE)
 	@$(VENV)/lowest/bin/python -m pip -qq --disable-pip-version-check install hatchling -c constraints.txt
 	@$(VENV)/lowest/bin/python -m pip -qq --disable-pip-version-check install --no-build-isolation '.[dev]' -c $(VENV)/lowest.txt
 	@OPENCLAW_TUNNEL_TEST_INSTALLED=1 $(VENV)/lowest/bin/pytest --ignore tests/real $(ARGS)
+
+# The newest asyncssh that there is: its inside is what ssh/asyncssh_seams.py relies on.
+test-newest: $(VENV)/.dev
+	@rm -rf $(VENV)/newest
+	@$(PIP) install --upgrade --target $(VENV)/newest 'asyncssh<3'
+	@PYTHONPATH=$(VENV)/newest $(BIN)/python -c 'import asyncssh; print("asyncssh", asyncssh.__version__)'
+	@PYTHONPATH=$(VENV)/newest OPENCLAW_TUNNEL_TEST_INSTALLED=1 $(BIN)/pytest tests/ssh/test_asyncssh_seams.py \
+	  tests/ssh/test_link.py tests/ssh/datapath/test_real_bytes.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
