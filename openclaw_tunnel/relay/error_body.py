@@ -16,7 +16,7 @@ _SHORT_WAIT = 2.0
 """Seconds after which asking again is worth while, where no next try is known: the gateway is looked for that often."""
 
 _SETTLED = (State.UP, State.VERIFYING)
-"""Not yet about the trouble of a client: how long they last says nothing of it."""
+"""Not yet about the outage of a client: how long they last says nothing of it."""
 
 _ASKED_THERE = "what has to be done is shown on the computer that runs the tunnel: openclaw-tunnel status"
 
@@ -50,7 +50,7 @@ _COMMAND = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class ErrorBody:
     """What a client is told; None and empty where there is nothing to tell, or it must not be told.
 
     Attributes:
@@ -60,7 +60,7 @@ class Trouble:
         hint: the next step for a person.
         outlook: what happens by itself.
         state: the tunnel's.
-        since: RFC 3339 time at which the trouble began: the connection was lost, or the present state entered.
+        since: RFC 3339 time at which the outage began: the connection was lost, or the present state entered.
         retry_in_s: seconds to the next try.
     """
 
@@ -96,7 +96,7 @@ class Trouble:
         return {"error": {"type": UNAVAILABLE, **asdict(self), "commands": self.commands}}
 
 
-NO_DETAILS = Trouble(
+NO_DETAILS = ErrorBody(
     title="The gateway cannot be reached",
     message="the tunnel behind this port cannot serve this request at the moment",
     hint="to see why, on the computer that runs it: openclaw-tunnel status",
@@ -105,7 +105,7 @@ NO_DETAILS = Trouble(
 """For whoever may be somebody else's web page."""
 
 
-def trouble(tunnel: Snapshot, refusal: Failure | None, host: str, *, is_local: bool = True) -> Trouble:
+def error_body(tunnel: Snapshot, refusal: Failure | None, host: str, *, is_local: bool = True) -> ErrorBody:
     """What to tell a client of the main forward.
 
     A web site can give its own name the address 127.0.0.1 and so read what this port answers to its visitor's browser.
@@ -137,9 +137,9 @@ def _for_other_computers(tunnel: Snapshot) -> Snapshot:
     return replace(tunnel, failure=failure, asks=_ASKED_THERE if tunnel.asks else None)
 
 
-def _found(tunnel: Snapshot, refusal: Failure | None) -> Trouble:
+def _found(tunnel: Snapshot, refusal: Failure | None) -> ErrorBody:
     failure = _failure(tunnel, refusal)
-    return Trouble(
+    return ErrorBody(
         code=failure.code if failure else None,
         title=_title(tunnel, failure),
         message=_clean(_message(failure) if failure and not tunnel.asks else _progress(tunnel)),

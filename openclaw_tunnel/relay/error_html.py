@@ -11,7 +11,7 @@ import hashlib
 from html import escape
 
 from openclaw_tunnel.core.states import State
-from openclaw_tunnel.relay.error_body import Trouble
+from openclaw_tunnel.relay.error_body import ErrorBody
 
 _SLOWEST, _QUICKEST = 30, 5
 """Seconds between reloads of a browser without scripts."""
@@ -198,13 +198,13 @@ POLICY = "; ".join(
 """The Content-Security-Policy to send with :func:`document`."""
 
 
-def document(trouble: Trouble) -> str:
+def document(body: ErrorBody) -> str:
     """The page, complete before its script runs."""
-    refresh = min(_SLOWEST, max(_QUICKEST, trouble.retry_after))
-    tries = trouble.state != State.FAILED and trouble.retry_in_s is not None  # no client makes a stopped tunnel try
-    retry = str(trouble.retry_in_s) if tries else ""
-    title = escape(trouble.title)
-    state, since = escape(trouble.state or ""), escape(trouble.since or "")
+    refresh = min(_SLOWEST, max(_QUICKEST, body.retry_after))
+    tries = body.state != State.FAILED and body.retry_in_s is not None  # no client makes a stopped tunnel try
+    retry = str(body.retry_in_s) if tries else ""
+    title = escape(body.title)
+    state, since = escape(body.state or ""), escape(body.since or "")
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -218,20 +218,20 @@ def document(trouble: Trouble) -> str:
 </head>
 <body>
 <main data-state="{state}" data-since="{since}" data-retry="{retry}">
-<header><span><b>openclaw-tunnel</b> {escape(trouble.tunnel or "")}</span>
+<header><span><b>openclaw-tunnel</b> {escape(body.tunnel or "")}</span>
 <span id="state"{_hidden(state)}>{state}</span></header>
 <div role="status">
 <h1 id="title">{title}</h1>
-<p id="message">{escape(_sentence(trouble.message))}</p>
-<section><h2>What to do</h2><p id="hint">{_with_code(_sentence(trouble.hint), trouble.commands)}</p></section>
+<p id="message">{escape(_sentence(body.message))}</p>
+<section><h2>What to do</h2><p id="hint">{_with_code(_sentence(body.hint), body.commands)}</p></section>
 </div>
 <dl>
-<div id="target-row"{_hidden(trouble.target)}><dt>Host</dt><dd id="target">{escape(trouble.target or "")}</dd></div>
+<div id="target-row"{_hidden(body.target)}><dt>Host</dt><dd id="target">{escape(body.target or "")}</dd></div>
 <div id="since-row"{_hidden(since)}><dt>Began</dt><dd id="since">{since}</dd></div>
-<div id="next-row"{_hidden(retry)}><dt>Next try</dt><dd><span id="next">in {trouble.retry_after} s</span>
+<div id="next-row"{_hidden(retry)}><dt>Next try</dt><dd><span id="next">in {body.retry_after} s</span>
 <button id="now" type="button" hidden>Try now</button></dd></div>
 </dl>
-<footer><p id="outlook">{_with_code(trouble.outlook, trouble.commands)}</p></footer>
+<footer><p id="outlook">{_with_code(body.outlook, body.commands)}</p></footer>
 </main>
 <script>{SCRIPT}</script>
 </body>

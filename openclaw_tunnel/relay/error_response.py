@@ -4,7 +4,7 @@ import json
 
 from openclaw_tunnel.core.failures import Failure
 from openclaw_tunnel.core.status import Snapshot
-from openclaw_tunnel.relay.error_body import trouble
+from openclaw_tunnel.relay.error_body import error_body
 from openclaw_tunnel.relay.error_html import POLICY, document
 from openclaw_tunnel.relay.http_request import Request
 
@@ -15,14 +15,14 @@ def answer(request: Request, tunnel: Snapshot, refusal: Failure | None, *, is_lo
     """All bytes of the answer: a page for a person, JSON for programs.
 
     Nothing of the request is in it. The JSON is ``{"error": {...}}`` with ``type`` "tunnel_unavailable" and the
-    fields of :class:`~openclaw_tunnel.relay.error_body.Trouble`.
+    fields of :class:`~openclaw_tunnel.relay.error_body.ErrorBody`.
 
     Args:
         tunnel: the tunnel at this moment.
-        refusal, is_local: as in :func:`~openclaw_tunnel.relay.error_body.trouble`, which also says who gets to
+        refusal, is_local: as in :func:`~openclaw_tunnel.relay.error_body.error_body`, which also says who gets to
             know what.
     """
-    found = trouble(tunnel, refusal, request.host, is_local=is_local)
+    found = error_body(tunnel, refusal, request.host, is_local=is_local)
     if request.wants_page:
         kind, policy, body = "text/html", POLICY, document(found).encode()
     else:

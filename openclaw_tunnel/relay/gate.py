@@ -6,7 +6,7 @@ from collections.abc import Callable
 from openclaw_tunnel.core.link import Link
 
 
-class NobodyComes(Exception):
+class Unavailable(Exception):
     """Waiting is pointless: the tunnel is stopped, or a person must act first."""
 
 
@@ -58,13 +58,13 @@ class Gate:
             but: a link known to be dead: wait for the next one.
 
         Raises:
-            NobodyComes: the gate refuses.
+            Unavailable: the gate refuses.
             TimeoutError: patience is over.
         """
         if self._link in (None, but) and not self._refusing:
             await self._wait(patience, but)
         if self._link is None:
-            raise NobodyComes
+            raise Unavailable
         return self._link
 
     async def _wait(self, patience: float, but: Link | None) -> None:

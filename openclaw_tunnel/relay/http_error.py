@@ -39,7 +39,7 @@ def is_local(sock: LocalSocket) -> bool:
     return comes_from_here(*sock.addresses)
 
 
-class Apologist:
+class HttpErrorResponder:
     """Answers the clients of one tunnel."""
 
     def __init__(

@@ -17,10 +17,10 @@ from openclaw_tunnel.core.status import ByteCounts, ClientCounts, ForwardStatus
 from openclaw_tunnel.host.loop.tasks import Tasks, is_being_cancelled
 from openclaw_tunnel.host.loop.tracebacks import Tracebacks
 from openclaw_tunnel.relay.bind import Bound, bind
-from openclaw_tunnel.relay.gate import Gate, NobodyComes
+from openclaw_tunnel.relay.gate import Gate, Unavailable
 from openclaw_tunnel.relay.loop import LoopGuard
-from openclaw_tunnel.relay.pipe import Client, FarEnd, Tally
-from openclaw_tunnel.relay.stall_detector import Unanswered
+from openclaw_tunnel.relay.pipe import ByteCounter, Client, FarEnd
+from openclaw_tunnel.relay.stall_detector import StallDetector
 
 logger = logging.getLogger(__name__)
 
@@ -41,16 +41,16 @@ class Listener:
         policy: Policy,
         *,
         on_refused: Callable[[Failure], None] = lambda _: None,
-        unanswered: Unanswered | None = None,
-        apologise: Callable[[Client, Failure | None], Awaitable[None]] | None = None,
+        stall_detector: StallDetector | None = None,
+        http_error: Callable[[Client, Failure | None], Awaitable[None]] | None = None,
         bound: Bound | None = None,
     ) -> None:
         """Make a listener that is not bound yet.
 
         Args:
             on_refused: called when the far end would not open a client's channel.
-            unanswered: told of what is sent for clients and of what comes back.
-            apologise: awaited before a client is dropped that waited in vain, or whose channel was refused, with the
+            stall_detector: told of what is sent for clients and of what comes back.
+            http_error: awaited before a client is dropped that waited in vain, or whose channel was refused, with the
                 failure; see ``relay.http_error``.
             bound: sockets to use instead of new ones, such as a service manager's; closed by :meth:`close`.
         """
@@ -58,13 +58,13 @@ class Listener:
         self._gate = gate
         self._policy = policy
         self._on_refused = on_refused
-        self._apologise = apologise
-        self._tally = Tally(unanswered)
+        self._http_error = http_error
+        self._counter = ByteCounter(stall_detector)
         self._name = f"client of {forward.listen}"
         self._guard = LoopGuard(
             forward,
-            lambda: len(self._tally.unheard),
-            step="" if apologise else "with -L PORT:HOST:HOSTPORT",
+            lambda: len(self._counter.unheard),
+            step="" if http_error else "with -L PORT:HOST:HOSTPORT",
             on_found=on_refused,
         )
         self._tracebacks = Tracebacks(logger)
@@ -110,7 +110,7 @@ class Listener:
             to=str(self._forward.to),
             listening=self._bound is not None,
             clients=ClientCounts(len(self._joined), len(self._clients) - len(self._joined), self._total),
-            bytes=ByteCounts(self._tally.sent, self._tally.received),
+            bytes=ByteCounts(self._counter.sent, self._counter.received),
             role=self._forward.role,
             also=self._bound.also if self._bound else (),
             note=self._note(),
@@ -142,7 +142,7 @@ class Listener:
                 self._pause = loop.call_later(ACCEPT_PAUSE, self._accept_on)
                 return
             conn.setblocking(False)
-            client = Client(conn, self._tally, self._lost)
+            client = Client(conn, self._counter, self._lost)
             self._total += 1
             self._clients.add(client)
             self._tasks.start(self._serve(client), name=self._name)
@@ -155,7 +155,7 @@ class Listener:
 
     def _joined_to(self, client: Client, far: FarEnd, channel: SharedChannel) -> None:
         """The channel of a client is open."""
-        self._tally.unanswered.heard()
+        self._counter.stall_detector.heard()
         if not client.gone:
             self._joined.add(client)
         client.join(far, channel)
@@ -173,7 +173,7 @@ class Listener:
                 patience -= loop.time() - began
                 await self._guard.admit(client, link)
                 far = client.far_end()
-                self._tally.unanswered.sent()
+                self._counter.stall_detector.sent()
                 try:
                     to = self._forward.to
                     await link.open_channel(
@@ -185,25 +185,25 @@ class Listener:
                     )
                 except LinkLost:
                     far.detach()  # nothing was read from the client yet: it may wait for the next link
-                    self._tally.unheard.discard(client)
+                    self._counter.unheard.discard(client)
                     dead = link
                     continue
                 return
         except ChannelFailed as error:
             if error.failure.code is not Code.TIMEOUT:
-                self._tally.unanswered.heard()
+                self._counter.stall_detector.heard()
             logger.debug("%s: %s", self._forward, error)
             refusal = error.failure
             if refusal.code is not Code.LOOP:  # of which it has heard, once
                 self._on_refused(refusal)
-        except (NobodyComes, TimeoutError):
+        except (Unavailable, TimeoutError):
             logger.debug("%s: a client waited in vain", self._forward)
         except (Exception, asyncio.CancelledError) as error:
             if is_being_cancelled():
                 raise
             refusal = self._tracebacks.failure("opening a channel for a client", error)
         try:
-            if self._apologise is not None:
-                await self._apologise(client, refusal)
+            if self._http_error is not None:
+                await self._http_error(client, refusal)
         finally:
             client.drop()

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from openclaw_tunnel.core.link import SharedChannel
 from openclaw_tunnel.relay.localsocket import LocalSocket
-from openclaw_tunnel.relay.stall_detector import Unanswered
+from openclaw_tunnel.relay.stall_detector import StallDetector
 
 LINGER = 5.0
 """Seconds a client that still sends is read and ignored after the far end closed: closing at once would make
@@ -22,15 +22,15 @@ the kernel reset the connection and destroy what the client has not read yet."""
 _IGNORED = 64 << 10  # bytes that are read at once only to be ignored
 
 
-class Tally:
+class ByteCounter:
     """Bytes carried: ``sent`` from the client, ``received`` for it; and whether what was sent gets answers.
 
     Attributes:
         unheard: the clients for which a channel was asked for and nothing has come back yet.
     """
 
-    def __init__(self, unanswered: Unanswered | None = None) -> None:
-        self.unanswered = unanswered or Unanswered(math.inf, lambda: None)
+    def __init__(self, stall_detector: StallDetector | None = None) -> None:
+        self.stall_detector = stall_detector or StallDetector(math.inf, lambda: None)
         self.unheard: set[Client] = set()
         self.sent = 0
         self.received = 0
@@ -43,9 +43,9 @@ class Client:
         socket: its connection.
     """
 
-    def __init__(self, sock: socket.socket, tally: Tally, on_lost: Callable[["Client"], None]) -> None:
+    def __init__(self, sock: socket.socket, counter: ByteCounter, on_lost: Callable[["Client"], None]) -> None:
         """Own ``sock``, which is connected and does not block; ``on_lost`` is called once, with this client."""
-        self._tally = tally
+        self._counter = counter
         self._on_lost = on_lost
         self._far: FarEnd | None = None
         self._draining = False
@@ -63,8 +63,8 @@ class Client:
         The far end may speak before the channel is reported open; what it says goes to the client at once.
         """
         if not self.gone:
-            self._tally.unheard.add(self)
-        return FarEnd(self, self._tally)
+            self._counter.unheard.add(self)
+        return FarEnd(self, self._counter)
 
     def join(self, far: "FarEnd", channel: SharedChannel) -> None:
         """Begin to read the client and carry its bytes to ``channel``; ``far`` received its opening."""
@@ -90,8 +90,8 @@ class Client:
         if not data:
             self.socket.listen(data is None)
             return b""
-        self._tally.sent += len(data)
-        self._tally.unanswered.sent()
+        self._counter.sent += len(data)
+        self._counter.stall_detector.sent()
         if len(data) < most:
             self.socket.listen()
         return data
@@ -115,7 +115,7 @@ class Client:
         """The client is gone."""
         if self._linger is not None:
             self._linger.cancel()
-        self._tally.unheard.discard(self)
+        self._counter.unheard.discard(self)
         if self._far is not None and self._far.channel is not None and not self._far.closed:
             if self._far.both_done:
                 self._far.channel.close()  # what the client has sent may still be on its way
@@ -162,9 +162,9 @@ class FarEnd(asyncio.Protocol):
         client_done, far_done: that side sends no more.
     """
 
-    def __init__(self, client: Client, tally: Tally) -> None:
+    def __init__(self, client: Client, counter: ByteCounter) -> None:
         self._client = client
-        self._tally = tally
+        self._counter = counter
         self._detached = False
         self.channel: SharedChannel | None = None
         self.closed = False
@@ -177,15 +177,15 @@ class FarEnd(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """The far end sent ``data``."""
-        self._tally.unanswered.heard()
+        self._counter.stall_detector.heard()
         if not self._detached and not self._client.gone:
-            self._tally.unheard.discard(self._client)
-            self._tally.received += len(data)
+            self._counter.unheard.discard(self._client)
+            self._counter.received += len(data)
             self._client.write(data)
 
     def eof_received(self) -> bool:
         """The far end sends no more. True keeps the channel open for the client's bytes."""
-        self._tally.unanswered.heard()
+        self._counter.stall_detector.heard()
         if not self._detached and not self.far_done:
             self.far_done = True
             self._client.socket.write_eof()

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 
 
-class Unanswered:
+class StallDetector:
     """Notices when what was sent through a tunnel stays without any answer, of any of its channels.
 
     One that waits for an answer takes no action itself: a server may think for minutes. It is worth a question to the

@@ -28,9 +28,9 @@ from openclaw_tunnel.host.loop.tracebacks import Tracebacks
 from openclaw_tunnel.host.walltime import utc_now
 from openclaw_tunnel.relay.extraports import ExtraPorts
 from openclaw_tunnel.relay.gate import Gate
-from openclaw_tunnel.relay.http_error import Apologist
+from openclaw_tunnel.relay.http_error import HttpErrorResponder
 from openclaw_tunnel.relay.listener import Listener
-from openclaw_tunnel.relay.stall_detector import Unanswered
+from openclaw_tunnel.relay.stall_detector import StallDetector
 from openclaw_tunnel.supervisor.connections import Connections
 from openclaw_tunnel.supervisor.surroundings import Change, Dependencies, has_moved
 from openclaw_tunnel.supervisor.timers import MOMENT, Timers
@@ -81,7 +81,7 @@ class Supervisor:
         self._lines = TransitionLog()
         self._machine = Machine(spec.policy, backoff or delays(spec.policy))
         self._gate = Gate(self._client_waiting)
-        self._unanswered = Unanswered(spec.policy.stall, self._traffic_stalled)
+        self._stall_detector = StallDetector(spec.policy.stall, self._traffic_stalled)
         self._listeners = [self._listener(f) for f in spec.forwards]
         self.extra_ports = ExtraPorts(
             spec, self._listener, look=look_for_sandbox, on_change=on_change, logger=self._log
@@ -105,8 +105,8 @@ class Supervisor:
             self._gate,
             self.spec.policy,
             on_refused=self._channel_refused,
-            unanswered=self._unanswered,
-            apologise=Apologist(self.snapshot) if forward is self.spec.main else None,
+            stall_detector=self._stall_detector,
+            http_error=HttpErrorResponder(self.snapshot) if forward is self.spec.main else None,
         )
 
     # For the daemon
@@ -157,7 +157,7 @@ class Supervisor:
         await self._close_listeners()
         await self._connections.close_all()
         await self._tasks.cancel_all()
-        self._unanswered.clear()
+        self._stall_detector.clear()
 
     @property
     def state(self) -> State:
@@ -283,7 +283,7 @@ class Supervisor:
         elif state is State.UP:
             self.extra_ports.notice(self.link, reported=self._watch.shows_widgets)
         if before in LINK_STATES and state not in LINK_STATES:
-            self._unanswered.clear()
+            self._stall_detector.clear()
             self._tasks.start(self._watch.disconnected(), name="end the session with the gateway")
         self._watch_for_change()
         if state is State.BACKOFF and self._gate.waiting:

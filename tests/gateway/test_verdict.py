@@ -12,7 +12,7 @@ from openclaw_tunnel.core.status import ForwardStatus, Snapshot, Verdict
 from openclaw_tunnel.gateway.answer import MAX_ANSWER, Answer, parse
 from openclaw_tunnel.gateway.refusal import judge_upgrade
 from openclaw_tunnel.gateway.verdict import judge, judge_channel
-from openclaw_tunnel.relay.error_body import trouble
+from openclaw_tunnel.relay.error_body import error_body
 
 TO = "127.0.0.1:18789"
 LIVE = Answer(200, "application/json", b'{"ok":true,"status":"live"}')
@@ -118,7 +118,7 @@ def test_a_tunnel_that_leads_back_to_itself() -> None:
     forward = ForwardStatus(TO, TO, True)
     tunnel = Snapshot("dev", State.DEGRADED, "2026-11-22T06:00:01Z", "me@h:22", "gw", (forward,))
     for host in ("127.0.0.1", "any.example"):
-        body = json.dumps(trouble(tunnel, failure, host).to_json()).encode()
+        body = json.dumps(error_body(tunnel, failure, host).to_json()).encode()
         for found in (judge(Answer(503, "application/json", body), None, to=TO), judge_upgrade(503, body, to=TO)):
             assert found.verdict is Verdict.NOT_A_GATEWAY
             assert found.failure is not None

@@ -8,7 +8,7 @@ from openclaw_tunnel.core.failures import KINDS, Code, Failure
 from openclaw_tunnel.core.retry import BACKING_OFF
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import FailureStatus, ForwardStatus, GatewayStatus, RetryStatus, Snapshot, Verdict
-from openclaw_tunnel.relay.error_body import NO_DETAILS, Trouble, trouble
+from openclaw_tunnel.relay.error_body import NO_DETAILS, ErrorBody, error_body
 
 FORWARD = ForwardStatus("127.0.0.1:18789", "127.0.0.1:18789", listening=True)
 SINCE = "2026-11-24T08:00:01Z"
@@ -23,8 +23,8 @@ def snapshot(state: State, failure: Failure | None = None, **more: object) -> Sn
     return replace(made, failure=told, **more)  # type: ignore[arg-type]  # fields of Snapshot
 
 
-def told(state: State, failure: Failure | None = None, refusal: Failure | None = None, **more: object) -> Trouble:
-    return trouble(snapshot(state, failure, **more), refusal, "localhost")
+def told(state: State, failure: Failure | None = None, refusal: Failure | None = None, **more: object) -> ErrorBody:
+    return error_body(snapshot(state, failure, **more), refusal, "localhost")
 
 
 def test_the_hold_is_over() -> None:
@@ -56,11 +56,11 @@ def test_another_computer_is_not_told_where_to_log_in() -> None:
     waiting = snapshot(State.CONNECTING, asks=f"visit {url}")
     denied = Failure(Code.NOT_CONFIRMED, f"gw waited in vain for a person: visit {url}", said=f"visit {url}")
     for tunnel in (waiting, snapshot(State.FAILED, denied), snapshot(State.BACKOFF, replace(REFUSED, said=url))):
-        assert url in str(trouble(tunnel, None, "localhost").to_json())
-        remote = trouble(tunnel, None, "localhost", is_local=False)
+        assert url in str(error_body(tunnel, None, "localhost").to_json())
+        remote = error_body(tunnel, None, "localhost", is_local=False)
         assert url not in str(remote.to_json())
         assert remote.state == str(tunnel.state)
-    assert "openclaw-tunnel status" in trouble(waiting, None, "localhost", is_local=False).hint
+    assert "openclaw-tunnel status" in error_body(waiting, None, "localhost", is_local=False).hint
 
 
 def test_the_first_connection_takes_longer_than_the_hold() -> None:
@@ -220,18 +220,18 @@ COMMANDS = {
 @pytest.mark.parametrize("code", COMMANDS)
 def test_command_lines_are_found_in_the_hints(code: Code) -> None:
     hint = Failure(code, "m", FACTS).hint
-    assert Trouble("t", "m", hint, "").commands == COMMANDS[code]
+    assert ErrorBody("t", "m", hint, "").commands == COMMANDS[code]
 
 
 def test_that_it_is_a_loop_is_no_secret() -> None:
     """The tunnel's own probe has to know it, by whatever name it calls the port."""
     loop = Failure(Code.LOOP, "127.0.0.1:18789 leads back")
-    found = trouble(snapshot(State.UP), loop, "evil.example")
+    found = error_body(snapshot(State.UP), loop, "evil.example")
     assert found == replace(NO_DETAILS, code="loop", retry_in_s=found.retry_in_s)
-    assert trouble(snapshot(State.UP), loop, "localhost").title == "The tunnel leads back to itself"
+    assert error_body(snapshot(State.UP), loop, "localhost").title == "The tunnel leads back to itself"
 
 
-def test_every_failure_has_a_trouble() -> None:
+def test_every_failure_has_an_error_body() -> None:
     for code, kind in KINDS.items():
         state = State.FAILED if kind.cause not in BACKING_OFF else State.BACKOFF
         found = told(state, Failure(code, "m", FACTS))
@@ -240,9 +240,9 @@ def test_every_failure_has_a_trouble() -> None:
         assert found.hint
 
 
-def at(listen: str, host: str) -> Trouble:
+def at(listen: str, host: str) -> ErrorBody:
     forward = replace(FORWARD, listen=listen)
-    return trouble(snapshot(State.BACKOFF, REFUSED, forwards=(forward,), retry=RetryStatus(1, 2.5)), None, host)
+    return error_body(snapshot(State.BACKOFF, REFUSED, forwards=(forward,), retry=RetryStatus(1, 2.5)), None, host)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import FailureStatus, ForwardStatus, RetryStatus, Snapshot
-from openclaw_tunnel.relay.error_body import NO_DETAILS, trouble
+from openclaw_tunnel.relay.error_body import NO_DETAILS, error_body
 from openclaw_tunnel.relay.error_html import document
 from openclaw_tunnel.relay.error_response import answer
 from openclaw_tunnel.relay.http_request import Request
@@ -116,7 +116,7 @@ def test_the_head() -> None:
 def test_the_json() -> None:
     tunnel = snapshot(State.UP, None)
     _, body = read(answer(program(), tunnel, NOT_LISTENING))
-    assert json.loads(body) == trouble(tunnel, NOT_LISTENING, "127.0.0.1").to_json()
+    assert json.loads(body) == error_body(tunnel, NOT_LISTENING, "127.0.0.1").to_json()
     assert json.loads(body)["error"]["code"] == "not_listening"
 
 
@@ -193,7 +193,7 @@ def test_a_foreign_host_gets_no_details() -> None:
 def test_nothing_becomes_markup() -> None:
     words = f"{HOSTILE} ssh -v {HOSTILE}"
     tunnel = replace(snapshot(failure=Failure(Code.CONFIG, words, {"hint": words})), target=words, alias=words)
-    shown = Page(document(trouble(tunnel, None, "localhost")))
+    shown = Page(document(error_body(tunnel, None, "localhost")))
     assert [tag for tag, _ in shown.tags if tag in ("script", "img")] == ["script"]
     for name in ("message", "hint", "target"):
         assert shown.texts[name] == words
@@ -240,7 +240,7 @@ def test_the_page_is_made_for_everybody() -> None:
     assert shown.attributes("now")["type"] == "button"
     (live,) = [found for _, found in shown.tags if "role" in found or "aria-live" in found]
     assert live == {"role": "status"}  # a polite live region; the countdown is outside of it
-    text = document(trouble(snapshot(), None, "localhost"))
+    text = document(error_body(snapshot(), None, "localhost"))
     region = text[text.index('role="status"') : text.index("<dl>")]
     assert 'id="message"' in region
     assert 'id="next"' not in region
@@ -250,7 +250,7 @@ def test_the_page_is_made_for_everybody() -> None:
 @pytest.mark.parametrize(("left", "refresh"), [(0.3, 5), (11.4, 12), (600.0, 30), (None, 5)])
 def test_without_scripts_the_page_reloads_as_a_whole(left: float | None, refresh: int) -> None:
     tunnel = replace(snapshot(), retry=RetryStatus(1, left))
-    text = document(trouble(tunnel, None, "localhost"))
+    text = document(error_body(tunnel, None, "localhost"))
     assert f'<noscript><meta http-equiv="refresh" content="{refresh}; url=?"></noscript>' in text
 
 

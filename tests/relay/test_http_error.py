@@ -21,7 +21,7 @@ from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import FailureStatus, ForwardStatus, Snapshot
 from openclaw_tunnel.host.logs import close_logging, setup_logging
 from openclaw_tunnel.relay.gate import Gate
-from openclaw_tunnel.relay.http_error import Apologist, comes_from_here
+from openclaw_tunnel.relay.http_error import HttpErrorResponder, comes_from_here
 from openclaw_tunnel.relay.http_request import MOST
 from openclaw_tunnel.relay.listener import Listener
 from support.aio import async_test, computes, pass_time, settle
@@ -85,9 +85,9 @@ async def port(
     gate = Gate(lambda: None)
     number = free_port()
     made: list[Port] = []
-    apologise = Apologist(lambda: made[0].snapshot(), patience=patience, linger=linger, **more)
+    http_error = HttpErrorResponder(lambda: made[0].snapshot(), patience=patience, linger=linger, **more)
     forward = Forward(Endpoint("127.0.0.1", number), Endpoint("127.0.0.1", 1))
-    made.append(Port(Listener(forward, gate, Policy(hold=hold), apologise=apologise), gate, number))
+    made.append(Port(Listener(forward, gate, Policy(hold=hold), http_error=http_error), gate, number))
     await made[0].listener.bind()
     try:
         yield made[0]
@@ -374,13 +374,13 @@ async def test_closing_the_port_does_not_wait_for_those_who_are_heard() -> None:
 
 
 @async_test
-async def test_an_apology_that_breaks_leaves_no_client_behind() -> None:
+async def test_an_http_error_that_breaks_leaves_no_client_behind() -> None:
     async def broken(*_: object) -> None:
         raise RuntimeError("broken")
 
     gate = Gate(lambda: None)
     forward = Forward(Endpoint("127.0.0.1", free_port()), Endpoint("127.0.0.1", 1))
-    listener = Listener(forward, gate, Policy(), apologise=broken)
+    listener = Listener(forward, gate, Policy(), http_error=broken)
     await listener.bind()
     p = Port(listener, gate, forward.listen.port)
     with pytest.raises(ConnectionResetError):

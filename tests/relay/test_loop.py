@@ -18,7 +18,7 @@ from openclaw_tunnel.relay.bind import Bound
 from openclaw_tunnel.relay.gate import Gate
 from openclaw_tunnel.relay.listener import Listener
 from openclaw_tunnel.relay.loop import SUSPICIOUS, LoopGuard
-from openclaw_tunnel.relay.pipe import Client, Tally
+from openclaw_tunnel.relay.pipe import ByteCounter, Client
 from support.aio import async_test, settle
 from support.links import DirectLink
 
@@ -205,13 +205,13 @@ class Rig:
         self.guard = LoopGuard(
             self.forward, lambda: self.unanswered, on_found=self.found.append, recheck=recheck, chance=lambda: 0
         )
-        self.tally = Tally()
+        self.counter = ByteCounter()
 
     async def admitted(self, link: DirectLink) -> bool:
         ours, theirs = socket.socketpair()
         with theirs:
             ours.setblocking(False)
-            client = Client(ours, self.tally, lambda _: None)
+            client = Client(ours, self.counter, lambda _: None)
             try:
                 await self.guard.admit(client, link)
             except ChannelFailed:
@@ -280,7 +280,7 @@ async def test_what_was_found_is_tried_again_after_a_while() -> None:
     forward = Forward(Endpoint("127.0.0.1", port), Endpoint("127.0.0.1", port))
     link = CountingLink()
     found: list[Failure] = []
-    tally = Tally()
+    counter = ByteCounter()
     guard = LoopGuard(
         forward,
         lambda: 0 if guard.failure or link.opened > 1 else SUSPICIOUS,
@@ -296,7 +296,7 @@ async def test_what_was_found_is_tried_again_after_a_while() -> None:
     async def accept(conn: socket.socket) -> None:
         nonlocal admitted
         conn.setblocking(False)
-        client = Client(conn, tally, lambda _: None)
+        client = Client(conn, counter, lambda _: None)
         with contextlib.suppress(ChannelFailed):
             await guard.admit(client, link)
             admitted += 1

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from openclaw_tunnel.core.link import Source
-from openclaw_tunnel.relay.pipe import Client, FarEnd, Tally
+from openclaw_tunnel.relay.pipe import ByteCounter, Client, FarEnd
 from support.aio import async_test, settle
 
 
@@ -59,7 +59,7 @@ class Rig:
         theirs.settimeout(30)
         self.theirs = theirs
         self.lost: list[Client] = []
-        self.client = Client(ours, Tally(), self.lost.append)
+        self.client = Client(ours, ByteCounter(), self.lost.append)
         self.far: FarEnd = self.client.far_end()
         self.channel = Channel()
         self.client.join(self.far, self.channel)

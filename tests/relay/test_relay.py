@@ -20,7 +20,7 @@ from openclaw_tunnel.core.spec import Endpoint, Forward
 from openclaw_tunnel.relay.bind import BindFailed, Bound
 from openclaw_tunnel.relay.gate import Gate
 from openclaw_tunnel.relay.listener import Listener
-from openclaw_tunnel.relay.pipe import Client, Tally
+from openclaw_tunnel.relay.pipe import ByteCounter, Client
 from support.aio import async_test, settle
 from support.links import DirectLink
 from support.waiting import free_port
@@ -350,7 +350,7 @@ async def test_an_answer_ends_in_order_for_a_client_that_still_sends() -> None:
     ours, theirs = _tcp_pair(receive_buffer=4096)
     with theirs:
         ours.setblocking(False)
-        client = Client(ours, Tally(), lambda _: None)
+        client = Client(ours, ByteCounter(), lambda _: None)
         far = client.far_end()
         client.join(far, _Sink())
         theirs.sendall(b"y" * 1000)  # the loop has no turn to read it before the far end has closed
@@ -376,7 +376,7 @@ def test_reset_is_a_reset_for_tcp_and_an_end_for_unix_sockets(family: socket.Add
         ours, theirs = socket.socketpair() if family == socket.AF_UNIX else _tcp_pair()
         with theirs:
             ours.setblocking(False)
-            Client(ours, Tally(), lambda _: None).drop()
+            Client(ours, ByteCounter(), lambda _: None).drop()
             await settle(lambda: ours.fileno() < 0)
             if family == socket.AF_UNIX:
                 assert theirs.recv(1) == b""
