@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.doctor.report import WAY, Check, Fix, Part, Remedy, of_failure, ok, stage_of, warning
-from openclaw_tunnel.ssh.trace import Keys, Walk
+from openclaw_tunnel.ssh.trace import Keys, Trace
 from openclaw_tunnel.ssh_config.target import SshTarget
 
 
@@ -23,19 +23,19 @@ def keys_checks(keys: Keys) -> list[Check]:
     return [ok(Part.KEYS, f"{what} to offer" + (f", {source}" if source else "")), *troubles]
 
 
-def way_checks(walk: Walk, target: SshTarget) -> list[Check]:
+def way_checks(trace: Trace, target: SshTarget) -> list[Check]:
     """The stages of a dial up to the one that failed."""
     words = {
-        Part.NAME: _name(walk, target),
-        Part.ROUTE: f"{walk.address} accepts connections" if walk.address else "the way there is open",
-        Part.SERVER: f"it is {walk.link.server.version}" if walk.link else "it speaks SSH",
-        Part.HOST_KEY: f"known: {walk.host_key}" if walk.host_key else "known",
-        Part.LOGIN: f"as {target.user}" + (f", with {walk.key}" if walk.key else ""),
+        Part.NAME: _name(trace, target),
+        Part.ROUTE: f"{trace.address} accepts connections" if trace.address else "the way there is open",
+        Part.SERVER: f"it is {trace.link.server.version}" if trace.link else "it speaks SSH",
+        Part.HOST_KEY: f"known: {trace.host_key}" if trace.host_key else "known",
+        Part.LOGIN: f"as {target.user}" + (f", with {trace.key}" if trace.key else ""),
     }
-    failure = walk.failure
+    failure = trace.failure
     if failure is None:
         return [ok(part, words[part]) for part in WAY]
-    ended = _ended(walk.reached, failure)
+    ended = _ended(trace.reached, failure)
     passed = WAY[: WAY.index(ended)] if ended in WAY else ()
     failure = failure.with_facts(start=", and to start it: systemctl start ssh")
     return [*(ok(part, words[part]) for part in passed), of_failure(ended, failure, fix=fix_of(failure))]
@@ -65,12 +65,12 @@ def fix_of(failure: Failure) -> Fix | None:
     return None
 
 
-def _name(walk: Walk, target: SshTarget) -> str:
+def _name(trace: Trace, target: SshTarget) -> str:
     host = target.hostname
     with suppress(ValueError):
         return f"{ip_address(host)} is an address"
-    if not walk.address:
+    if not trace.address:
         return (
             f"{host} is looked up on the way" if target.proxy_jump or target.proxy_command else f"{host} has an address"
         )
-    return f"{host} is {walk.address.rpartition(':')[0].strip('[]')}"
+    return f"{host} is {trace.address.rpartition(':')[0].strip('[]')}"

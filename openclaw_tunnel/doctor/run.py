@@ -26,7 +26,7 @@ from openclaw_tunnel.doctor.service import (
 from openclaw_tunnel.doctor.settings import plan_of, settings_checks
 from openclaw_tunnel.service.agentenv import VARIABLE
 from openclaw_tunnel.service.manager import Manager, ManagerState
-from openclaw_tunnel.ssh.trace import Keys, look_at_keys, walk
+from openclaw_tunnel.ssh.trace import Keys, look_at_keys, trace
 from openclaw_tunnel.ui.output import waits_for_you
 
 _NOT_OF_THE_WAY = (Part.CREDENTIALS, Part.CLOCK)
@@ -86,15 +86,15 @@ async def _look_at_keys(plan: Plan, asked: Asked, env: dict[str, str] | None = N
 
 async def _far_checks(plan: Plan, asked: Asked) -> tuple[list[Check], str, str]:
     """What is beyond this computer; the versions of the SSH server and of the gateway."""
-    walked = await walk(plan.resolved.spec, env=asked.env, asks=waits_for_you)
-    found = way_checks(walked, plan.resolved.ssh)
-    if walked.link is None:
+    traced = await trace(plan.resolved.spec, env=asked.env, asks=waits_for_you)
+    found = way_checks(traced, plan.resolved.ssh)
+    if traced.link is None:
         return found, "", ""
     try:
-        more, gateway = await remote_checks(walked.link, plan, asked)
-        return [*found, *more], walked.link.server.version, gateway
+        more, gateway = await remote_checks(traced.link, plan, asked)
+        return [*found, *more], traced.link.server.version, gateway
     finally:
-        await walked.link.close()
+        await traced.link.close()
 
 
 async def _service_checks(

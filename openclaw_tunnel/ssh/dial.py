@@ -17,7 +17,7 @@ from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.errors import HelperError, NameNotFound, TunnelError
 from openclaw_tunnel.ssh.auth.client import Listener, Login, no_trusted_keys
 from openclaw_tunnel.ssh.auth.keyring import KeyRing
-from openclaw_tunnel.ssh.auth.prompts import Asker, Interview
+from openclaw_tunnel.ssh.auth.prompts import Asker, AuthPrompts
 from openclaw_tunnel.ssh.deadline import Deadline
 from openclaw_tunnel.ssh.endpoint import Place, show_address
 from openclaw_tunnel.ssh.failures import of_dial, of_os_error
@@ -85,7 +85,7 @@ class Dial:
     Attributes:
         ring: the keys of the last login that was tried.
         rings: those of every login that was tried.
-        interview: the questions of the last login that might ask any.
+        prompts: the questions of the last login that might ask any.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Dial:
         self._deadline = deadline
         self.ring: KeyRing | None = None
         self.rings: list[KeyRing] = []
-        self.interview: Interview | None = None
+        self.prompts: AuthPrompts | None = None
         self._login: Login | None = None
         self._socket: socket.socket | None = None
         self._heard: Heard | None = None
@@ -183,17 +183,17 @@ class Dial:
         ring = self.ring = KeyRing(target, self._env, only=only, deadline=deadline, agent_seconds=seconds)
         self.rings.append(ring)
         pausing = partial(deadline.held, renew=True)
-        interview = self.interview = Interview(target, place, ask, pausing) if ask else None
+        prompts = self.prompts = AuthPrompts(target, place, ask, pausing) if ask else None
         heard = self._heard = Heard(deadline, place, way.process)
-        login = self._login = Login(host_keys, ring, heard, interview)
+        login = self._login = Login(host_keys, ring, heard, prompts)
         self._stack.push_async_callback(ring.close)
         options = {
             **common_options(target, place, host_keys.order(target.host_key_algorithms)),
             **login_options(target, place, self._policy),
             **way.options,
         }
-        if interview:
-            options["preferred_auth"] = interview.order(options["preferred_auth"])
+        if prompts:
+            options["preferred_auth"] = prompts.order(options["preferred_auth"])
         self._at(place, "exchanging keys")
         try:
             connection = await asyncssh.connect(

@@ -42,7 +42,7 @@ class Keys:
 
 
 @dataclass(slots=True)
-class Walk:
+class Trace:
     """How far it went; empty or None where it did not come to that.
 
     Attributes:
@@ -81,9 +81,9 @@ async def look_at_keys(target: SshTarget, *, ssh_config: str, env: Mapping[str, 
         await ring.close()
 
 
-async def walk(
+async def trace(
     spec: TunnelSpec, *, env: Mapping[str, str], resolve: Resolve = resolve_ssh, asks: Asks = nobody_asked
-) -> Walk:
+) -> Trace:
     """Dial once, within the deadline of a tunnel.
 
     Args:
@@ -91,7 +91,7 @@ async def walk(
         resolve: asks ``ssh -G``.
         asks: takes what a person is asked to do meanwhile.
     """
-    found = Walk()
+    found = Trace()
 
     async def log_in(dial: Dial, target: SshTarget, place: Place, way: Way) -> LoggedIn:
         found.reached = True

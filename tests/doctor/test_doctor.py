@@ -51,7 +51,7 @@ from openclaw_tunnel.openclaw.settings import load_openclaw
 from openclaw_tunnel.service.manager import ManagerState
 from openclaw_tunnel.service.systemd import Systemd
 from openclaw_tunnel.settings.up_options import UpOptions
-from openclaw_tunnel.ssh.trace import Keys, Walk
+from openclaw_tunnel.ssh.trace import Keys, Trace
 from support.aio import async_test
 from support.cli import Cli, environment
 from support.faketool import Tool
@@ -137,7 +137,7 @@ def test_a_report_in_a_pipe_and_on_a_narrow_terminal() -> None:
 
 def test_what_the_other_side_said_stands_below_a_fault() -> None:
     failure = Failure(Code.PROXY, "no way", {"ssh": "gw"}, said="Loading\nerror: 403")
-    (check,) = way_checks(Walk(failure=failure), make_target())[-1:]
+    (check,) = way_checks(Trace(failure=failure), make_target())[-1:]
     rows = [line[1:3] for line in lines(arrange([*WELL, check]), None)]
     at = rows.index(("FAULT", "no way"))
     assert rows[at + 1 : at + 3] == [("said", "Loading"), ("said", "error: 403")]
@@ -236,26 +236,26 @@ def test_keys() -> None:
 
 
 @pytest.mark.parametrize(
-    ("walk", "last", "name"),
+    ("trace", "last", "name"),
     [
-        (Walk(failure=Failure(Code.DNS, "m")), "name", None),
-        (Walk(failure=Failure(Code.REFUSED, "m")), "route", "gw.example has an address"),
+        (Trace(failure=Failure(Code.DNS, "m")), "name", None),
+        (Trace(failure=Failure(Code.REFUSED, "m")), "route", "gw.example has an address"),
         (
-            Walk("10.0.0.5:22", True, failure=Failure(Code.HOST_KEY_UNKNOWN, "m", {"target": "me@gw"})),
+            Trace("10.0.0.5:22", True, failure=Failure(Code.HOST_KEY_UNKNOWN, "m", {"target": "me@gw"})),
             "host_key",
             "is 10.0.0.5",
         ),
-        (Walk("[fd00::5]:22", True, failure=Failure(Code.TIMEOUT, "m")), "server", "gw.example is fd00::5"),
-        (Walk(failure=Failure(Code.CONFIG, "m", {"hint": "h"})), "ssh_config", None),
-        (Walk(failure=Failure(Code.HOST_KEY_UNKNOWN, "of a jump host", {"target": "me@gw"})), "route", None),
-        (Walk(failure=Failure(Code.AUTH_DENIED, "by a jump host")), "route", None),
-        (Walk(failure=Failure(Code.TIMEOUT, "a jump host", {"stage": "exchanging keys"})), "route", None),
-        (Walk(reached=True, failure=Failure(Code.FORWARDING_FORBIDDEN, "by a jump host")), "route", None),
-        (Walk(reached=True, failure=Failure(Code.PROXY, "of ProxyCommand")), "route", None),
+        (Trace("[fd00::5]:22", True, failure=Failure(Code.TIMEOUT, "m")), "server", "gw.example is fd00::5"),
+        (Trace(failure=Failure(Code.CONFIG, "m", {"hint": "h"})), "ssh_config", None),
+        (Trace(failure=Failure(Code.HOST_KEY_UNKNOWN, "of a jump host", {"target": "me@gw"})), "route", None),
+        (Trace(failure=Failure(Code.AUTH_DENIED, "by a jump host")), "route", None),
+        (Trace(failure=Failure(Code.TIMEOUT, "a jump host", {"stage": "exchanging keys"})), "route", None),
+        (Trace(reached=True, failure=Failure(Code.FORWARDING_FORBIDDEN, "by a jump host")), "route", None),
+        (Trace(reached=True, failure=Failure(Code.PROXY, "of ProxyCommand")), "route", None),
     ],
 )
-def test_a_way_that_ends(walk: Walk, last: str, name: str | None) -> None:
-    checks = way_checks(walk, make_target(hostname="gw.example"))
+def test_a_way_that_ends(trace: Trace, last: str, name: str | None) -> None:
+    checks = way_checks(trace, make_target(hostname="gw.example"))
     assert [check.outcome for check in checks[:-1]] == [Outcome.OK] * (len(checks) - 1)
     assert (str(checks[-1].part), checks[-1].outcome) == (last, Outcome.FAULT)
     if name:
@@ -263,7 +263,7 @@ def test_a_way_that_ends(walk: Walk, last: str, name: str | None) -> None:
 
 
 def test_a_way_all_through() -> None:
-    told = way_checks(Walk("127.0.0.1:22", True, "ED25519 x", "/id (ED25519 y)"), make_target())
+    told = way_checks(Trace("127.0.0.1:22", True, "ED25519 x", "/id (ED25519 y)"), make_target())
     assert [check.message for check in told] == [
         "127.0.0.1 is an address",
         "127.0.0.1:22 accepts connections",
@@ -271,9 +271,9 @@ def test_a_way_all_through() -> None:
         "known: ED25519 x",
         "as me, with /id (ED25519 y)",
     ]
-    unreached = way_checks(Walk(failure=Failure(Code.NO_ROUTE, "m")), make_target(hostname="fd00::5"))
+    unreached = way_checks(Trace(failure=Failure(Code.NO_ROUTE, "m")), make_target(hostname="fd00::5"))
     assert unreached[0].message == "fd00::5 is an address"
-    behind = way_checks(Walk(reached=True), make_target(hostname="gw", proxy_jump=("jump",)))
+    behind = way_checks(Trace(reached=True), make_target(hostname="gw", proxy_jump=("jump",)))
     assert behind[0].message == "gw is looked up on the way"
 
 

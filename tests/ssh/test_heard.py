@@ -22,7 +22,7 @@ from openclaw_tunnel.ssh.enroll.bootstrap import log_in
 from openclaw_tunnel.ssh.enroll.installkey import Installed, prove_key
 from openclaw_tunnel.ssh.enroll.keypair import ChosenKey
 from openclaw_tunnel.ssh.hostkeys.trust import look_at
-from openclaw_tunnel.ssh.trace import walk
+from openclaw_tunnel.ssh.trace import trace
 from support.aio import async_test, settle
 from support.sshserver import SshTestServer
 from support.sshtargets import Resolver, make_connector, make_spec, make_target, target_for
@@ -327,9 +327,9 @@ async def test_what_to_call_when_nobody_did_it(tmp_path: Path) -> None:
     with pytest.raises(TunnelError) as caught:
         await look_at("gw", ssh_config="", env=ENV, resolve=gw)
     assert caught.value.hint == "call the same command again when you can answer"
-    walked = await walk(make_spec(), env=ENV, resolve=gw)
-    assert walked.failure
-    assert walked.failure.hint == "try again when you can answer: openclaw-tunnel restart t"
+    traced = await trace(make_spec(), env=ENV, resolve=gw)
+    assert traced.failure
+    assert traced.failure.hint == "try again when you can answer: openclaw-tunnel restart t"
 
 
 @async_test
@@ -340,9 +340,9 @@ async def test_doctor_and_setup_show_it_too(tmp_path: Path) -> None:
     async with SshTestServer([key]) as server:
         server.banner = TAILSCALE
         gw = Resolver(gw=target_for(server, tmp_path, identity_files=(path,)))
-        walked = await walk(make_spec(), env=ENV, resolve=gw, asks=asked.append)
-        assert walked.link
-        await walked.link.close()
+        traced = await trace(make_spec(), env=ENV, resolve=gw, asks=asked.append)
+        assert traced.link
+        await traced.link.close()
         async with await log_in("gw", env=ENV, resolve=gw, asks=asked.append):
             assert asked == [VISIT, ""] * 2
         chosen = ChosenKey(path, key.public_data, "a comment", in_file=True, in_agent=False)

@@ -66,7 +66,7 @@ async def test_the_far_end_of_file_leaves_our_direction_open(tmp_path: Path) -> 
 
 @async_test
 async def test_a_slow_receiver_holds_the_far_end_back(tmp_path: Path) -> None:
-    """Two windows may be on their way; without Inflow asyncssh takes another one for each chunk."""
+    """Two windows may be on their way; without FlowControl asyncssh takes another one for each chunk."""
     sent = 0
 
     async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

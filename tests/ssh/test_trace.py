@@ -5,7 +5,7 @@ from pathlib import Path
 import asyncssh
 
 from openclaw_tunnel.core.failures import Code
-from openclaw_tunnel.ssh.trace import look_at_keys, walk
+from openclaw_tunnel.ssh.trace import look_at_keys, trace
 from support.aio import async_test
 from support.sshserver import SshTestServer
 from support.sshtargets import Resolver, make_spec, make_target, target_for
@@ -25,7 +25,7 @@ async def test_all_the_way(tmp_path: Path) -> None:
     key, path = make_key(tmp_path)
     async with SshTestServer([key]) as server:
         target = target_for(server, tmp_path, identity_files=(path,))
-        found = await walk(make_spec(), env={}, resolve=Resolver(gw=target))
+        found = await trace(make_spec(), env={}, resolve=Resolver(gw=target))
         assert found.failure is None
         assert found.reached
         assert found.address == f"127.0.0.1:{server.port}"
@@ -38,7 +38,7 @@ async def test_all_the_way(tmp_path: Path) -> None:
 @async_test
 async def test_nobody_listens() -> None:
     target = make_target(port=free_port())
-    found = await walk(make_spec(), env={}, resolve=Resolver(gw=target))
+    found = await trace(make_spec(), env={}, resolve=Resolver(gw=target))
     assert found.failure
     assert found.failure.code is Code.REFUSED
     assert found.failure.facts["to"] == "127.0.0.1:18789"
@@ -49,7 +49,7 @@ async def test_nobody_listens() -> None:
 async def test_the_server_is_reached_and_is_another_one(tmp_path: Path) -> None:
     async with SshTestServer() as server:
         target = make_target(port=server.port)
-        found = await walk(make_spec(), env={}, resolve=Resolver(gw=target))
+        found = await trace(make_spec(), env={}, resolve=Resolver(gw=target))
     assert found.failure
     assert found.failure.code is Code.HOST_KEY_UNKNOWN
     assert found.reached

@@ -8,7 +8,7 @@ import asyncssh
 
 from openclaw_tunnel.ssh.asyncssh_seams import replace_host_key_check
 from openclaw_tunnel.ssh.auth.keyring import KeyRing
-from openclaw_tunnel.ssh.auth.prompts import KEYBOARD, PASSWORD, Interview
+from openclaw_tunnel.ssh.auth.prompts import KEYBOARD, PASSWORD, AuthPrompts
 from openclaw_tunnel.ssh.heard import Heard
 from openclaw_tunnel.ssh.hostkeys.check import HostKeys
 
@@ -38,7 +38,7 @@ class Login(Listener):
     """One connection's owner in asyncssh's sense, from the first byte to the last.
 
     Args:
-        interview: asks a person where keys do not open the door; None: nobody is there.
+        prompts: asks a person where keys do not open the door; None: nobody is there.
 
     Attributes:
         method: the last method of authentication that was tried.
@@ -47,12 +47,12 @@ class Login(Listener):
             is the login.
     """
 
-    def __init__(self, host_keys: HostKeys, ring: KeyRing, heard: Heard, interview: Interview | None = None) -> None:
+    def __init__(self, host_keys: HostKeys, ring: KeyRing, heard: Heard, prompts: AuthPrompts | None = None) -> None:
         super().__init__(heard)
         self.method = "none"
         self._host_keys = host_keys
         self._ring = ring
-        self._interview = interview
+        self._prompts = prompts
         self.host_key = b""
         self._connection: asyncssh.SSHClientConnection | None = None
         self.ended: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
@@ -90,19 +90,19 @@ class Login(Listener):
         """Whether the server may ask its questions; only noted where nobody is there to answer."""
         self._ring.note_method(KEYBOARD)
         self.method = KEYBOARD
-        return "" if self._interview and self._interview.begin_keyboard() else None
+        return "" if self._prompts and self._prompts.begin_keyboard() else None
 
     async def kbdint_challenge_received(
         self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
     ) -> Sequence[str] | None:
         """The answers of the person; None ends this method of authentication."""
-        return await self._interview.keyboard(name, instructions, prompts) if self._interview else None
+        return await self._prompts.keyboard(name, instructions, prompts) if self._prompts else None
 
     async def password_auth_requested(self) -> str | None:
         """The next password of the person; only noted where nobody is there to type one."""
         self._ring.note_method(PASSWORD)
         self.method = PASSWORD
-        return await self._interview.password() if self._interview else None
+        return await self._prompts.password() if self._prompts else None
 
     def _check_host_key(self, key_data: bytes) -> asyncssh.SSHKey:
         key = self._host_keys.check(key_data)

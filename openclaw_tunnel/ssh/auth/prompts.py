@@ -70,7 +70,7 @@ def methods_to_ask(target: SshTarget) -> tuple[str, ...]:
     return tuple(name for name in target.preferred_authentications or _IN_TURN if allowed.get(name))
 
 
-class Interview:
+class AuthPrompts:
     """The questions of one login: as often as ssh would ask, and no more once the person has given up.
 
     Args:

@@ -9,7 +9,7 @@ import asyncssh
 from openclaw_tunnel.core.link import LinkLost, Opened, Source, nobody_waits
 from openclaw_tunnel.ssh.asyncssh_seams import grant, grant_by_hand, send_window
 from openclaw_tunnel.ssh.datapath.credit import Share
-from openclaw_tunnel.ssh.datapath.flow_control import Inflow
+from openclaw_tunnel.ssh.datapath.flow_control import FlowControl
 from openclaw_tunnel.ssh.datapath.path import DataPath
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
         self._opened = opened
         self._owner = owner
         self._share = share
-        self._inflow = Inflow(receiver)
+        self._flow_control = FlowControl(receiver)
         self._wire: Any = None
         self._source: Source | None = None
         self._sending = True
@@ -80,13 +80,13 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         self._owner.data.credit.came(self._share, len(data))
-        self._inflow.data(data)
+        self._flow_control.data(data)
         self._owner.data.flush_soon(self)
 
     def eof_received(self) -> bool:
         self._owner.data.credit.end(self._share)
         try:
-            self._inflow.eof()
+            self._flow_control.eof()
         except Exception as exc:
             self._break(exc)
         return True  # the other direction stays open until we end it
@@ -110,7 +110,7 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
     def flush(self) -> None:
         """Hand on what has come; what the receiver has taken, the far end may send again."""
         try:
-            taken = self._inflow.flush()
+            taken = self._flow_control.flush()
         except Exception as exc:
             self._break(exc)
         else:
@@ -163,24 +163,24 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
 
     def pause_reading(self) -> None:
         """Deliver nothing more for now."""
-        self._inflow.pause()
+        self._flow_control.pause()
 
     def resume_reading(self) -> None:
         """Go on delivering."""
-        self._inflow.resume()
+        self._flow_control.resume()
         self._owner.data.flush_soon(self)
 
     def close(self) -> None:
         """Close after what was written is sent; nothing more is delivered but the end."""
         self._sending = False
-        self._inflow.discard()
+        self._flow_control.discard()
         self._let_go()
         self._wire.close()
 
     def abort(self) -> None:
         """Close now; the receiver hears of it soon, whether the far end still answers or not."""
         self._sending = False
-        self._inflow.discard()
+        self._flow_control.discard()
         self._wire.abort()
         asyncio.get_running_loop().call_soon(self._finish, None)
 
@@ -197,12 +197,12 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
             lost = LinkLost("the SSH connection is gone")
             lost.__cause__ = exc
             exc = lost
-        self._inflow.end(exc)
+        self._flow_control.end(exc)
         self._let_go()
 
     def _let_go(self) -> None:
         """Once the end was reported nothing is kept here, and the client has taken all."""
-        if self._inflow.over:
+        if self._flow_control.over:
             self._owner.data.credit.close(self._share)
 
     def _break(self, exc: Exception) -> None:
@@ -218,7 +218,7 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
         after = any(self._full.values())
         if source == "channel" and not full:
             self._owner.data.outflow.not_full(self)
-        if before == after or self._inflow.over:
+        if before == after or self._flow_control.over:
             return
         if after:
             self._receiver.pause_writing()

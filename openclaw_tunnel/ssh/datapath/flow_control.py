@@ -4,7 +4,7 @@ from collections import deque
 from typing import Any
 
 
-class Inflow:
+class FlowControl:
     """Passes data, end of file and end of channel on to an ``asyncio.Protocol``, in order.
 
     What has come stands in line until :meth:`flush`, so that many packets become one write. How much can come is

@@ -13,7 +13,7 @@ from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import Asks, DialFailed, nobody_asked
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.errors import ExitCode, TunnelError
-from openclaw_tunnel.ssh.auth.prompts import Asker, Interview
+from openclaw_tunnel.ssh.auth.prompts import Asker, AuthPrompts
 from openclaw_tunnel.ssh.connection import under_deadline
 from openclaw_tunnel.ssh.dial import Dial, LoggedIn, Resolve, Way
 from openclaw_tunnel.ssh.endpoint import Place
@@ -127,14 +127,14 @@ async def log_in(
     Raises:
         TunnelError: with the exit code of the failure; what ``ask`` raised comes out as it was.
     """
-    interview: Interview | None = None
+    prompts: AuthPrompts | None = None
 
     async def enter(dial: Dial, target: SshTarget, place: Place, way: Way) -> LoggedIn:
-        nonlocal interview
+        nonlocal prompts
         try:
             return await dial.log_in(target, place, way, ask)
         finally:
-            interview = dial.interview
+            prompts = dial.prompts
 
     try:
         logged_in, stack = await under_deadline(
@@ -148,9 +148,9 @@ async def log_in(
             asks=asks,
         )
     except DialFailed as exc:
-        if interview and interview.problem:
-            raise interview.problem from None
-        raise _unconvinced(exc.failure, interview) from exc
+        if prompts and prompts.problem:
+            raise prompts.problem from None
+        raise _unconvinced(exc.failure, prompts) from exc
     return SetupConnection(logged_in, stack)
 
 
@@ -163,15 +163,15 @@ def how_in(logged_in: LoggedIn) -> HowIn:
     return HowIn(method, key, offer.path, offer.from_agent, offer.public)
 
 
-def _unconvinced(failure: Failure, interview: Interview | None) -> TunnelError:
+def _unconvinced(failure: Failure, prompts: AuthPrompts | None) -> TunnelError:
     """The error of a login in which a person was, or could have been, asked."""
-    if interview and interview.waiting:
+    if prompts and prompts.waiting:
         text = f"{failure.message}, while it waited for an answer"
         return TunnelError(text, hint="try again", exit_code=failure.exit_code)
-    if interview and interview.gave_up:
+    if prompts and prompts.gave_up:
         return TunnelError(f"no answer was given: {failure.message}", hint=failure.hint, exit_code=failure.exit_code)
-    if interview and interview.answered and (failure.exit_code is ExitCode.LOGIN or failure.code is Code.NOT_SSH):
-        tries = "one answer" if interview.answered == 1 else f"{interview.answered} answers"
+    if prompts and prompts.answered and (failure.exit_code is ExitCode.LOGIN or failure.code is Code.NOT_SSH):
+        tries = "one answer" if prompts.answered == 1 else f"{prompts.answered} answers"
         hint = "check the user and the password; is that the account's name on that computer?"
         return TunnelError(f"{failure.message}; {tries} refused", hint=hint, exit_code=ExitCode.LOGIN)
     return as_error(failure)

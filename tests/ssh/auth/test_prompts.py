@@ -6,7 +6,7 @@ from contextlib import contextmanager, nullcontext
 
 import pytest
 
-from openclaw_tunnel.ssh.auth.prompts import Interview, Prompt, Question, methods_to_ask
+from openclaw_tunnel.ssh.auth.prompts import AuthPrompts, Prompt, Question, methods_to_ask
 from openclaw_tunnel.ssh.endpoint import Place
 from support.sshtargets import make_target
 
@@ -25,8 +25,8 @@ class Person:
         return self.answers.pop(0)
 
 
-def interview(person: Person, **fields: object) -> Interview:
-    return Interview(make_target(**fields), GW, person, nullcontext)
+def make_prompts(person: Person, **fields: object) -> AuthPrompts:
+    return AuthPrompts(make_target(**fields), GW, person, nullcontext)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_ssh_config_says_what_is_asked_and_in_which_order(fields: dict[str, obje
 
 
 def test_keys_stay_in_front_and_methods_that_are_not_asked_are_still_noted() -> None:
-    asking = interview(Person(), preferred_authentications=("password", "publickey"))
+    asking = make_prompts(Person(), preferred_authentications=("password", "publickey"))
     preferred = ["publickey", "keyboard-interactive", "password"]
     assert asking.order(preferred) == ["publickey", "password", "keyboard-interactive"]
     assert asking.order(preferred[1:]) == ["password", "keyboard-interactive"]
@@ -55,7 +55,7 @@ def test_keys_stay_in_front_and_methods_that_are_not_asked_are_still_noted() -> 
 
 def test_a_password_is_asked_for_as_often_as_ssh_asks() -> None:
     person = Person(["a"], ["b"])
-    asking = interview(person, password_prompts=2)
+    asking = make_prompts(person, password_prompts=2)
 
     async def try_thrice() -> list[str | None]:
         return [await asking.password() for _ in range(3)]
@@ -70,14 +70,14 @@ def test_a_password_is_asked_for_as_often_as_ssh_asks() -> None:
 
 
 def test_the_tries_of_one_method_are_not_those_of_the_other() -> None:
-    asking = interview(Person(["a"]), password_prompts=1)
+    asking = make_prompts(Person(["a"]), password_prompts=1)
     assert asking.begin_keyboard()
     assert not asking.begin_keyboard()
     assert asyncio.run(asking.password()) == "a"
 
 
 def test_who_gives_up_is_asked_nothing_more() -> None:
-    asking = interview(Person(None))
+    asking = make_prompts(Person(None))
     assert asyncio.run(asking.password()) is None
     assert (asking.gave_up, asking.answered, asking.begin_keyboard()) == (True, 0, False)
     assert asyncio.run(asking.password()) is None
@@ -85,7 +85,7 @@ def test_who_gives_up_is_asked_nothing_more() -> None:
 
 def test_the_words_of_a_server_are_made_safe_and_a_menu_becomes_lines() -> None:
     person = Person(["1", "2"])
-    asking = interview(person)
+    asking = make_prompts(person)
     assert asking.begin_keyboard()
     menu = "\x1b[2JChoose:\r\n\n 1. push\x07\n\nOption (1-1): "
     assert asyncio.run(asking.keyboard("na\x1bme", "Hello\n\x00you", [(menu, True), ("", False)])) == ["1", "2"]
@@ -103,7 +103,7 @@ def test_the_words_of_a_server_are_made_safe_and_a_menu_becomes_lines() -> None:
 
 def test_a_server_with_something_to_say_is_heard_and_an_empty_question_is_nobodys_business() -> None:
     person = Person([])
-    asking = interview(person)
+    asking = make_prompts(person)
     assert asking.begin_keyboard()
     assert asyncio.run(asking.keyboard("", "", [])) == []
     assert person.questions == []
@@ -114,7 +114,7 @@ def test_a_server_with_something_to_say_is_heard_and_an_empty_question_is_nobody
 
 def test_a_server_that_never_has_enough_is_left() -> None:
     person = Person(*([["x"]] * 20))
-    asking = interview(person)
+    asking = make_prompts(person)
     assert asking.begin_keyboard()
 
     async def rounds() -> list[bool]:
@@ -126,7 +126,7 @@ def test_a_server_that_never_has_enough_is_left() -> None:
 
 
 def test_an_answer_too_few_is_no_answer() -> None:
-    asking = interview(Person(["one"]))
+    asking = make_prompts(Person(["one"]))
     assert asking.begin_keyboard()
     assert asyncio.run(asking.keyboard("", "", [("a", True), ("b", True)])) is None
     assert asking.gave_up
@@ -144,7 +144,7 @@ def test_what_the_asker_raises_is_kept_and_time_stands_still_meanwhile() -> None
         seen.append("asked")
         raise RuntimeError("the terminal is gone")
 
-    asking = Interview(make_target(), GW, broken, pausing)
+    asking = AuthPrompts(make_target(), GW, broken, pausing)
     assert asyncio.run(asking.password()) is None
     assert seen == ["paused", "asked"]
     assert (str(asking.problem), asking.gave_up, asking.waiting) == ("the terminal is gone", True, False)

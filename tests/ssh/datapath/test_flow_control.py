@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from openclaw_tunnel.ssh.datapath.flow_control import Inflow
+from openclaw_tunnel.ssh.datapath.flow_control import FlowControl
 
 
 class Taker:
@@ -26,176 +26,176 @@ class Taker:
         self.got.append(exc)
 
 
-def make() -> tuple[Taker, Inflow]:
+def make() -> tuple[Taker, FlowControl]:
     taker = Taker()
-    return taker, Inflow(taker)
+    return taker, FlowControl(taker)
 
 
 def test_many_packets_become_one_write() -> None:
-    taker, inflow = make()
-    inflow.data(b"1")
-    inflow.data(b"22")
+    taker, flow_control = make()
+    flow_control.data(b"1")
+    flow_control.data(b"22")
     assert taker.got == []
-    assert inflow.flush() == 3
-    inflow.data(b"3")
-    assert inflow.flush() == 1
-    assert inflow.flush() == 0
-    inflow.eof()
-    inflow.end(None)
+    assert flow_control.flush() == 3
+    flow_control.data(b"3")
+    assert flow_control.flush() == 1
+    assert flow_control.flush() == 0
+    flow_control.eof()
+    flow_control.end(None)
     assert taker.got == [b"122", b"3", "eof", None]
-    assert inflow.over
+    assert flow_control.over
 
 
 def test_what_a_receiver_has_that_wants_no_more_is_not_taken_yet() -> None:
-    taker, inflow = make()
-    taker.react = inflow.pause
-    inflow.data(b"1")
-    assert inflow.flush() == 0
-    inflow.data(b"2")
-    assert inflow.flush() == 0
+    taker, flow_control = make()
+    taker.react = flow_control.pause
+    flow_control.data(b"1")
+    assert flow_control.flush() == 0
+    flow_control.data(b"2")
+    assert flow_control.flush() == 0
     assert taker.got == [b"1"]
-    inflow.resume()
+    flow_control.resume()
     taker.react = lambda: None
-    assert inflow.flush() == 2
+    assert flow_control.flush() == 2
     assert taker.got == [b"1", b"2"]
 
 
 def test_pausing_before_anything_came_holds_it() -> None:
-    taker, inflow = make()
-    inflow.pause()
-    inflow.data(b"1")
-    inflow.eof()
-    assert inflow.flush() == 0
+    taker, flow_control = make()
+    flow_control.pause()
+    flow_control.data(b"1")
+    flow_control.eof()
+    assert flow_control.flush() == 0
     assert taker.got == []
-    inflow.resume()
-    assert inflow.flush() == 1
+    flow_control.resume()
+    assert flow_control.flush() == 1
     assert taker.got == [b"1", "eof"]
 
 
 def test_an_end_of_file_is_told_to_a_receiver_that_has_everything_but_wants_no_more() -> None:
-    taker, inflow = make()
-    taker.react = inflow.pause
-    inflow.data(b"1")
-    inflow.eof()
-    inflow.flush()
+    taker, flow_control = make()
+    taker.react = flow_control.pause
+    flow_control.data(b"1")
+    flow_control.eof()
+    flow_control.flush()
     assert taker.got == [b"1", "eof"]
 
 
 def test_the_end_waits_for_the_data_before_it() -> None:
-    taker, inflow = make()
-    inflow.pause()
-    inflow.data(b"1")
-    inflow.data(b"2")
-    inflow.eof()
-    inflow.end(None)
-    inflow.flush()
+    taker, flow_control = make()
+    flow_control.pause()
+    flow_control.data(b"1")
+    flow_control.data(b"2")
+    flow_control.eof()
+    flow_control.end(None)
+    flow_control.flush()
     assert taker.got == []
-    inflow.resume()
-    inflow.flush()
+    flow_control.resume()
+    flow_control.flush()
     assert taker.got == [b"12", "eof", None]
 
 
 def test_the_end_waits_until_the_receiver_has_taken_what_it_was_given() -> None:
     """Else nobody would count what it still has to pass on."""
-    taker, inflow = make()
-    taker.react = inflow.pause
-    inflow.data(b"1")
-    inflow.eof()
-    inflow.flush()
-    inflow.end(None)
-    inflow.flush()
+    taker, flow_control = make()
+    taker.react = flow_control.pause
+    flow_control.data(b"1")
+    flow_control.eof()
+    flow_control.flush()
+    flow_control.end(None)
+    flow_control.flush()
     assert taker.got == [b"1", "eof"]
-    assert not inflow.over
-    inflow.resume()
-    assert inflow.flush() == 1
+    assert not flow_control.over
+    flow_control.resume()
+    assert flow_control.flush() == 1
     assert taker.got == [b"1", "eof", None]
-    assert inflow.over
+    assert flow_control.over
 
 
 def test_a_receiver_that_wants_no_more_and_has_nothing_hears_of_the_end() -> None:
-    taker, inflow = make()
-    inflow.pause()
-    inflow.eof()
-    inflow.end(None)
+    taker, flow_control = make()
+    flow_control.pause()
+    flow_control.eof()
+    flow_control.end(None)
     assert taker.got == ["eof", None]
 
 
 def test_a_lost_connection_does_not_wait() -> None:
-    taker, inflow = make()
-    inflow.pause()
-    inflow.data(b"1")
+    taker, flow_control = make()
+    flow_control.pause()
+    flow_control.data(b"1")
     lost = ConnectionError()
-    inflow.end(lost)
-    inflow.data(b"2")
-    inflow.eof()
-    inflow.end(None)
-    inflow.resume()
-    inflow.flush()
+    flow_control.end(lost)
+    flow_control.data(b"2")
+    flow_control.eof()
+    flow_control.end(None)
+    flow_control.resume()
+    flow_control.flush()
     assert taker.got == [lost]
 
 
 def test_after_a_discard_only_the_end_is_told() -> None:
-    taker, inflow = make()
-    inflow.pause()
-    inflow.data(b"1")
-    inflow.eof()
-    inflow.discard()
-    inflow.data(b"2")
-    inflow.eof()
-    inflow.end(None)
+    taker, flow_control = make()
+    flow_control.pause()
+    flow_control.data(b"1")
+    flow_control.eof()
+    flow_control.discard()
+    flow_control.data(b"2")
+    flow_control.eof()
+    flow_control.end(None)
     assert taker.got == [None]
-    inflow.resume()
-    assert inflow.flush() == 0
+    flow_control.resume()
+    assert flow_control.flush() == 0
     assert taker.got == [None]
 
 
 def test_a_discard_lets_a_waiting_end_through() -> None:
-    taker, inflow = make()
-    taker.react = inflow.pause
-    inflow.data(b"1")
-    inflow.flush()
-    inflow.data(b"2")
-    inflow.end(None)
-    inflow.discard()
+    taker, flow_control = make()
+    taker.react = flow_control.pause
+    flow_control.data(b"1")
+    flow_control.flush()
+    flow_control.data(b"2")
+    flow_control.end(None)
+    flow_control.discard()
     assert taker.got == [b"1", None]
 
 
 def test_a_discard_by_the_receiver_itself() -> None:
-    taker, inflow = make()
-    taker.react = inflow.discard
-    inflow.data(b"1")
-    assert inflow.flush() == 0
-    inflow.end(None)
+    taker, flow_control = make()
+    taker.react = flow_control.discard
+    flow_control.data(b"1")
+    assert flow_control.flush() == 0
+    flow_control.end(None)
     assert taker.got == [b"1", None]
 
 
 def test_a_receiver_that_makes_more_come_gets_it_afterwards() -> None:
     """It may resume another channel, or itself, while it is given something."""
-    taker, inflow = make()
+    taker, flow_control = make()
 
     def come() -> None:
         if len(taker.got) < 20:
-            inflow.data(bytes([len(taker.got)]))
-            inflow.pause()
-            inflow.resume()
-            assert inflow.flush() == 0
+            flow_control.data(bytes([len(taker.got)]))
+            flow_control.pause()
+            flow_control.resume()
+            assert flow_control.flush() == 0
 
     taker.react = come
-    inflow.data(bytes([0]))
-    assert inflow.flush() == 20
+    flow_control.data(bytes([0]))
+    assert flow_control.flush() == 20
     assert taker.got == [bytes([n]) for n in range(20)]
 
 
 def test_a_receiver_that_fails_can_be_told_the_end() -> None:
-    taker, inflow = make()
+    taker, flow_control = make()
 
     def fail() -> None:
         raise ZeroDivisionError
 
     taker.react = fail
-    inflow.data(b"1")
+    flow_control.data(b"1")
     with pytest.raises(ZeroDivisionError):
-        inflow.flush()
+        flow_control.flush()
     exc = ZeroDivisionError()
-    inflow.end(exc)
+    flow_control.end(exc)
     assert taker.got == [b"1", exc]
