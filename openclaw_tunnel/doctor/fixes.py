@@ -14,7 +14,7 @@ from openclaw_tunnel.control.follow import client_of, our_agent, settle
 from openclaw_tunnel.doctor.report import Fix, Remedy
 from openclaw_tunnel.errors import ConfigError, TunnelError
 from openclaw_tunnel.service.systemd import Linger
-from openclaw_tunnel.ssh.endpoint import Place
+from openclaw_tunnel.ssh.hop import Hop
 
 SETTLES = 25.0
 """Seconds in which a tunnel that connects anew is known to be up or not."""
@@ -47,7 +47,7 @@ def carry_out(fixes: Iterable[Fix], agree: Agree, *, yes: bool, person: bool) ->
     """
     for fix in fixes:
         if fix.needs_person and not person:
-            command = Place(fix.subject, "", fix.ssh_config).trust_command()
+            command = Hop(fix.subject, "", fix.ssh_config).trust_command()
             yield Repaired(False, (f"whether a host key is the right one only a person can say: {command}",))
         elif fix.needs_person or yes or agree(Question(fix.question)):
             yield _repaired(fix, agree)

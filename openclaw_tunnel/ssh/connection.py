@@ -12,8 +12,8 @@ from openclaw_tunnel.core.spec import TunnelSpec
 from openclaw_tunnel.ssh.auth.keyring import KeyRing
 from openclaw_tunnel.ssh.deadline import Deadline, Patience
 from openclaw_tunnel.ssh.dial import Dial, Resolve, Way
-from openclaw_tunnel.ssh.endpoint import Place
 from openclaw_tunnel.ssh.failures import of_bug
+from openclaw_tunnel.ssh.hop import Hop
 from openclaw_tunnel.ssh.inputs import DialInputs
 from openclaw_tunnel.ssh.link import SshLink
 from openclaw_tunnel.ssh_config.query import resolve_ssh
@@ -96,7 +96,7 @@ class SshConnector:
         except (DialFailed, asyncio.CancelledError, KeyboardInterrupt, SystemExit):
             raise
         except BaseException as exc:  # a panic of cryptography is no Exception
-            raise DialFailed(of_bug(exc, Place(spec.target, spec.target, spec.ssh_config))) from exc
+            raise DialFailed(of_bug(exc, Hop(spec.target, spec.target, spec.ssh_config))) from exc
         finally:
             for ring in rings:
                 if ring.asked:
@@ -107,7 +107,7 @@ class SshConnector:
 
 async def under_deadline(
     typed: str,
-    then: Callable[[Dial, SshTarget, Place, Way], Awaitable[T]],
+    then: Callable[[Dial, SshTarget, Hop, Way], Awaitable[T]],
     *,
     identity: str,
     ssh_config: str,
@@ -144,10 +144,10 @@ async def under_deadline(
     dial.rings = [] if rings is None else rings
     try:
         async with timer:
-            target, place = await dial.resolve(typed, identity=identity)
+            target, hop = await dial.resolve(typed, identity=identity)
             if target.connect_timeout:
                 deadline.limit(min(target.connect_timeout, DIAL_SECONDS))
-            return await then(dial, target, place, await dial.open_way(target, place)), stack
+            return await then(dial, target, hop, await dial.open_way(target, hop)), stack
     except BaseException as exc:
         too_late = dial.out_of_time() if timer.expired() and isinstance(exc, TimeoutError) else None
         await stack.aclose()

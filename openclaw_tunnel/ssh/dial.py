@@ -19,9 +19,9 @@ from openclaw_tunnel.ssh.auth.client import Listener, Login, no_trusted_keys
 from openclaw_tunnel.ssh.auth.keyring import KeyRing
 from openclaw_tunnel.ssh.auth.prompts import Asker, AuthPrompts
 from openclaw_tunnel.ssh.deadline import Deadline
-from openclaw_tunnel.ssh.endpoint import Place, show_address
 from openclaw_tunnel.ssh.failures import of_dial, of_os_error
 from openclaw_tunnel.ssh.heard import Heard
+from openclaw_tunnel.ssh.hop import Hop, show_address
 from openclaw_tunnel.ssh.hostkeys.check import HostKeys
 from openclaw_tunnel.ssh.hostkeys.knownhosts import is_certificate
 from openclaw_tunnel.ssh.hungup import barred_by_proxy, briefly
@@ -68,7 +68,7 @@ class LoggedIn:
 
     connection: asyncssh.SSHClientConnection
     login: Login
-    place: Place
+    hop: Hop
     target: SshTarget
     ring: KeyRing
     tcp: socket.socket | None = None
@@ -103,7 +103,7 @@ class Dial:
         self._resolve = resolve
         self._policy = policy
         self._stack = stack
-        self._place = Place("", "")
+        self._hop = Hop("", "")
         self._stage = ""
         self._deadline = deadline
         self.ring: KeyRing | None = None
@@ -112,62 +112,62 @@ class Dial:
         self._login: Login | None = None
         self._socket: socket.socket | None = None
         self._heard: Heard | None = None
-        self._accepted_by: Place | None = None
+        self._accepted_by: Hop | None = None
         self._unread: tuple[str, ...] = ()
 
-    async def resolve(self, typed: str, *, identity: str = "") -> tuple[SshTarget, Place]:
+    async def resolve(self, typed: str, *, identity: str = "") -> tuple[SshTarget, Hop]:
         """What ssh_config says of a destination.
 
         Raises:
             DialFailed: CONFIG; HELPER or DNS where it may work the next time.
         """
-        self._at(Place(typed, typed, self._ssh_config), _ASKING_SSH)
+        self._at(Hop(typed, typed, self._ssh_config), _ASKING_SSH)
         try:
             target = await self._resolve(typed, ssh_config=self._ssh_config, identity=identity, env=self._env)
         except NameNotFound as exc:
-            raise DialFailed(self._place.failure(Code.DNS, exc.message)) from exc
+            raise DialFailed(self._hop.failure(Code.DNS, exc.message)) from exc
         except HelperError as exc:
-            raise DialFailed(self._place.failure(Code.HELPER, exc.message, command=exc.command)) from exc
+            raise DialFailed(self._hop.failure(Code.HELPER, exc.message, command=exc.command)) from exc
         except TunnelError as exc:
-            raise DialFailed(self._place.failure(Code.CONFIG, exc.message, hint=exc.hint)) from exc
-        place = Place(typed, show_address(target.hostname, target.port), self._ssh_config)
+            raise DialFailed(self._hop.failure(Code.CONFIG, exc.message, hint=exc.hint)) from exc
+        hop = Hop(typed, show_address(target.hostname, target.port), self._ssh_config)
         if target.known_hosts_command:
             # it may name revoked keys: not to ask it would be less strict than ssh
             text = f"ssh_config has a KnownHostsCommand for {typed}, which this program does not run"
             hint = "let it write to a file that UserKnownHostsFile names, or switch it off: KnownHostsCommand none"
-            raise DialFailed(place.failure(Code.CONFIG, text, hint=hint))
-        return target, place
+            raise DialFailed(hop.failure(Code.CONFIG, text, hint=hint))
+        return target, hop
 
-    async def open_way(self, target: SshTarget, place: Place, seen: tuple[str, ...] = ()) -> Way:
+    async def open_way(self, target: SshTarget, hop: Hop, seen: tuple[str, ...] = ()) -> Way:
         """Get to where the server's SSH protocol can begin.
 
         Raises:
             DialFailed: the way is barred.
         """
         if target.proxy_jump:
-            if place.host in seen or len(seen) > 16:
-                text = f"ProxyJump leads in a circle: {' -> '.join([*seen, place.host])}"
-                asked = as_ssh_words(place.typed, place.ssh_config)
-                raise DialFailed(place.failure(Code.CONFIG, text, hint=f"see ProxyJump in: ssh -G {asked}"))
-            return Way({"tunnel": await self._jump(target.proxy_jump, (*seen, place.host))})
+            if hop.host in seen or len(seen) > 16:
+                text = f"ProxyJump leads in a circle: {' -> '.join([*seen, hop.host])}"
+                asked = as_ssh_words(hop.typed, hop.ssh_config)
+                raise DialFailed(hop.failure(Code.CONFIG, text, hint=f"see ProxyJump in: ssh -G {asked}"))
+            return Way({"tunnel": await self._jump(target.proxy_jump, (*seen, hop.host))})
         if target.proxy_command:
             if target.proxy_use_fdpass:
-                text = f"ProxyUseFdpass is set for {place.typed}, and this program cannot use it"
-                raise DialFailed(place.failure(Code.CONFIG, text, hint="let ProxyCommand carry the bytes itself"))
-            return await self._start_proxy(target.proxy_command, place)
-        self._at(place, "looking up its address")
+                text = f"ProxyUseFdpass is set for {hop.typed}, and this program cannot use it"
+                raise DialFailed(hop.failure(Code.CONFIG, text, hint="let ProxyCommand carry the bytes itself"))
+            return await self._start_proxy(target.proxy_command, hop)
+        self._at(hop, "looking up its address")
         try:
             addresses = await look_up(target.hostname, target.port, target.address_family)
         except OSError as exc:
-            raise DialFailed(of_os_error(exc, place)) from exc
-        self._at(place, "connecting")
-        sock = await connect_any(addresses, place, bind_address=target.bind_address)
+            raise DialFailed(of_os_error(exc, hop)) from exc
+        self._at(hop, "connecting")
+        sock = await connect_any(addresses, hop, bind_address=target.bind_address)
         self._stack.callback(sock.close)
-        self._socket, self._accepted_by = sock, place
+        self._socket, self._accepted_by = sock, hop
         return Way({"sock": sock})
 
     async def log_in(
-        self, target: SshTarget, place: Place, way: Way, ask: Asker | None = None, only: bytes = b""
+        self, target: SshTarget, hop: Hop, way: Way, ask: Asker | None = None, only: bytes = b""
     ) -> LoggedIn:
         """Exchange keys with a server and log in.
 
@@ -178,23 +178,23 @@ class Dial:
         Raises:
             DialFailed: it is the wrong host, it will not have us, or it is no SSH server.
         """
-        host_keys = await self._known_keys(target, place)
+        host_keys = await self._known_keys(target, hop)
         seconds, deadline = self._policy.connect_timeout, self._deadline
         ring = self.ring = KeyRing(target, self._env, only=only, deadline=deadline, agent_seconds=seconds)
         self.rings.append(ring)
         pausing = partial(deadline.held, renew=True)
-        prompts = self.prompts = AuthPrompts(target, place, ask, pausing) if ask else None
-        heard = self._heard = Heard(deadline, place, way.process)
+        prompts = self.prompts = AuthPrompts(target, hop, ask, pausing) if ask else None
+        heard = self._heard = Heard(deadline, hop, way.process)
         login = self._login = Login(host_keys, ring, heard, prompts)
         self._stack.push_async_callback(ring.close)
         options = {
-            **common_options(target, place, host_keys.order(target.host_key_algorithms)),
-            **login_options(target, place, self._policy),
+            **common_options(target, hop, host_keys.order(target.host_key_algorithms)),
+            **login_options(target, hop, self._policy),
             **way.options,
         }
         if prompts:
             options["preferred_auth"] = prompts.order(options["preferred_auth"])
-        self._at(place, "exchanging keys")
+        self._at(hop, "exchanging keys")
         try:
             connection = await asyncssh.connect(
                 target.hostname,
@@ -205,13 +205,13 @@ class Dial:
             )
         except Exception as exc:
             asked = ring if login.is_encrypted else None
-            raise DialFailed(host_keys.failure or await _explain(exc, asked, place, heard)) from exc
+            raise DialFailed(host_keys.failure or await _explain(exc, asked, hop, heard)) from exc
         heard.login_done()
         self._stack.push_async_callback(close_connection, connection)
         await ring.close()
-        return LoggedIn(connection, login, place, target, ring, self._socket)
+        return LoggedIn(connection, login, hop, target, ring, self._socket)
 
-    async def fetch_host_key(self, target: SshTarget, place: Place, way: Way) -> bytes:
+    async def fetch_host_key(self, target: SshTarget, hop: Hop, way: Way) -> bytes:
         """The plain host key of a server, in wire format, without logging in; the server has proved that it has it.
 
         The types known for the host are asked for first, so that the answer can be compared with what is known.
@@ -219,12 +219,12 @@ class Dial:
         Raises:
             DialFailed: it is no SSH server, or it hung up.
         """
-        ordered = (await self._known_keys(target, place)).order(target.host_key_algorithms)
+        ordered = (await self._known_keys(target, hop)).order(target.host_key_algorithms)
         plain = [name for name in ordered if not is_certificate(name)]
-        self._at(place, "exchanging keys")
-        heard = self._heard = Heard(self._deadline, place, way.process)
+        self._at(hop, "exchanging keys")
+        heard = self._heard = Heard(self._deadline, hop, way.process)
         try:
-            common = common_options(target, place, plain)
+            common = common_options(target, hop, plain)
             options = asyncssh.SSHClientConnectionOptions(client_factory=lambda: Listener(heard), **common)
             # Its own arguments win over the options, also where they are not given.
             own = {name: common[name] for name in ("server_host_key_algs", "kex_algs")}
@@ -232,14 +232,14 @@ class Dial:
                 target.hostname, target.port, config=None, options=options, **own, **way.options
             )
         except Exception as exc:
-            raise DialFailed(await _explain(exc, None, place, heard)) from exc
+            raise DialFailed(await _explain(exc, None, hop, heard)) from exc
         heard.login_done()
         return key.public_data if key else b""
 
-    async def _known_keys(self, target: SshTarget, place: Place) -> HostKeys:
-        self._at(place, "reading known_hosts")
+    async def _known_keys(self, target: SshTarget, hop: Hop) -> HostKeys:
+        self._at(hop, "reading known_hosts")
         try:
-            return await HostKeys.load(target, place)
+            return await HostKeys.load(target, hop)
         except asyncio.CancelledError:
             self._unread = (*target.user_known_hosts_files, *target.global_known_hosts_files)
             raise
@@ -249,57 +249,55 @@ class Dial:
         if files := self._unread or (self.ring.unread if self.ring else ()):
             failure = self._slow_files(shlex.join(files))
         elif self.ring and self.ring.waits_for_person:
-            failure = self.ring.explain_silent_agent(self._place)
+            failure = self.ring.explain_silent_agent(self._hop)
         else:
             failure = (self._heard and self._heard.unanswered()) or self._too_slow(self._deadline.seconds)
         return replace(failure, said=self._heard.said if self._heard else "")
 
     def _slow_files(self, files: str) -> Failure:
         text = f"could not be read within {self._deadline.seconds:g} s: {files}"
-        return self._place.failure(Code.HELPER, text, command=f"cat {files}")
+        return self._hop.failure(Code.HELPER, text, command=f"cat {files}")
 
     def _too_slow(self, seconds: float) -> Failure:
-        place, stage = self._place, self._stage
+        hop, stage = self._hop, self._stage
         if self._login and self._login.host_key and stage == "exchanging keys":
             stage = "logging in"
         if stage == _ASKING_SSH:
-            command = f"ssh -G {as_ssh_words(place.typed, place.ssh_config)}"
-            return place.failure(Code.HELPER, f"{command} did not answer within {seconds:g} s", command=command)
+            command = f"ssh -G {as_ssh_words(hop.typed, hop.ssh_config)}"
+            return hop.failure(Code.HELPER, f"{command} did not answer within {seconds:g} s", command=command)
         if stage == "looking up its address":
-            return place.failure(Code.DNS, f"cannot find the address of {place.name}: no answer within {seconds:g} s")
-        text = f"{place.host} did not answer within {seconds:g} s ({stage})"
-        if place == self._accepted_by and stage == "exchanging keys":
+            return hop.failure(Code.DNS, f"cannot find the address of {hop.name}: no answer within {seconds:g} s")
+        text = f"{hop.host} did not answer within {seconds:g} s ({stage})"
+        if hop == self._accepted_by and stage == "exchanging keys":
             words = self._heard.opening.lines if self._heard else []
-            question = (
-                _NO_SSH.format(host=place.host, words=briefly(words)) if words else _SILENT.format(host=place.host)
-            )
-            return place.failure(Code.TIMEOUT, text, stage=stage, question=question)
-        return place.failure(Code.TIMEOUT, text, stage=stage)
+            question = _NO_SSH.format(host=hop.host, words=briefly(words)) if words else _SILENT.format(host=hop.host)
+            return hop.failure(Code.TIMEOUT, text, stage=stage, question=question)
+        return hop.failure(Code.TIMEOUT, text, stage=stage)
 
     async def _jump(self, hops: tuple[str, ...], seen: tuple[str, ...]) -> asyncssh.SSHClientConnection:
         """Log in to jump hosts one behind the other; the first may itself be behind others."""
-        target, place = await self.resolve(hops[0])
-        connection = (await self.log_in(target, place, await self.open_way(target, place, seen))).connection
-        for hop in hops[1:]:
-            target, place = await self.resolve(hop)
-            connection = (await self.log_in(target, place, Way({"tunnel": connection}))).connection
+        target, hop = await self.resolve(hops[0])
+        connection = (await self.log_in(target, hop, await self.open_way(target, hop, seen))).connection
+        for name in hops[1:]:
+            target, hop = await self.resolve(name)
+            connection = (await self.log_in(target, hop, Way({"tunnel": connection}))).connection
         return connection
 
-    async def _start_proxy(self, command: str, place: Place) -> Way:
-        self._at(place, "running ProxyCommand")
+    async def _start_proxy(self, command: str, hop: Hop) -> Way:
+        self._at(hop, "running ProxyCommand")
         try:
             process = await ProxyProcess.start(command, self._env)
         except OSError as exc:
-            text = f"ProxyCommand for {place.host} cannot be started: {exc.strerror}"
-            raise DialFailed(place.failure(Code.PROXY, text)) from exc
+            text = f"ProxyCommand for {hop.host} cannot be started: {exc.strerror}"
+            raise DialFailed(hop.failure(Code.PROXY, text)) from exc
         self._stack.push_async_callback(process.close)
         return Way({"sock": process.socket}, process)
 
-    def _at(self, place: Place, stage: str) -> None:
-        self._place, self._stage = place, stage
+    def _at(self, hop: Hop, stage: str) -> None:
+        self._hop, self._stage = hop, stage
 
 
-async def _explain(exc: Exception, ring: KeyRing | None, place: Place, heard: Heard) -> Failure:
+async def _explain(exc: Exception, ring: KeyRing | None, hop: Hop, heard: Heard) -> Failure:
     """The failure of a login, with all that the other side said.
 
     Args:
@@ -307,22 +305,22 @@ async def _explain(exc: Exception, ring: KeyRing | None, place: Place, heard: He
     """
     if isinstance(exc, asyncssh.ConnectionLost | OSError):
         await heard.to_the_end()
-    return replace(_why(exc, ring, place, heard), said=heard.said)
+    return replace(_why(exc, ring, hop, heard), said=heard.said)
 
 
-def _why(exc: Exception, ring: KeyRing | None, place: Place, heard: Heard) -> Failure:
+def _why(exc: Exception, ring: KeyRing | None, hop: Hop, heard: Heard) -> Failure:
     if ring and ring.waits_for_person:
-        return ring.explain_silent_agent(place)
+        return ring.explain_silent_agent(hop)
     if unanswered := heard.unanswered():
         return unanswered
     if ring and isinstance(exc, asyncssh.PermissionDenied):
-        return ring.explain(place)
+        return ring.explain(hop)
     if ring and isinstance(exc, asyncssh.DisconnectError) and TOO_MANY in exc.reason.lower():
-        return ring.explain(place, said=exc.reason)
-    failure = of_dial(exc, place, heard.opening)
+        return ring.explain(hop, said=exc.reason)
+    failure = of_dial(exc, hop, heard.opening)
     if heard.process and failure.code is Code.NOT_SSH and not heard.opening.speaks_ssh:
         words = next(reversed(heard.of_proxy), "") or briefly(heard.opening.lines) or "it ended"
-        return barred_by_proxy(place, heard.of_proxy, words)
+        return barred_by_proxy(hop, heard.of_proxy, words)
     return failure
 
 

@@ -14,7 +14,7 @@ import openclaw_tunnel
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.host.loop.tracebacks import Tracebacks
 from openclaw_tunnel.ssh import asyncssh_seams as seams
-from openclaw_tunnel.ssh.endpoint import Place
+from openclaw_tunnel.ssh.hop import Hop
 from openclaw_tunnel.ssh.hungup import advice_on, hung_up, other_version
 from openclaw_tunnel.ssh.opening import Opening
 from openclaw_tunnel.ssh.words import clean, clean_lines
@@ -50,25 +50,23 @@ _OURS = os.path.join(os.path.dirname(openclaw_tunnel.__file__), "")
 _NOT_A_REFUSAL = ("known", "resol", "route", "unreachable", "timed out", "timeout", "name")
 
 
-def of_os_error(exc: OSError, place: Place, *, platform: str = sys.platform) -> Failure:
+def of_os_error(exc: OSError, hop: Hop, *, platform: str = sys.platform) -> Failure:
     """What an error of name lookup or of the TCP connection means; ``platform`` as in ``sys.platform``."""
     if isinstance(exc, socket.gaierror):
-        return place.failure(Code.DNS, f"cannot find the address of {place.name}: {clean(exc.strerror or str(exc))}")
+        return hop.failure(Code.DNS, f"cannot find the address of {hop.name}: {clean(exc.strerror or str(exc))}")
     if exc.errno == errno.ECONNREFUSED:
-        return place.failure(Code.REFUSED, f"{place.host} refused the connection")
+        return hop.failure(Code.REFUSED, f"{hop.host} refused the connection")
     if exc.errno in _HUNG_UP:
-        return hung_up(place)
+        return hung_up(hop)
     if exc.errno == errno.ETIMEDOUT:
-        return place.failure(Code.TIMEOUT, f"{place.host} does not answer")
+        return hop.failure(Code.TIMEOUT, f"{hop.host} does not answer")
     reason = clean(exc.strerror or str(exc))
     if exc.errno == errno.EHOSTUNREACH and platform == "darwin":
-        return place.failure(
-            Code.NO_ROUTE, f"no way to {place.host}: {reason} (errno {exc.errno})", first=_LOCAL_NETWORK
-        )
+        return hop.failure(Code.NO_ROUTE, f"no way to {hop.host}: {reason} (errno {exc.errno})", first=_LOCAL_NETWORK)
     if exc.errno in _NO_ROUTE:
-        return place.failure(Code.NO_ROUTE, f"no way to {place.host}: {reason}")
+        return hop.failure(Code.NO_ROUTE, f"no way to {hop.host}: {reason}")
     # What is left (too many open files, no memory) passes or is mended while we wait: never a reason to give up.
-    return place.failure(Code.NO_ROUTE, f"cannot connect to {place.host}: {reason}")
+    return hop.failure(Code.NO_ROUTE, f"cannot connect to {hop.host}: {reason}")
 
 
 def most_telling(failures: list[Failure]) -> Failure:
@@ -76,7 +74,7 @@ def most_telling(failures: list[Failure]) -> Failure:
     return min(failures, key=lambda f: _MOST_TELLING.index(f.code) if f.code in _MOST_TELLING else len(_MOST_TELLING))
 
 
-def of_dial(exc: BaseException, place: Place, opening: Opening | None = None) -> Failure:
+def of_dial(exc: BaseException, hop: Hop, opening: Opening | None = None) -> Failure:
     """What ended a connection before the login was done.
 
     Refusals of keys, ours and theirs, are not told here: ``hostkeys`` and ``auth`` know more of them.
@@ -85,29 +83,29 @@ def of_dial(exc: BaseException, place: Place, opening: Opening | None = None) ->
         opening: what the server sent first; None: it did not come to that.
     """
     if is_foreign(exc):
-        log.debug("%s sent what asyncssh cannot read", place.host, exc_info=exc)
-        return place.failure(Code.NOT_SSH, f"{place.host} sent something that is not valid SSH")
+        log.debug("%s sent what asyncssh cannot read", hop.host, exc_info=exc)
+        return hop.failure(Code.NOT_SSH, f"{hop.host} sent something that is not valid SSH")
     opening = opening or Opening()
     match exc:
         case OSError(errno=number) if number in _HUNG_UP:
-            return hung_up(place, opening.lines, speaks_ssh=opening.speaks_ssh)
+            return hung_up(hop, opening.lines, speaks_ssh=opening.speaks_ssh)
         case OSError():
-            return of_os_error(exc, place)
+            return of_os_error(exc, hop)
         case UnicodeError():
-            return place.failure(Code.DNS, f"not a host name: {place.host.rsplit(':', 1)[0]}")
+            return hop.failure(Code.DNS, f"not a host name: {hop.host.rsplit(':', 1)[0]}")
         case asyncssh.ChannelOpenError():
-            return of_jump(exc, place)
+            return of_jump(exc, hop)
         case asyncssh.KeyExchangeFailed() if kind := seams.not_shared(exc):
-            return place.failure(Code.NEGOTIATION, f"{place.host} and this program share no {clean(kind)} algorithm")
+            return hop.failure(Code.NEGOTIATION, f"{hop.host} and this program share no {clean(kind)} algorithm")
         case asyncssh.ProtocolNotSupported():
-            return other_version(place, opening.version)
+            return other_version(hop, opening.version)
         case asyncssh.ConnectionLost():
-            return hung_up(place, opening.lines, speaks_ssh=opening.speaks_ssh)
+            return hung_up(hop, opening.lines, speaks_ssh=opening.speaks_ssh)
         case asyncssh.DisconnectError():
             reason = seams.reason_of(exc)
-            text = f"{place.host} ended the connection: {clean(reason)}"
-            return place.failure(Code.NOT_SSH, text, **advice_on(reason, speaks_ssh=opening.speaks_ssh))
-    return of_bug(exc, place)
+            text = f"{hop.host} ended the connection: {clean(reason)}"
+            return hop.failure(Code.NOT_SSH, text, **advice_on(reason, speaks_ssh=opening.speaks_ssh))
+    return of_bug(exc, hop)
 
 
 def is_foreign(exc: BaseException) -> bool:
@@ -121,22 +119,22 @@ def is_foreign(exc: BaseException) -> bool:
     return seams.came_with_bytes(exc) and not traceback.extract_tb(exc.__traceback__)[-1].filename.startswith(_OURS)
 
 
-def of_bug(exc: BaseException, place: Place, tracebacks: Tracebacks = _TRACEBACKS) -> Failure:
+def of_bug(exc: BaseException, hop: Hop, tracebacks: Tracebacks = _TRACEBACKS) -> Failure:
     """Something nobody thought of; the traceback goes into the log."""
     tracebacks.log("connecting", exc)
-    return place.failure(Code.BUG, f"unexpected error while connecting to {place.host}: {type(exc).__name__}")
+    return hop.failure(Code.BUG, f"unexpected error while connecting to {hop.host}: {type(exc).__name__}")
 
 
-def of_jump(exc: asyncssh.ChannelOpenError, place: Place) -> Failure:
+def of_jump(exc: asyncssh.ChannelOpenError, hop: Hop) -> Failure:
     """A jump host that would not, or could not, connect to the next host."""
     said = _said(exc)
     if _is_forbidden(exc):
-        text = f"the jump host forbids connections to {place.host}{said}"
-        return place.failure(Code.FORWARDING_FORBIDDEN, text, to=place.host)
-    return place.failure(Code.PROXY, f"the jump host cannot connect to {place.host}{said}")
+        text = f"the jump host forbids connections to {hop.host}{said}"
+        return hop.failure(Code.FORWARDING_FORBIDDEN, text, to=hop.host)
+    return hop.failure(Code.PROXY, f"the jump host cannot connect to {hop.host}{said}")
 
 
-def of_channel(exc: asyncssh.ChannelOpenError, place: Place, to: str) -> Failure:
+def of_channel(exc: asyncssh.ChannelOpenError, hop: Hop, to: str) -> Failure:
     """A channel that the server refused to open; ``to`` is where it was to lead.
 
     sshd says "Connection refused" for a port where nothing listens, and no more than "open failed" for a socket path
@@ -145,11 +143,11 @@ def of_channel(exc: asyncssh.ChannelOpenError, place: Place, to: str) -> Failure
     """
     said = _said(exc)
     if _is_forbidden(exc):
-        text = f"the SSH server {place.host} forbids forwarding to {to}{said}"
-        return place.failure(Code.FORWARDING_FORBIDDEN, text, to=to)
+        text = f"the SSH server {hop.host} forbids forwarding to {to}{said}"
+        return hop.failure(Code.FORWARDING_FORBIDDEN, text, to=to)
     if exc.code == _CONNECT_FAILED and not any(word in said.lower() for word in _NOT_A_REFUSAL):
-        return place.failure(Code.NOT_LISTENING, f"nothing listens on {to} of {place.host}{said}", to=to)
-    return place.failure(Code.GATEWAY_UNREACHABLE, f"{place.host} cannot connect to {to}{said}", to=to)
+        return hop.failure(Code.NOT_LISTENING, f"nothing listens on {to} of {hop.host}{said}", to=to)
+    return hop.failure(Code.GATEWAY_UNREACHABLE, f"{hop.host} cannot connect to {to}{said}", to=to)
 
 
 def _said(exc: asyncssh.ChannelOpenError) -> str:
@@ -168,25 +166,25 @@ def last_words(exc: BaseException | None) -> str:
     return seams.reason_of(exc) if seams.is_from_other_side(exc) else ""
 
 
-def of_loss(exc: BaseException | None, place: Place, tracebacks: Tracebacks = _TRACEBACKS) -> Failure:
+def of_loss(exc: BaseException | None, hop: Hop, tracebacks: Tracebacks = _TRACEBACKS) -> Failure:
     """Why a connection that was up is gone; always transient.
 
     Args:
         exc: what asyncssh gave for it; None for a close without an error.
     """
     if exc is None:
-        return place.failure(Code.LOST, f"{place.host} closed the connection")
+        return hop.failure(Code.LOST, f"{hop.host} closed the connection")
     if isinstance(exc, asyncssh.ConnectionLost):
         if seams.is_keepalive_timeout(exc):
-            return place.failure(Code.KEEPALIVE_TIMEOUT, f"{place.host} no longer answers")
-        return place.failure(Code.LOST, f"the connection to {place.host} was cut")
+            return hop.failure(Code.KEEPALIVE_TIMEOUT, f"{hop.host} no longer answers")
+        return hop.failure(Code.LOST, f"the connection to {hop.host} was cut")
     if isinstance(exc, asyncssh.DisconnectError):
-        failure = place.failure(Code.LOST, f"the connection to {place.host} ended: {clean(seams.reason_of(exc))}")
+        failure = hop.failure(Code.LOST, f"the connection to {hop.host} ended: {clean(seams.reason_of(exc))}")
         return replace(failure, said=clean_lines(last_words(exc)))
     if isinstance(exc, OSError):
-        return place.failure(Code.LOST, f"the connection to {place.host} was cut: {clean(exc.strerror or str(exc))}")
+        return hop.failure(Code.LOST, f"the connection to {hop.host} was cut: {clean(exc.strerror or str(exc))}")
     if is_foreign(exc):
-        log.debug("%s sent what asyncssh cannot read", place.host, exc_info=exc)
-        return place.failure(Code.LOST, f"{place.host} sent something that is not valid SSH")
+        log.debug("%s sent what asyncssh cannot read", hop.host, exc_info=exc)
+        return hop.failure(Code.LOST, f"{hop.host} sent something that is not valid SSH")
     tracebacks.log("connected", exc)
-    return place.failure(Code.LOST, f"the connection to {place.host} broke: {type(exc).__name__}")
+    return hop.failure(Code.LOST, f"the connection to {hop.host} broke: {type(exc).__name__}")

@@ -4,8 +4,8 @@ import asyncssh
 
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.ssh.deadline import Deadline, Request
-from openclaw_tunnel.ssh.endpoint import Place
 from openclaw_tunnel.ssh.failures import last_words
+from openclaw_tunnel.ssh.hop import Hop
 from openclaw_tunnel.ssh.opening import Opening
 from openclaw_tunnel.ssh.proxy import ProxyProcess
 from openclaw_tunnel.ssh.request import request_in
@@ -22,11 +22,11 @@ class Heard:
         opening: what the server sent before its SSH protocol began.
     """
 
-    def __init__(self, deadline: Deadline, place: Place, process: ProxyProcess | None = None) -> None:
+    def __init__(self, deadline: Deadline, hop: Hop, process: ProxyProcess | None = None) -> None:
         self.opening = Opening()
         self.process = process
         self._deadline = deadline
-        self._place = place
+        self._hop = hop
         self._banner = Transcript()
         self._farewell = ""
         self._proxy_asks: Request | None = None
@@ -76,13 +76,13 @@ class Heard:
         A server may show a URL to everybody and refuse the login at once: then it did not wait for anybody.
         """
         if self._proxy_asks:
-            return self._in_vain(f"ProxyCommand for {self._place.host}", self._proxy_asks)
+            return self._in_vain(f"ProxyCommand for {self._hop.host}", self._proxy_asks)
         if self._server_asks and self._deadline.has_waited(self._server_asks):
-            return self._in_vain(self._place.host, self._server_asks)
+            return self._in_vain(self._hop.host, self._server_asks)
         return None
 
     def _in_vain(self, who: str, request: Request) -> Failure:
-        return self._place.failure(Code.NOT_CONFIRMED, f"{who} waited in vain for a person: {request.text}")
+        return self._hop.failure(Code.NOT_CONFIRMED, f"{who} waited in vain for a person: {request.text}")
 
     def _proxy_spoke(self) -> None:
         if self.process and not self.opening.version:

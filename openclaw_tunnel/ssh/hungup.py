@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from openclaw_tunnel.core.failures import Code, Failure
-from openclaw_tunnel.ssh.endpoint import Place
+from openclaw_tunnel.ssh.hop import Hop
 from openclaw_tunnel.ssh.words import clean
 
 # OpenSSH's words for MaxStartups and PerSourcePenalties, and those of firewalls and inetd before it.
@@ -29,29 +29,29 @@ def advice_on(words: str, *, speaks_ssh: bool) -> dict[str, str]:
     return {"advice": _OWN_REASON} if speaks_ssh else {}
 
 
-def hung_up(place: Place, lines: Sequence[str] = (), *, speaks_ssh: bool = False) -> Failure:
+def hung_up(hop: Hop, lines: Sequence[str] = (), *, speaks_ssh: bool = False) -> Failure:
     """The failure of a connection that the server closed.
 
     Args:
         lines: what it said before its SSH protocol began, cleaned.
         speaks_ssh: that began.
     """
-    text = f"{place.host} hung up before the login was done"
+    text = f"{hop.host} hung up before the login was done"
     words = "\n".join(lines)
     if lines and not speaks_ssh:
         text += f": {briefly(lines)}"
-    return place.failure(Code.NOT_SSH, text, **advice_on(words, speaks_ssh=speaks_ssh))
+    return hop.failure(Code.NOT_SSH, text, **advice_on(words, speaks_ssh=speaks_ssh))
 
 
-def other_version(place: Place, version: str) -> Failure:
+def other_version(hop: Hop, version: str) -> Failure:
     """The failure of a server whose version of SSH is not ours."""
-    text = f"{place.host} speaks a version of SSH that is not supported"
+    text = f"{hop.host} speaks a version of SSH that is not supported"
     if version:
         text += f": {version}"
-    return place.failure(Code.NOT_SSH, text, **({"advice": _SSH_1} if version.startswith("SSH-1.") else {}))
+    return hop.failure(Code.NOT_SSH, text, **({"advice": _SSH_1} if version.startswith("SSH-1.") else {}))
 
 
-def barred_by_proxy(place: Place, said: Sequence[str], words: str) -> Failure:
+def barred_by_proxy(hop: Hop, said: Sequence[str], words: str) -> Failure:
     """The failure of a ProxyCommand that did not get through.
 
     Args:
@@ -60,7 +60,7 @@ def barred_by_proxy(place: Place, said: Sequence[str], words: str) -> Failure:
     """
     denied = any(_LOGIN_REFUSED.search(line) for line in said)
     code = Code.PROXY_DENIED if denied else Code.PROXY
-    return place.failure(code, f"ProxyCommand did not get through to {place.host}: {words}")
+    return hop.failure(code, f"ProxyCommand did not get through to {hop.host}: {words}")
 
 
 def briefly(lines: Sequence[str]) -> str:

@@ -14,8 +14,8 @@ from openclaw_tunnel.ssh.datapath.channel import Opening, SshChannel
 from openclaw_tunnel.ssh.datapath.path import DataPath
 from openclaw_tunnel.ssh.datapath.tcp_info import Traffic
 from openclaw_tunnel.ssh.dial import LoggedIn
-from openclaw_tunnel.ssh.endpoint import show_address
 from openclaw_tunnel.ssh.failures import of_bug, of_channel, of_loss
+from openclaw_tunnel.ssh.hop import show_address
 from openclaw_tunnel.ssh.ping import Pinger
 from openclaw_tunnel.ssh.words import clean
 
@@ -31,7 +31,7 @@ class SshLink:
     def __init__(self, logged_in: LoggedIn, stack: AsyncExitStack) -> None:
         self._connection = logged_in.connection
         self._ended = logged_in.login.ended
-        self._place = logged_in.place
+        self._hop = logged_in.hop
         self._stack = stack
         self._tasks = Tasks()
         self._traffic = Traffic(logged_in.tcp)
@@ -89,8 +89,8 @@ class SshLink:
             raise LinkLost("the SSH connection takes no more clients")
         if not done:
             opening.disown()
-            text = f"{self._place.host} did not open a channel to {to} within {timeout:g} s"
-            raise ChannelFailed(self._place.failure(Code.TIMEOUT, text, to=to))
+            text = f"{self._hop.host} did not open a channel to {to} within {timeout:g} s"
+            raise ChannelFailed(self._hop.failure(Code.TIMEOUT, text, to=to))
         result = task.result()
         if isinstance(result, SshChannel):
             return result
@@ -100,9 +100,9 @@ class SshLink:
         if self.lost or seams.found_no_connection(exc):
             return LinkLost("the SSH connection is gone")
         if isinstance(exc, asyncssh.ChannelOpenError):
-            return ChannelFailed(of_channel(exc, self._place, to))
-        failure = of_bug(exc, self._place)
-        return ChannelFailed(self._place.failure(Code.GATEWAY_UNREACHABLE, failure.message, to=to))
+            return ChannelFailed(of_channel(exc, self._hop, to))
+        failure = of_bug(exc, self._hop)
+        return ChannelFailed(self._hop.failure(Code.GATEWAY_UNREACHABLE, failure.message, to=to))
 
     async def ping(self, *, timeout: float) -> float:
         """Ask the server for any answer at all; see ``core.link.Link.ping``."""
@@ -126,7 +126,7 @@ class SshLink:
     def _start_clean_up(self) -> asyncio.Task[None]:
         """Close everything, once: when asked to, or when the connection is lost and nobody asks."""
         if self._clean_up is None:
-            self._clean_up = self._tasks.start(self._stack.aclose(), name=f"close the way to {self._place.host}")
+            self._clean_up = self._tasks.start(self._stack.aclose(), name=f"close the way to {self._hop.host}")
         return self._clean_up
 
     def retire(self) -> None:
@@ -142,8 +142,8 @@ class SshLink:
         """Return when the connection is gone, with the reason."""
         exc = await asyncio.shield(self._ended)
         if self._closing and exc is None:
-            return self._place.failure(Code.LOST, f"the connection to {self._place.host} was closed on this side")
-        return of_loss(exc, self._place)
+            return self._hop.failure(Code.LOST, f"the connection to {self._hop.host} was closed on this side")
+        return of_loss(exc, self._hop)
 
     def channel_opened(self, channel: SshChannel) -> None:
         """A channel wants to hear of congestion."""

@@ -7,14 +7,14 @@ from openclaw_tunnel.core.failures import Code
 from openclaw_tunnel.core.link import DialFailed
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.ssh import asyncssh_seams as seams
-from openclaw_tunnel.ssh.endpoint import Place
+from openclaw_tunnel.ssh.hop import Hop
 from openclaw_tunnel.ssh_config.query import SshTarget
 
 _COMPRESSION = ("zlib@openssh.com", "zlib", "none")
 _NOT_TRIED = ("keyboard-interactive", "password")  # asked for only to learn that the server offers them
 
 
-def common_options(target: SshTarget, place: Place, host_key_algorithms: Sequence[str]) -> dict[str, Any]:
+def common_options(target: SshTarget, hop: Hop, host_key_algorithms: Sequence[str]) -> dict[str, Any]:
     """What every connection needs, also one that only fetches the host key.
 
     Args:
@@ -35,17 +35,17 @@ def common_options(target: SshTarget, place: Place, host_key_algorithms: Sequenc
         "login_timeout": 0,
         "tcp_keepalive": target.tcp_keepalive,
         "utf8_decode_errors": "replace",  # the words of a server are no reason to lose it
-        "server_host_key_algs": known(host_key_algorithms, host_algorithms, "HostKeyAlgorithms", place),
-        "kex_algs": known(target.kex, seams.kex_algorithms(), "KexAlgorithms", place),
-        "encryption_algs": known(target.ciphers, seams.ciphers(), "Ciphers", place),
-        "mac_algs": known(target.macs, seams.macs(), "MACs", place),
+        "server_host_key_algs": known(host_key_algorithms, host_algorithms, "HostKeyAlgorithms", hop),
+        "kex_algs": known(target.kex, seams.kex_algorithms(), "KexAlgorithms", hop),
+        "encryption_algs": known(target.ciphers, seams.ciphers(), "Ciphers", hop),
+        "mac_algs": known(target.macs, seams.macs(), "MACs", hop),
         "compression_algs": known(
-            _COMPRESSION if target.compression else ("none",), seams.compressions(), "Compression", place
+            _COMPRESSION if target.compression else ("none",), seams.compressions(), "Compression", hop
         ),
     }
 
 
-def login_options(target: SshTarget, place: Place, policy: Policy) -> dict[str, Any]:
+def login_options(target: SshTarget, hop: Hop, policy: Policy) -> dict[str, Any]:
     """What a connection needs beyond ``common_options`` to log in and to stay up.
 
     Raises:
@@ -60,13 +60,13 @@ def login_options(target: SshTarget, place: Place, policy: Policy) -> dict[str, 
         **({"rekey_bytes": rekey_bytes} if rekey_bytes else {}),
         **({"rekey_seconds": rekey_seconds} if rekey_seconds else {}),
         "preferred_auth": [*(["publickey"] if with_keys else []), *_NOT_TRIED],
-        "signature_algs": known(target.pubkey_accepted_algorithms, accepted, "PubkeyAcceptedAlgorithms", place),
+        "signature_algs": known(target.pubkey_accepted_algorithms, accepted, "PubkeyAcceptedAlgorithms", hop),
         "keepalive_interval": target.server_alive_interval if own_interval else policy.keepalive_interval,
         "keepalive_count_max": target.server_alive_count_max if own_interval else policy.keepalive_count,
     }
 
 
-def known(wanted: Sequence[str], available: Sequence[str], setting: str, place: Place) -> tuple[str, ...]:
+def known(wanted: Sequence[str], available: Sequence[str], setting: str, hop: Hop) -> tuple[str, ...]:
     """Of the algorithms the user allows, those that asyncssh has, in the user's order; () is asyncssh's own default.
 
     Raises:
@@ -74,6 +74,6 @@ def known(wanted: Sequence[str], available: Sequence[str], setting: str, place: 
     """
     chosen = tuple(name for name in wanted if name in available)
     if wanted and not chosen:
-        text = f"none of the algorithms of {setting} for {place.typed} is available here: {', '.join(wanted)}"
-        raise DialFailed(place.failure(Code.NEGOTIATION, text))
+        text = f"none of the algorithms of {setting} for {hop.typed} is available here: {', '.join(wanted)}"
+        raise DialFailed(hop.failure(Code.NEGOTIATION, text))
     return chosen

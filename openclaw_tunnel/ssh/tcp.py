@@ -10,8 +10,8 @@ from itertools import zip_longest
 from typing import Any
 
 from openclaw_tunnel.core.link import DialFailed
-from openclaw_tunnel.ssh.endpoint import Place
 from openclaw_tunnel.ssh.failures import most_telling, of_os_error
+from openclaw_tunnel.ssh.hop import Hop
 from openclaw_tunnel.ssh.lookup import Address
 
 _STAGGER = 0.25  # RFC 8305: the next address gets its turn so many seconds after the one before
@@ -21,7 +21,7 @@ _NOTSENT_LOWAT = 0x201 if sys.platform == "darwin" else 25  # TCP_NOTSENT_LOWAT:
 _UNSENT = 1 << 16  # bytes
 
 
-async def connect_any(addresses: list[Address], place: Place, *, bind_address: str = "") -> socket.socket:
+async def connect_any(addresses: list[Address], hop: Hop, *, bind_address: str = "") -> socket.socket:
     """Connect to the first of a host's addresses that answers; the caller owns the socket.
 
     Args:
@@ -38,7 +38,7 @@ async def connect_any(addresses: list[Address], place: Place, *, bind_address: s
     finally:
         race.close_losers()
     if race.winner is None:
-        raise DialFailed(most_telling([of_os_error(exc, place) for exc in race.errors]))
+        raise DialFailed(most_telling([of_os_error(exc, hop) for exc in race.errors]))
     return race.winner
 
 

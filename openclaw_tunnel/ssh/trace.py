@@ -10,8 +10,8 @@ from openclaw_tunnel.ssh.auth.agent import agent_path
 from openclaw_tunnel.ssh.auth.keyring import KeyRing
 from openclaw_tunnel.ssh.connection import under_deadline
 from openclaw_tunnel.ssh.dial import Dial, LoggedIn, Resolve, Way
-from openclaw_tunnel.ssh.endpoint import Place, show_address
 from openclaw_tunnel.ssh.failures import of_bug
+from openclaw_tunnel.ssh.hop import Hop, show_address
 from openclaw_tunnel.ssh.hostkeys.knownhosts import describe_key
 from openclaw_tunnel.ssh.link import SshLink
 from openclaw_tunnel.ssh_config.query import resolve_ssh
@@ -64,7 +64,7 @@ class Trace:
 
 async def look_at_keys(target: SshTarget, *, ssh_config: str, env: Mapping[str, str]) -> Keys:
     """Look at the key files and ask the agent, as a login does; nothing is sent to the server."""
-    place = Place(target.original, show_address(target.hostname, target.port), ssh_config)
+    hop = Hop(target.original, show_address(target.hostname, target.port), ssh_config)
     ring = KeyRing(target, env)
     try:
         offers = await ring.prepare()
@@ -74,8 +74,8 @@ async def look_at_keys(target: SshTarget, *, ssh_config: str, env: Mapping[str, 
             only_agent=bool(offers) and all(offer.from_agent for offer in offers),
             agent=agent_path(target.identity_agent, env),
             agent_is_session=target.identity_agent is None,
-            shortage=None if offers else ring.shortage(place),
-            troubles=tuple(ring.troubles(place)) if offers else (),
+            shortage=None if offers else ring.shortage(hop),
+            troubles=tuple(ring.troubles(hop)) if offers else (),
         )
     finally:
         await ring.close()
@@ -93,12 +93,12 @@ async def trace(
     """
     found = Trace()
 
-    async def log_in(dial: Dial, target: SshTarget, place: Place, way: Way) -> LoggedIn:
+    async def log_in(dial: Dial, target: SshTarget, hop: Hop, way: Way) -> LoggedIn:
         found.reached = True
         if not target.proxy_jump and not way.process:
             host, port = way.options["sock"].getpeername()[:2]
             found.address = show_address(host, port)
-        return await dial.log_in(target, place, way)
+        return await dial.log_in(target, hop, way)
 
     try:
         logged_in, stack = await under_deadline(
@@ -115,7 +115,7 @@ async def trace(
         found.failure = failed.failure.with_facts(to=str(spec.main.to), name=spec.name)
         return found
     except Exception as error:
-        found.failure = of_bug(error, Place(spec.target, spec.address or spec.target, spec.ssh_config))
+        found.failure = of_bug(error, Hop(spec.target, spec.address or spec.target, spec.ssh_config))
         return found
     found.host_key = describe_key(logged_in.login.host_key)
     found.key = next(reversed(logged_in.login.offered), "")

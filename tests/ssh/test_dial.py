@@ -21,7 +21,7 @@ from openclaw_tunnel.errors import ConfigError, HelperError, NameNotFound, Tunne
 from openclaw_tunnel.ssh.connection import SshConnector
 from openclaw_tunnel.ssh.deadline import no_deadline
 from openclaw_tunnel.ssh.dial import Dial
-from openclaw_tunnel.ssh.endpoint import Place
+from openclaw_tunnel.ssh.hop import Hop
 from openclaw_tunnel.ssh.lookup import Address, look_up
 from openclaw_tunnel.ssh.proxy import ProxyProcess
 from openclaw_tunnel.ssh.tcp import Race, connect_any, interleaved
@@ -69,10 +69,10 @@ async def test_a_deadline_during_the_look_up_is_not_blamed_on_the_server() -> No
         resolve, deadline = Resolver(gw=target), no_deadline()
         deadline.limit(10.0)
         dial = Dial(ssh_config="", env={}, resolve=resolve, policy=Policy(), stack=stack, deadline=deadline)
-        place = Place("gw", "gw.invalid:22")
+        hop = Hop("gw", "gw.invalid:22")
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):
-                await dial.open_way(target, place)
+                await dial.open_way(target, hop)
     failure = dial.out_of_time()
     assert failure.code is Code.DNS
     assert failure.message == "cannot find the address of gw.invalid: no answer within 10 s"
@@ -425,13 +425,13 @@ async def test_the_first_address_that_answers_wins() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         good = await look_up("127.0.0.1", server.getsockname()[1], "inet")
         bad = await look_up("127.0.0.1", free_port())
-        sock = await connect_any([*bad, *good], Place("gw", "gw:22"))
+        sock = await connect_any([*bad, *good], Hop("gw", "gw:22"))
         sock.close()
-        bound = await connect_any(good, Place("gw", "gw:22"), bind_address="127.0.0.2")
+        bound = await connect_any(good, Hop("gw", "gw:22"), bind_address="127.0.0.2")
         assert bound.getsockname()[0] == "127.0.0.2"
         bound.close()
     with pytest.raises(DialFailed) as caught:
-        await connect_any([*bad, *bad], Place("gw", "gw:22"))
+        await connect_any([*bad, *bad], Hop("gw", "gw:22"))
     assert caught.value.failure.code is Code.REFUSED
     with pytest.raises(socket.gaierror):
         await look_up("127.0.0.1", 22, "inet6")
@@ -442,7 +442,7 @@ async def test_an_address_to_bind_that_is_not_ours() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         addresses = await look_up("127.0.0.1", server.getsockname()[1])
         with pytest.raises(DialFailed) as caught:
-            await connect_any(addresses, Place("gw", "gw:22"), bind_address="192.0.2.1")
+            await connect_any(addresses, Hop("gw", "gw:22"), bind_address="192.0.2.1")
     assert caught.value.failure.code is Code.NO_ROUTE
 
 
@@ -524,5 +524,5 @@ async def test_little_that_was_not_sent_is_kept_by_the_system() -> None:
     """Or whatever is asked during an upload waits behind megabytes."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         host, port = server.getsockname()
-        with await connect_any(await look_up(host, port), Place("gw", f"{host}:{port}")) as sock:
+        with await connect_any(await look_up(host, port), Hop("gw", f"{host}:{port}")) as sock:
             assert sock.getsockopt(socket.IPPROTO_TCP, 25) == 65536  # TCP_NOTSENT_LOWAT

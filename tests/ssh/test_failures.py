@@ -12,10 +12,10 @@ import pytest
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.host.loop.tracebacks import Tracebacks
 from openclaw_tunnel.ssh import failures
-from openclaw_tunnel.ssh.endpoint import Place, show_address
+from openclaw_tunnel.ssh.hop import Hop, show_address
 from openclaw_tunnel.ssh.words import clean
 
-GW = Place("gw", "gateway.example:22")
+GW = Hop("gw", "gateway.example:22")
 
 
 def os_error(number: int) -> OSError:
@@ -168,16 +168,16 @@ def test_foreign_words_are_made_safe() -> None:
 
 
 def test_hints_are_commands_that_ssh_takes() -> None:
-    place = Place("me@gw:2222", "gw:2222", "/etc/mine")
-    assert place.failure(Code.TIMEOUT, "m").hint.endswith("Try: ssh -v -F /etc/mine -p 2222 me@gw")
-    assert "ssh-copy-id -F /etc/mine -p 2222 me@gw, " in place.failure(Code.AUTH_DENIED, "m").hint
+    hop = Hop("me@gw:2222", "gw:2222", "/etc/mine")
+    assert hop.failure(Code.TIMEOUT, "m").hint.endswith("Try: ssh -v -F /etc/mine -p 2222 me@gw")
+    assert "ssh-copy-id -F /etc/mine -p 2222 me@gw, " in hop.failure(Code.AUTH_DENIED, "m").hint
 
 
 def test_addresses_and_commands_as_people_write_them() -> None:
     assert show_address("gw", 22) == "gw:22"
     assert show_address("::1", 22) == "[::1]:22"
-    assert Place("gw", "gw:22").trust_command() == "openclaw-tunnel trust gw"
-    assert Place("gw", "gw:22", "/a b").trust_command(replace=True) == "openclaw-tunnel trust --replace -F '/a b' gw"
+    assert Hop("gw", "gw:22").trust_command() == "openclaw-tunnel trust gw"
+    assert Hop("gw", "gw:22", "/a b").trust_command(replace=True) == "openclaw-tunnel trust --replace -F '/a b' gw"
 
 
 def test_macos_keeps_programs_from_the_local_network() -> None:

@@ -5,11 +5,11 @@ import pytest
 from openclaw_tunnel.core.failures import Code
 from openclaw_tunnel.core.link import DialFailed
 from openclaw_tunnel.core.policy import Policy
-from openclaw_tunnel.ssh.endpoint import Place
+from openclaw_tunnel.ssh.hop import Hop
 from openclaw_tunnel.ssh.options import common_options, known, login_options
 from support.sshtargets import make_target
 
-GW = Place("gw", "gw:22")
+GW = Hop("gw", "gw:22")
 
 
 def test_the_users_order_without_what_asyncssh_lacks() -> None:

@@ -4,12 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw_tunnel.core.failures import Code
-from openclaw_tunnel.ssh.endpoint import Place
+from openclaw_tunnel.ssh.hop import Hop
 from openclaw_tunnel.ssh.hungup import briefly, hung_up
 from openclaw_tunnel.ssh.opening import Opening
 from openclaw_tunnel.ssh.words import Transcript, clean, clean_lines, is_text, printable
 
-GW = Place("gw", "gw:22")
+GW = Hop("gw", "gw:22")
 
 
 @given(st.text())

@@ -13,9 +13,9 @@ from openclaw_tunnel.gateway.probe import ProbeResult
 from openclaw_tunnel.openclaw.credentials.secretref import Secret
 from openclaw_tunnel.openclaw.remote_host import FarGateway
 from openclaw_tunnel.ssh.auth.prompts import Asker, Prompt, Question
-from openclaw_tunnel.ssh.endpoint import Place
 from openclaw_tunnel.ssh.enroll.bootstrap import HowIn
 from openclaw_tunnel.ssh.enroll.keypair import ChosenKey, KeyToMake
+from openclaw_tunnel.ssh.hop import Hop
 from openclaw_tunnel.ssh.hostkeys.check import HostKeys
 from openclaw_tunnel.ssh.hostkeys.trust import Found, remember
 from support.sshtargets import make_target
@@ -62,9 +62,9 @@ class FakeHost:
             user_known_hosts_files=(str(self.folder / "known_hosts"),),
             local_forwards=self.forwards,
         )
-        host_keys = await HostKeys.load(target, Place(self.target, "gateway.example:22"))
+        host_keys = await HostKeys.load(target, Hop(self.target, "gateway.example:22"))
         verdict = host_keys.verdict(KEY)
-        return Found(Place(self.target, "gateway.example:22"), target, KEY, verdict, host_keys.explain(verdict, KEY))
+        return Found(Hop(self.target, "gateway.example:22"), target, KEY, verdict, host_keys.explain(verdict, KEY))
 
     def remember(self, found: Found) -> Path:
         """See ``FarHost``."""

@@ -24,7 +24,7 @@ from openclaw_tunnel.ssh.auth.keyfiles import (
 )
 from openclaw_tunnel.ssh.auth.offers import Offer, order_offers, plain_key
 from openclaw_tunnel.ssh.deadline import Deadline, Request, no_deadline
-from openclaw_tunnel.ssh.endpoint import Place
+from openclaw_tunnel.ssh.hop import Hop
 from openclaw_tunnel.ssh.hostkeys.knownhosts import describe_key, key_type
 from openclaw_tunnel.ssh.words import clean
 from openclaw_tunnel.ssh_config.query import SshTarget
@@ -132,61 +132,61 @@ class KeyRing:
         owes = self._agent.client is not None and self._agent.client.signing
         return owes and self._request is not None and self.deadline.has_waited(self._request)
 
-    def explain(self, place: Place, *, said: str = "") -> Failure:
+    def explain(self, hop: Hop, *, said: str = "") -> Failure:
         """The failure of a login that was denied.
 
         Args:
             said: the server's own words, if it hung up because of too many keys.
         """
         tried = f"offered: {', '.join(self.offered)}" if self.offered else "no key was offered"
-        text = f"{place.host} refused the login of {self.target.user} ({tried})"
+        text = f"{hop.host} refused the login of {self.target.user} ({tried})"
         notes = [clean(said)] if said else []
         notes += self._problems + [f"{f.path} {f.problem}" for f in self._files if f.problem]
         if self.taken and not self._unsigned:
             notes.append(f"the server took {self.taken}, and wants more than a key")
         if self.methods:
             notes.append(f"the server also takes: {', '.join(self.methods)}")
-        return self._cause(text, notes, place, first=_TOO_MANY if said else "")
+        return self._cause(text, notes, hop, first=_TOO_MANY if said else "")
 
-    def shortage(self, place: Place) -> Failure:
+    def shortage(self, hop: Hop) -> Failure:
         """The failure of a login that has no key to offer, after :meth:`prepare`."""
-        text = f"there is no key to log in to {place.host} as {self.target.user} with"
+        text = f"there is no key to log in to {hop.host} as {self.target.user} with"
         notes = [f"{f.path} {f.problem}" for f in self._files if f.problem]
         halves = [f.path for f in self._files if f.state is KeyState.PUBLIC]
         if halves and not self._agent_socket and not self._locked():
             why = f"of {halves[0]} only the public half is here, and there is no SSH agent: SSH_AUTH_SOCK is not set"
             step = f"start an SSH agent and load the key into it: {_BEGIN}; ssh-add {self._loadable()}".rstrip()
-            return place.failure(Code.AGENT_UNREACHABLE, _sentence(f"{text}: {why}", notes), step=step)
-        return self._cause(text, notes, place)
+            return hop.failure(Code.AGENT_UNREACHABLE, _sentence(f"{text}: {why}", notes), step=step)
+        return self._cause(text, notes, hop)
 
-    def troubles(self, place: Place) -> list[Failure]:
+    def troubles(self, hop: Hop) -> list[Failure]:
         """What is wrong with keys and agent although there is a key to offer, after :meth:`prepare`."""
         found = []
         if self._agent.problem:
-            found.append(place.failure(Code.AGENT_UNREACHABLE, self._agent.problem, step=self._agent_step()))
+            found.append(hop.failure(Code.AGENT_UNREACHABLE, self._agent.problem, step=self._agent_step()))
         for file in self._files:
             text = f"{file.path} {file.problem}"
             if file.state is KeyState.EXPOSED:
-                found.append(place.failure(Code.KEY_EXPOSED, text, key=shlex.quote(file.path)))
+                found.append(hop.failure(Code.KEY_EXPOSED, text, key=shlex.quote(file.path)))
             elif file.problem:
                 hint = "name a key that can be used: IdentityFile in ssh_config, or -i FILE"
-                found.append(place.failure(Code.CONFIG, text, hint=hint))
+                found.append(hop.failure(Code.CONFIG, text, hint=hint))
         return found
 
-    def _cause(self, text: str, notes: list[str], place: Place, *, first: str = "") -> Failure:
+    def _cause(self, text: str, notes: list[str], hop: Hop, *, first: str = "") -> Failure:
         """The failure, by what the keys and the agent lack; ``first`` is the step before a key is installed."""
         if self._agent.client and self._agent.client.refusals:
-            return self._explain_refusal(place)
+            return self._explain_refusal(hop)
         if problem := self._agent_problem():
             text = _sentence(f"{text}: {problem}", notes)
-            return place.failure(Code.AGENT_UNREACHABLE, text, step=self._agent_step())
+            return hop.failure(Code.AGENT_UNREACHABLE, text, step=self._agent_step())
         if locked := self._locked():
-            return self._explain_locked(locked, text, notes, place)
+            return self._explain_locked(locked, text, notes, hop)
         if exposed := [f.path for f in self._files if f.state is KeyState.EXPOSED]:
-            return place.failure(Code.KEY_EXPOSED, _sentence(text, notes), key=shlex.join(exposed))
+            return hop.failure(Code.KEY_EXPOSED, _sentence(text, notes), key=shlex.join(exposed))
         if not self._agent.keys:
             first = self._before_installing() or first
-        return place.failure(Code.AUTH_DENIED, _sentence(text, notes), first=first)
+        return hop.failure(Code.AUTH_DENIED, _sentence(text, notes), first=first)
 
     def _before_installing(self) -> str:
         """The step before a key is installed, where the agent has none; empty where a file has one."""
@@ -219,19 +219,19 @@ class KeyRing:
         wanted = (f.path.removesuffix(".pub") for f in self._files if f.state in (KeyState.PUBLIC, KeyState.LOCKED))
         return shlex.quote(path) if (path := next(wanted, "")) else ""
 
-    def _explain_refusal(self, place: Place) -> Failure:
+    def _explain_refusal(self, hop: Hop) -> Failure:
         keys = ", ".join(dict.fromkeys(self._unsigned))
-        text = f"the SSH agent at {self._agent_socket} refused to sign with {keys}, which {place.host} would accept"
+        text = f"the SSH agent at {self._agent_socket} refused to sign with {keys}, which {hop.host} would accept"
         say_yes = "unlock the SSH agent, and confirm when it asks; "
-        return place.failure(Code.NOT_CONFIRMED, _sentence(text, self._problems), first=say_yes)
+        return hop.failure(Code.NOT_CONFIRMED, _sentence(text, self._problems), first=say_yes)
 
-    def explain_silent_agent(self, place: Place) -> Failure:
+    def explain_silent_agent(self, hop: Hop) -> Failure:
         """The failure of a login that ended while the agent waited for a person."""
         text = f"the SSH agent at {self._agent_socket} did not sign with {self.taken}: it waits for a touch or a yes"
         first = "touch the key, or confirm in the SSH agent, when it asks; "
-        return place.failure(Code.NOT_CONFIRMED, text, first=first)
+        return hop.failure(Code.NOT_CONFIRMED, text, first=first)
 
-    def _explain_locked(self, locked: list[KeyFile], text: str, notes: list[str], place: Place) -> Failure:
+    def _explain_locked(self, locked: list[KeyFile], text: str, notes: list[str], hop: Hop) -> Failure:
         reasons = {
             KeyState.LOCKED: "is encrypted and not in the SSH agent",
             KeyState.TOUCH: "is on a security key that must be touched, which only the SSH agent can ask for",
@@ -241,7 +241,7 @@ class KeyRing:
         if not self._agent_socket:  # nobody looks at one that is only now started
             agent = {"agent": f"{_BEGIN}; ", "then": "then bring the tunnel up again"}
         key = shlex.quote(locked[0].path)
-        return place.failure(Code.KEY_LOCKED, _sentence(f"{text}: {why}", notes), key=key, **agent)
+        return hop.failure(Code.KEY_LOCKED, _sentence(f"{text}: {why}", notes), key=key, **agent)
 
     def _locked(self) -> list[KeyFile]:
         """Keys that were passed over because nobody can give a passphrase or a touch."""

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from openclaw_tunnel.ssh.endpoint import Place
+from openclaw_tunnel.ssh.hop import Hop
 from openclaw_tunnel.ssh.words import clean
 from openclaw_tunnel.ssh_config.target import SshTarget
 
@@ -85,7 +85,7 @@ class AuthPrompts:
     """
 
     def __init__(
-        self, target: SshTarget, place: Place, ask: Asker, pausing: Callable[[], AbstractContextManager[None]]
+        self, target: SshTarget, hop: Hop, ask: Asker, pausing: Callable[[], AbstractContextManager[None]]
     ) -> None:
         self.methods = methods_to_ask(target)
         self.answered = 0
@@ -93,7 +93,7 @@ class AuthPrompts:
         self.waiting = False
         self.problem: Exception | None = None
         self._target = target
-        self._place = place
+        self._hop = hop
         self._ask = ask
         self._pausing = pausing
         self._tries = dict.fromkeys(_IN_TURN, 0)
@@ -109,7 +109,7 @@ class AuthPrompts:
         """The next password to try; None: none."""
         if not self._may_try(PASSWORD):
             return None
-        prompt = Prompt(f"{self._target.user}@{self._place.name}'s password: ", False)
+        prompt = Prompt(f"{self._target.user}@{self._hop.name}'s password: ", False)
         answers = await self._put(PASSWORD, (prompt,))
         return answers[0] if answers else None
 
@@ -127,7 +127,7 @@ class AuthPrompts:
         for text, echo in prompts:
             *before, last = _lines(text) or [""]
             told += before  # a menu of second factors comes as one long prompt
-            cleaned.append(Prompt(f"({self._target.user}@{self._place.name}) {last} ", bool(echo)))
+            cleaned.append(Prompt(f"({self._target.user}@{self._hop.name}) {last} ", bool(echo)))
         if not prompts and not told:
             return []
         return await self._put(KEYBOARD, tuple(cleaned), clean(name), tuple(told[:_MOST_LINES]))
@@ -144,7 +144,7 @@ class AuthPrompts:
         question = Question(
             method,
             self._target.user,
-            self._place.host,
+            self._hop.host,
             prompts,
             name,
             instructions,

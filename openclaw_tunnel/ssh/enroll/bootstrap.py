@@ -16,8 +16,8 @@ from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.ssh.auth.prompts import Asker, AuthPrompts
 from openclaw_tunnel.ssh.connection import under_deadline
 from openclaw_tunnel.ssh.dial import Dial, LoggedIn, Resolve, Way
-from openclaw_tunnel.ssh.endpoint import Place
 from openclaw_tunnel.ssh.enroll.shell import Ran, run_script
+from openclaw_tunnel.ssh.hop import Hop
 from openclaw_tunnel.ssh.hostkeys.knownhosts import describe_key
 from openclaw_tunnel.ssh.hostkeys.trust import as_error
 from openclaw_tunnel.ssh.link import SshLink
@@ -68,7 +68,7 @@ class SetupConnection:
 
     def __init__(self, logged_in: LoggedIn, stack: AsyncExitStack) -> None:
         self.target: SshTarget = logged_in.target
-        self.place: Place = logged_in.place
+        self.place: Hop = logged_in.hop
         self.how = how_in(logged_in)
         self.link = SshLink(logged_in, stack)
         self._connection = logged_in.connection
@@ -129,10 +129,10 @@ async def log_in(
     """
     prompts: AuthPrompts | None = None
 
-    async def enter(dial: Dial, target: SshTarget, place: Place, way: Way) -> LoggedIn:
+    async def enter(dial: Dial, target: SshTarget, hop: Hop, way: Way) -> LoggedIn:
         nonlocal prompts
         try:
-            return await dial.log_in(target, place, way, ask)
+            return await dial.log_in(target, hop, way, ask)
         finally:
             prompts = dial.prompts
 

@@ -10,11 +10,11 @@ from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.ssh.auth.keyring import KeyRing
 from openclaw_tunnel.ssh.connection import under_deadline
 from openclaw_tunnel.ssh.dial import Dial, LoggedIn, Resolve, Way
-from openclaw_tunnel.ssh.endpoint import Place
 from openclaw_tunnel.ssh.enroll.authorized import Answer, Findings, likely_cause, read_answer, script_to_add
 from openclaw_tunnel.ssh.enroll.bootstrap import SCRIPT_SECONDS, HowIn, SetupConnection, how_in
 from openclaw_tunnel.ssh.enroll.keypair import ChosenKey
 from openclaw_tunnel.ssh.enroll.shell import Ran
+from openclaw_tunnel.ssh.hop import Hop
 from openclaw_tunnel.ssh.hostkeys.trust import as_error
 from openclaw_tunnel.ssh.words import clean
 from openclaw_tunnel.ssh_config.query import resolve_ssh
@@ -89,10 +89,10 @@ async def prove_key(
     """
     ring: KeyRing | None = None
 
-    async def enter(dial: Dial, target: SshTarget, place: Place, way: Way) -> LoggedIn:
+    async def enter(dial: Dial, target: SshTarget, hop: Hop, way: Way) -> LoggedIn:
         nonlocal ring
         try:
-            return await dial.log_in(target, place, way, only=key.public)
+            return await dial.log_in(target, hop, way, only=key.public)
         finally:
             ring = dial.ring
 

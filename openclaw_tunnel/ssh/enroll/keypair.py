@@ -16,7 +16,7 @@ from openclaw_tunnel.host.files import write_new
 from openclaw_tunnel.ssh.auth.keyfiles import KeyFile, KeyState
 from openclaw_tunnel.ssh.auth.keyring import KeyRing
 from openclaw_tunnel.ssh.auth.offers import Offer
-from openclaw_tunnel.ssh.endpoint import Place
+from openclaw_tunnel.ssh.hop import Hop
 from openclaw_tunnel.ssh.hostkeys.knownhosts import describe_key, key_line, key_type
 from openclaw_tunnel.ssh.hostkeys.trust import as_error
 from openclaw_tunnel.ssh.words import clean
@@ -67,7 +67,7 @@ class KeyToMake:
     path: str
 
 
-async def choose_key(target: SshTarget, place: Place, env: Mapping[str, str]) -> ChosenKey | KeyToMake:
+async def choose_key(target: SshTarget, hop: Hop, env: Mapping[str, str]) -> ChosenKey | KeyToMake:
     """The key that a tunnel to ``target`` would use if the host knew it.
 
     A file that needs no agent comes first: a service may have none. A key that has to be touched comes last.
@@ -82,7 +82,7 @@ async def choose_key(target: SshTarget, place: Place, env: Mapping[str, str]) ->
             "PreferredAuthentications without publickey" if target.pubkey_authentication else "PubkeyAuthentication no"
         )
         raise ConfigError(
-            f"ssh_config has {setting} for {place.typed}: a tunnel has nothing but keys to log in with",
+            f"ssh_config has {setting} for {hop.typed}: a tunnel has nothing but keys to log in with",
             hint="set PubkeyAuthentication yes there, and let publickey stand in PreferredAuthentications",
         )
     ring = KeyRing(target, env)
@@ -94,7 +94,7 @@ async def choose_key(target: SshTarget, place: Place, env: Mapping[str, str]) ->
             return ChosenKey(chosen.path, chosen.public, comment, chosen.path in ready, chosen.from_agent)
     finally:
         await ring.close()
-    return KeyToMake(_where_to_make(target, place, ring.files))
+    return KeyToMake(_where_to_make(target, hop, ring.files))
 
 
 def best_offer(offers: Sequence[Offer], ready: Collection[str]) -> Offer | None:
@@ -112,18 +112,18 @@ def comment_of_account() -> str:
     return clean(f"{getpass.getuser()}@{socket.gethostname()}")
 
 
-def _where_to_make(target: SshTarget, place: Place, files: Sequence[KeyFile]) -> str:
+def _where_to_make(target: SshTarget, hop: Hop, files: Sequence[KeyFile]) -> str:
     """A path that ssh looks at and that is free.
 
     A key that is there and locked is the user's own way to keep keys: none without passphrase is put beside it.
     """
     shut = (KeyState.LOCKED, KeyState.TOUCH)
     if locked := next((f for f in files if f.state in shut), None):
-        text = f"{locked.path} is the key for {place.host}, and nobody is there to unlock it for a tunnel"
-        raise as_error(place.failure(Code.KEY_LOCKED, text, key=shlex.quote(locked.path)))
+        text = f"{locked.path} is the key for {hop.host}, and nobody is there to unlock it for a tunnel"
+        raise as_error(hop.failure(Code.KEY_LOCKED, text, key=shlex.quote(locked.path)))
     if exposed := next((f for f in files if f.state is KeyState.EXPOSED), None):
         text = f"{exposed.path} {exposed.problem}, so ssh does not use it"
-        raise as_error(place.failure(Code.KEY_EXPOSED, text, key=shlex.quote(exposed.path)))
+        raise as_error(hop.failure(Code.KEY_EXPOSED, text, key=shlex.quote(exposed.path)))
     paths = target.identity_files
     if not target.identity_files_explicit:
         paths = tuple(p for p in paths if os.path.basename(p) == _NEW_NAME)
@@ -132,7 +132,7 @@ def _where_to_make(target: SshTarget, place: Place, files: Sequence[KeyFile]) ->
             return path
     names = ", ".join(paths) or "no IdentityFile"
     raise ConfigError(
-        f"no usable key for {place.typed}, and no place to make one: {names}",
+        f"no usable key for {hop.typed}, and no place to make one: {names}",
         hint="make one elsewhere and name it: ssh-keygen -t ed25519 -f ~/.ssh/id_openclaw, then -i ~/.ssh/id_openclaw",
     )
 

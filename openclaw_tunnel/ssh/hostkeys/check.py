@@ -13,7 +13,7 @@ import asyncssh
 
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.ssh.asyncssh_seams import OpenSSHCertificate
-from openclaw_tunnel.ssh.endpoint import Place
+from openclaw_tunnel.ssh.hop import Hop
 from openclaw_tunnel.ssh.hostkeys import knownhosts
 from openclaw_tunnel.ssh.hostkeys.knownfiles import KnownKeys, files_of, read_known_keys
 from openclaw_tunnel.ssh.hostkeys.knownhosts import Trust, Verdict, describe_key, fingerprint, key_type, short_type
@@ -31,17 +31,17 @@ class HostKeys:
         failure: why the last key was refused; None while none was.
     """
 
-    def __init__(self, target: SshTarget, place: Place, known: KnownKeys) -> None:
+    def __init__(self, target: SshTarget, hop: Hop, known: KnownKeys) -> None:
         self.failure: Failure | None = None
         self._target = target
-        self._place = place
+        self._hop = hop
         self._known = known
         self._accepted = b""
 
     @classmethod
-    async def load(cls, target: SshTarget, place: Place) -> "HostKeys":
+    async def load(cls, target: SshTarget, hop: Hop) -> "HostKeys":
         """Read the files of a host beside the event loop: asyncssh waits for the judge in the middle of a packet."""
-        return cls(target, place, await read_known_keys(files_of(target)))
+        return cls(target, hop, await read_known_keys(files_of(target)))
 
     def order(self, algorithms: Sequence[str]) -> tuple[str, ...]:
         """Host key algorithms, those of known keys first."""
@@ -67,9 +67,7 @@ class HostKeys:
         try:
             certificate, key = _decode(presented)
         except Exception as exc:  # whatever asyncssh or cryptography trips over in it
-            self.failure = self._place.failure(
-                Code.NOT_SSH, f"the host key that {self._place.host} sent cannot be read"
-            )
+            self.failure = self._hop.failure(Code.NOT_SSH, f"the host key that {self._hop.host} sent cannot be read")
             raise asyncssh.HostKeyNotVerifiable(self.failure.message) from exc
         if presented != self._accepted:
             self.failure = self._refusal(presented, certificate, key)
@@ -84,7 +82,7 @@ class HostKeys:
         plain = key.public_data
         authority, flaw = (b"", "") if certificate is None else self._certificate_flaw(presented, certificate)
         if authority and flaw:
-            log.info("host certificate of %s is not accepted: %s", self._place.host, flaw)
+            log.info("host certificate of %s is not accepted: %s", self._hop.host, flaw)
         if refusal := self._too_short(plain) or self._on_revoked_list(presented, plain, authority):
             return refusal
         certified = bool(authority) and not flaw
@@ -95,8 +93,8 @@ class HostKeys:
         bits, required = knownhosts.rsa_bits(plain), self._target.required_rsa_size
         if not 0 < bits < required:
             return None
-        text = f"host key of {self._place.host} is too short: RSA with {bits} bits, RequiredRSASize is {required}"
-        return self._place.failure(Code.NEGOTIATION, text)
+        text = f"host key of {self._hop.host} is too short: RSA with {bits} bits, RequiredRSASize is {required}"
+        return self._hop.failure(Code.NEGOTIATION, text)
 
     def _certificate_flaw(self, presented: bytes, certificate: "asyncssh.SSHCertificate") -> tuple[bytes, str]:
         """The authority's key and what is wrong with the certificate, by OpenSSH's ``sshkey_cert_check_host``."""
@@ -123,31 +121,31 @@ class HostKeys:
             if not revoked.names(presented, also):
                 return None
         except RevokedListUnusable as exc:
-            text = f"host key of {self._place.host} cannot be accepted: RevokedHostKeys {path}: {exc}"
-            return self._place.failure(Code.HOST_KEY_REVOKED, text, file=path, trust=self._place.trust_command())
+            text = f"host key of {self._hop.host} cannot be accepted: RevokedHostKeys {path}: {exc}"
+            return self._hop.failure(Code.HOST_KEY_REVOKED, text, file=path, trust=self._hop.trust_command())
         return self.explain(Verdict(Trust.REVOKED), plain, listed_in=path)
 
     def explain(self, verdict: Verdict, key: bytes, *, listed_in: str = "") -> Failure | None:
         """The failure that a verdict means; None for a key that is known."""
-        host, shown = self._place.host, describe_key(key)
+        host, shown = self._hop.host, describe_key(key)
         if verdict.trust is Trust.OK:
             return None
         if verdict.trust is Trust.REVOKED:
-            place = listed_in or verdict.entries[0].place
-            text = f"host key of {host} is revoked: {shown} ({place})"
-            facts = {"file": listed_in or place, "trust": self._place.trust_command(replace=True)}
-            return self._place.failure(Code.HOST_KEY_REVOKED, text, **facts)
+            where = listed_in or verdict.entries[0].place
+            text = f"host key of {host} is revoked: {shown} ({where})"
+            facts = {"file": where, "trust": self._hop.trust_command(replace=True)}
+            return self._hop.failure(Code.HOST_KEY_REVOKED, text, **facts)
         if verdict.trust is Trust.CHANGED:
             old = ", ".join(f"{fingerprint(e.key)} ({e.place})" for e in verdict.entries)
             text = f"host key of {host} has changed: it presents {shown}, known is {short_type(key)} {old}"
-            trust = self._place.trust_command(replace=True)
-            return self._place.failure(Code.HOST_KEY_CHANGED, text, trust=trust)
+            trust = self._hop.trust_command(replace=True)
+            return self._hop.failure(Code.HOST_KEY_CHANGED, text, trust=trust)
         others = sorted({short_type(e.key) for e in verdict.entries})
         note = f" (known keys of this host are of another type: {', '.join(others)})" if others else ""
         note += "".join(f"; {path} cannot be read: {why}" for path, why in self._known.unread.items())
-        facts = {"first": self._before_trusting(), "trust": self._place.trust_command()}
-        facts["ssh_config"] = self._place.ssh_config
-        return self._place.failure(Code.HOST_KEY_UNKNOWN, f"host key of {host} is unknown: {shown}{note}", **facts)
+        facts = {"first": self._before_trusting(), "trust": self._hop.trust_command()}
+        facts["ssh_config"] = self._hop.ssh_config
+        return self._hop.failure(Code.HOST_KEY_UNKNOWN, f"host key of {host} is unknown: {shown}{note}", **facts)
 
     def _before_trusting(self) -> str:
         """What has to be done before a key can be remembered, for the hint; empty for nothing."""

@@ -15,7 +15,7 @@ from openclaw_tunnel.errors import ConfigError, ExitCode, TunnelError, UsageErro
 from openclaw_tunnel.host.files import write_atomic
 from openclaw_tunnel.ssh.connection import under_deadline
 from openclaw_tunnel.ssh.dial import Dial, Resolve, Way
-from openclaw_tunnel.ssh.endpoint import Place, show_address
+from openclaw_tunnel.ssh.hop import Hop, show_address
 from openclaw_tunnel.ssh.hostkeys import knownhosts
 from openclaw_tunnel.ssh.hostkeys.check import HostKeys
 from openclaw_tunnel.ssh.hostkeys.knownfiles import names_of
@@ -36,7 +36,7 @@ class Found:
         failure: what a tunnel would fail with; None for a key that is known.
     """
 
-    place: Place
+    place: Hop
     target: SshTarget
     key: bytes
     verdict: Verdict
@@ -87,11 +87,11 @@ async def look_at(
         TunnelError: with the exit code of the failure.
     """
 
-    async def fetch(dial: Dial, target: SshTarget, place: Place, way: Way) -> tuple[SshTarget, Place, bytes]:
-        return target, place, await dial.fetch_host_key(target, place, way)
+    async def fetch(dial: Dial, target: SshTarget, hop: Hop, way: Way) -> tuple[SshTarget, Hop, bytes]:
+        return target, hop, await dial.fetch_host_key(target, hop, way)
 
     try:
-        (target, place, key), stack = await under_deadline(
+        (target, hop, key), stack = await under_deadline(
             typed,
             fetch,
             identity="",
@@ -104,10 +104,10 @@ async def look_at(
     except DialFailed as exc:
         raise as_error(exc.failure) from exc
     await stack.aclose()
-    host_keys = await HostKeys.load(target, place)
+    host_keys = await HostKeys.load(target, hop)
     verdict = host_keys.verdict(key)
     failure = host_keys.revocation(key) or host_keys.explain(verdict, key)
-    return Found(place, target, key, verdict, failure)
+    return Found(hop, target, key, verdict, failure)
 
 
 def as_error(failure: Failure) -> TunnelError:

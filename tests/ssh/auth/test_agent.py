@@ -16,7 +16,7 @@ from openclaw_tunnel.ssh.auth.agent import agent_path, ask_agent, close_agent
 from openclaw_tunnel.ssh.auth.keyring import KeyRing
 from openclaw_tunnel.ssh.connection import SshConnector
 from openclaw_tunnel.ssh.deadline import Patience
-from openclaw_tunnel.ssh.endpoint import Place
+from openclaw_tunnel.ssh.hop import Hop
 from openclaw_tunnel.ssh_config.target import SshTarget
 from support.aio import async_test, settle
 from support.fakeagent import fake_agent as fake_agent_of
@@ -269,7 +269,7 @@ async def test_how_to_have_an_agent_again(tmp_path: Path, setting: str | None, s
     target = make_target(identity_agent=socket if setting else None, identities_only=False)
     ring = KeyRing(target, {"SSH_AUTH_SOCK": socket})
     await ring.prepare()
-    hint = ring.shortage(Place("gw", "gw:22")).hint
+    hint = ring.shortage(Hop("gw", "gw:22")).hint
     assert hint.startswith("start the program again that owns this socket")
     assert step in hint
     assert "rm " not in hint

@@ -9,13 +9,13 @@ from openclaw_tunnel.core.failures import Code
 from openclaw_tunnel.ssh.auth.keyfiles import KeyFile, KeyState, read_certificate_file, read_key_file
 from openclaw_tunnel.ssh.auth.keyring import KeyRing
 from openclaw_tunnel.ssh.auth.offers import Offer, order_offers
-from openclaw_tunnel.ssh.endpoint import Place
+from openclaw_tunnel.ssh.hop import Hop
 from support.agent import SshAgent
 from support.aio import async_test
 from support.sshtargets import make_target
 
 A, B, C, D = (bytes([0, 0, 0, 1, n, 9]) for n in b"abcd")
-GW = Place("gw", "gw:22")
+GW = Hop("gw", "gw:22")
 
 
 def file(public: bytes, state: KeyState = KeyState.READY, certificate: bytes = b"") -> KeyFile:

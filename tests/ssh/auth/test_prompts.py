@@ -7,10 +7,10 @@ from contextlib import contextmanager, nullcontext
 import pytest
 
 from openclaw_tunnel.ssh.auth.prompts import AuthPrompts, Prompt, Question, methods_to_ask
-from openclaw_tunnel.ssh.endpoint import Place
+from openclaw_tunnel.ssh.hop import Hop
 from support.sshtargets import make_target
 
-GW = Place("gw", "gw.example:22")
+GW = Hop("gw", "gw.example:22")
 
 
 class Person:

@@ -13,7 +13,6 @@ import pytest
 from openclaw_tunnel.errors import ConfigError, ExitCode, TunnelError
 from openclaw_tunnel.ssh.auth.keyfiles import KeyState, read_key_file
 from openclaw_tunnel.ssh.auth.offers import Offer
-from openclaw_tunnel.ssh.endpoint import Place
 from openclaw_tunnel.ssh.enroll.keypair import (
     ChosenKey,
     KeyToMake,
@@ -22,12 +21,13 @@ from openclaw_tunnel.ssh.enroll.keypair import (
     comment_of_account,
     make_key,
 )
+from openclaw_tunnel.ssh.hop import Hop
 from openclaw_tunnel.ssh.hostkeys.knownhosts import key_line
 from support.aio import async_test
 from support.process import program
 from support.sshtargets import make_target
 
-GW = Place("gw", "gw.example:22")
+GW = Hop("gw", "gw.example:22")
 
 
 async def choice(*paths: Path, **fields: Any) -> ChosenKey | KeyToMake:

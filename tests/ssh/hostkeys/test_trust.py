@@ -10,7 +10,7 @@ import pytest
 
 from openclaw_tunnel.core.failures import Code
 from openclaw_tunnel.errors import ConfigError, ExitCode, TunnelError, UsageError
-from openclaw_tunnel.ssh.endpoint import Place
+from openclaw_tunnel.ssh.hop import Hop
 from openclaw_tunnel.ssh.hostkeys import knownhosts
 from openclaw_tunnel.ssh.hostkeys.check import HostKeys
 from openclaw_tunnel.ssh.hostkeys.knownfiles import Reader, files_of
@@ -33,9 +33,9 @@ OLD_LINE, NEW_LINE = knownhosts.key_line(OLD), knownhosts.key_line(NEW)
 def found(path: Path | str | None, key: bytes = NEW, **fields: Any) -> Found:
     files = () if path is None else (str(path),)
     target = make_target(**{"hostname": "gw", "user_known_hosts_files": files, **fields})
-    host_keys = HostKeys(target, Place("gw", "gw:22"), Reader()(files_of(target)))
+    host_keys = HostKeys(target, Hop("gw", "gw:22"), Reader()(files_of(target)))
     verdict = host_keys.verdict(key)
-    return Found(Place("gw", "gw:22"), target, key, verdict, host_keys.explain(verdict, key))
+    return Found(Hop("gw", "gw:22"), target, key, verdict, host_keys.explain(verdict, key))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from openclaw_tunnel.ssh_config.destination import as_ssh_words
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Hop:
     """One SSH server on the way.
 
     Attributes:
@@ -28,7 +28,7 @@ class Place:
         return self.host.rpartition(":")[0]
 
     def failure(self, code: Code, message: str, **facts: str) -> Failure:
-        """A failure at this place, with the facts that the hints of ``core/failures.py`` use."""
+        """A failure at this hop, with the facts that the hints of ``core/failures.py`` use."""
         ssh = as_ssh_words(self.typed, self.ssh_config)
         return Failure(code, message, MappingProxyType({"target": self.typed, "ssh": ssh, "host": self.host, **facts}))
 
