@@ -129,27 +129,6 @@ async def examine(
     return book.close(_with_version(judgement, version), hello, granted)
 
 
-async def try_credentials(
-    route: Route,
-    credentials: Credentials,
-    *,
-    scopes: tuple[str, ...] = (READ,),
-    device: Device | None = None,
-    timeout: float = 10.0,
-) -> Judgement:
-    """Try the credentials once: what :func:`examine` finds above HTTP, as one judgement.
-
-    Raises:
-        LinkLost: the SSH connection went away.
-    """
-    try:
-        async with connect(route, credentials, scopes=scopes, device=device, timeout=timeout) as session:
-            judgement, _ = await _scopes(session, scopes, route.name, timeout)
-            return judgement
-    except SessionFailed as failed:
-        return failed.judgement
-
-
 async def _reach(route: Route, book: "_Book", timeout: float) -> Judgement:
     def opened() -> None:
         if book.is_empty:

@@ -182,7 +182,6 @@ class _Resolver:
             identities_only=True,
             identity_agent="",
             user_known_hosts_files=(str(known_hosts),),
-            strict_host_key_checking="true",
             host_key_algorithms=("ssh-ed25519",),
         )
 

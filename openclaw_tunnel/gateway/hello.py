@@ -18,9 +18,6 @@ MAX_PROTOCOL = 4
 READ = "operator.read"
 """The scope that every look at the gateway beyond ``health`` takes."""
 
-MAX_PAYLOAD = 25 << 20
-"""``policy.maxPayload`` of a gateway that does not tell."""
-
 _ROLE = "operator"
 _MOST_SCOPES = 64
 _MOST_METHODS = 2000
@@ -76,7 +73,6 @@ class Hello:
         boot_id: changes with every restart; None before 2026.9.
         scopes: what these credentials may do; None where the gateway does not tell (2026.3).
         methods: what it can be asked, as it tells.
-        max_payload: bytes of the biggest message that it takes.
         tick: seconds between its ``tick`` events.
         uptime: seconds since it started; None where it does not tell.
         auth_method: what let the client in, such as ``token`` or ``none``; None before 2026.9.
@@ -87,7 +83,6 @@ class Hello:
     boot_id: str | None = None
     scopes: tuple[str, ...] | None = None
     methods: tuple[str, ...] = field(default=(), repr=False)
-    max_payload: int = MAX_PAYLOAD
     tick: float = 30.0
     uptime: float | None = None
     auth_method: str | None = None
@@ -154,7 +149,6 @@ def read_hello(payload: object) -> Hello:
         boot_id=words(server.get("bootId"), 64) or None,
         scopes=_names(auth["scopes"], _MOST_SCOPES) if isinstance(auth.get("scopes"), list) else None,
         methods=_names(mapping(told.get("features")).get("methods"), _MOST_METHODS),
-        max_payload=int(number(policy.get("maxPayload"), 1024, 1 << 30) or MAX_PAYLOAD),
         tick=30.0 if tick is None else tick / 1000,
         uptime=None if uptime is None else uptime / 1000,
         auth_method=words(auth.get("method"), 32) or None,

@@ -44,11 +44,6 @@ def count() -> int:
     return len(_inherited)
 
 
-def holds(address: Address) -> bool:
-    """Whether the service manager listens on ``address`` for us."""
-    return any(_address_of(sock) == address for sock in _inherited)
-
-
 def take(address: Address) -> list[socket.socket]:
     """Sockets of our own that listen on ``address``, as many as were handed over; the caller closes them.
 

@@ -64,7 +64,7 @@ class FarGateway:
     Attributes:
         path: its openclaw.json; empty: there is none.
         port: where it listens; None: OpenClaw's own default holds, 18789.
-        port_source, token_source, password_source: where that was found.
+        token_source, password_source: where that was found.
         auth_mode: ``token``, ``password``, ``none`` or ``trusted-proxy``; empty: not known.
         token_problem, password_problem: why one that is configured cannot be had from here; completes
             "gateway.auth.token ...".
@@ -76,7 +76,6 @@ class FarGateway:
 
     path: str = ""
     port: int | None = None
-    port_source: str = ""
     auth_mode: str = ""
     token: Secret | None = None
     token_source: str = ""
@@ -166,11 +165,11 @@ def _includes(document: Document, gateway: Section) -> str:
 
 def _port(found: FarGateway, layers: Layers, gateway: Section | None) -> FarGateway:
     if port := environment_port(layers.env):
-        return replace(found, port=port, port_source=_source("OPENCLAW_GATEWAY_PORT", layers))
+        return replace(found, port=port)
     if gateway and (port := gateway.port("port")):
-        return replace(found, port=port, port_source="gateway.port")
+        return replace(found, port=port)
     if profile := profile_of(layers.env):
-        return replace(found, port=profile_port(profile), port_source=f"profile {profile}")
+        return replace(found, port=profile_port(profile))
     return found
 
 

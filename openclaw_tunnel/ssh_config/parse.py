@@ -122,7 +122,6 @@ def _host_keys(view: "_View", paths: "_Paths") -> dict[str, Any]:
         "global_known_hosts_files": _host_files(view.one("globalknownhostsfile"), paths),
         "host_key_alias": view.one("hostkeyalias"),
         "hash_known_hosts": view.yes("hashknownhosts"),
-        "strict_host_key_checking": view.one("stricthostkeychecking", "ask"),
         "update_host_keys": view.one("updatehostkeys", "false"),
         "revoked_host_keys": paths.plain(revoked, "RevokedHostKeys") if revoked else "",
         "known_hosts_command": _unless_none(view.one("knownhostscommand")),

@@ -24,7 +24,6 @@ class SshTarget:
         proxy_command: shell command, tokens expanded, without ``exec``; empty: none.
         proxy_use_fdpass: the command hands over a socket instead of carrying the bytes.
         user_known_hosts_files: () for ``UserKnownHostsFile none``: no key of a user's file is trusted.
-        strict_host_key_checking: as printed: ``ask``, ``true``, ``false``, ``accept-new``.
         revoked_host_keys: file of revoked keys; empty: none.
         known_hosts_command: as written, tokens not expanded: some are known only with the host's key.
         required_rsa_size: RSA keys of fewer bits are refused.
@@ -60,7 +59,6 @@ class SshTarget:
     global_known_hosts_files: tuple[str, ...] = ()
     host_key_alias: str = ""
     hash_known_hosts: bool = False
-    strict_host_key_checking: str = "ask"
     update_host_keys: str = "false"
     revoked_host_keys: str = ""
     known_hosts_command: str = ""

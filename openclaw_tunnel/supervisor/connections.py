@@ -90,11 +90,6 @@ class Connections:
         server = live.link.server
         return SshStatus(True, server.version, server.cipher, live.rtt_ms, tuple(live.rtts))
 
-    @property
-    def retired(self) -> int:
-        """Connections that only carry their last clients."""
-        return len(self._retired)
-
     def open(self, attempt: int) -> None:
         """Dial; Connected or ConnectFailed follows, unless it is closed before."""
         self._dials[attempt] = self._tasks.start(self._dial(attempt), name=f"dial {attempt}")

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from websockets.asyncio.server import ServerConnection
 
-from openclaw_tunnel.ask.examine import LAYERS, Examination, examine, try_credentials
+from openclaw_tunnel.ask.examine import LAYERS, Examination, examine
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import LinkLost
 from openclaw_tunnel.core.spec import Endpoint
@@ -192,15 +192,3 @@ async def test_as_json_and_without_secrets() -> None:
     assert shown["failure"]["code"] == "auth_failed"
     assert shown["ms"] > 0
     assert "tok-123" not in str(shown) + repr(found)
-
-
-@async_test
-async def test_trying_credentials_alone() -> None:
-    script = Script()
-    async with scripted(script) as to:
-        judged = await try_credentials(LinkRoute(DirectLink(), to), TOKEN)
-        assert (judged.verdict, judged.version, judged.uptime) == (Verdict.HEALTHY, "2026.9.6", 44.576)
-        script.answer, script.close = WRONG, (1008, "")
-        judged = await try_credentials(LinkRoute(DirectLink(), to), TOKEN)
-        assert judged.verdict is Verdict.AUTH_FAILED
-    assert script.connections == 2

@@ -58,7 +58,6 @@ def test_a_hello_of_2026_9() -> None:
         boot_id="b-1",
         scopes=("operator.read",),
         methods=("health", "status"),
-        max_payload=26214400,
         tick=30.0,
         uptime=44.576,
         auth_method="token",

@@ -45,7 +45,6 @@ def test_what_a_client_needs() -> None:
     assert found == FarGateway(
         path=PATH,
         port=4321,
-        port_source="gateway.port",
         auth_mode="token",
         token=Secret("geheim"),
         token_source="gateway.auth.token",
@@ -62,24 +61,18 @@ def test_secrets_do_not_show_in_what_was_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "env", "files", "port", "source"),
+    ("config", "env", "files", "port"),
     [
-        ({"gateway": {"port": 1}}, {"OPENCLAW_GATEWAY_PORT": "0.0.0.0:2"}, {}, 2, "OPENCLAW_GATEWAY_PORT"),
-        (
-            {"gateway": {"port": 1}},
-            {},
-            {".env": "OPENCLAW_GATEWAY_PORT=3"},
-            3,
-            "OPENCLAW_GATEWAY_PORT of /home/me/.openclaw/.env",
-        ),
-        ({"env": {"vars": {"OPENCLAW_GATEWAY_PORT": "4"}}}, {}, {}, 4, f"OPENCLAW_GATEWAY_PORT of {PATH} line 1"),
-        ({"gateway": {"port": 1}}, {"OPENCLAW_PROFILE": "foo"}, {}, 1, "gateway.port"),
-        (None, {"OPENCLAW_PROFILE": "foo"}, {}, 47223, "profile foo"),
+        ({"gateway": {"port": 1}}, {"OPENCLAW_GATEWAY_PORT": "0.0.0.0:2"}, {}, 2),
+        ({"gateway": {"port": 1}}, {}, {".env": "OPENCLAW_GATEWAY_PORT=3"}, 3),
+        ({"env": {"vars": {"OPENCLAW_GATEWAY_PORT": "4"}}}, {}, {}, 4),
+        ({"gateway": {"port": 1}}, {"OPENCLAW_PROFILE": "foo"}, {}, 1),
+        (None, {"OPENCLAW_PROFILE": "foo"}, {}, 47223),
     ],
 )
-def test_the_port(config: Any, env: dict[str, str], files: dict[str, str], port: int, source: str) -> None:
+def test_the_port(config: Any, env: dict[str, str], files: dict[str, str], port: int) -> None:
     found = far(config, env=env, **files)
-    assert (found.port, found.port_source, found.problem) == (port, source, "")
+    assert (found.port, found.problem) == (port, "")
 
 
 def credential(found: FarGateway) -> tuple[str, str, str, str]:

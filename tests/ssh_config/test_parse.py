@@ -48,7 +48,6 @@ SCALARS: dict[str, tuple[str, object]] = {
     "proxyusefdpass yes": ("proxy_use_fdpass", True),
     "hostkeyalias other": ("host_key_alias", "other"),
     "hashknownhosts yes": ("hash_known_hosts", True),
-    "stricthostkeychecking accept-new": ("strict_host_key_checking", "accept-new"),
     "updatehostkeys true": ("update_host_keys", "true"),
     "knownhostscommand /bin/kh %H ~": ("known_hosts_command", "/bin/kh %H ~"),
     "knownhostscommand none": ("known_hosts_command", ""),

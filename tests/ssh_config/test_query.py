@@ -72,7 +72,6 @@ def test_nothing_configured(config: Config) -> None:
     assert not target.identity_files_explicit
     assert f"{HOME}/.ssh/id_ed25519" in target.identity_files
     assert target.user_known_hosts_files[0] == f"{HOME}/.ssh/known_hosts"
-    assert target.strict_host_key_checking == "ask"
     assert target.connect_timeout is None
     assert target.rekey_limit is None
 

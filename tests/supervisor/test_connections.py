@@ -151,7 +151,6 @@ async def test_a_check_of_what_is_lost_meanwhile_leaves_the_word_to_the_loss() -
         made.retire(1, 10.0)
         await made.measure(1)
         assert events == told
-        assert made.retired == 0
 
 
 @async_test
@@ -163,9 +162,9 @@ async def test_a_retired_connection_goes_when_idle() -> None:
         port = server.sockets[0].getsockname()[1]
         channel = await link.open_channel("127.0.0.1", port, asyncio.Protocol(), timeout=30)
         made.retire(1, 10.0)
-        assert (made.link(1), made.retired) == (None, 1)
+        assert (made.link(1), link.closed) == (None, False)
         channel.close()
-        await settle(lambda: link.closed and made.retired == 0)
+        await settle(lambda: link.closed)
         assert events == []
         server.close()
 
@@ -182,7 +181,7 @@ async def test_a_retired_connection_goes_when_it_is_lost() -> None:
         with pytest.raises(LinkLost):
             await opening
         link.lose()
-        await settle(lambda: made.retired == 0)
+        await settle(lambda: link.closed)
         link.slow.set_result(None)
         assert events == []
 

@@ -205,7 +205,7 @@ class Tcp:
     def queue(self) -> Queue:
         """As the system shows it."""
         sacked = sum(end - begin for begin, end in self._sacked.items())
-        return Queue(self.buffered - sacked, self._in_flight, self.srtt)
+        return Queue(self.buffered - sacked, self.srtt)
 
     def write(self, size: int) -> None:
         """Send; ``on_delivered`` hears of it."""

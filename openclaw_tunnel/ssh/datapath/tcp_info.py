@@ -10,14 +10,13 @@ from dataclasses import dataclass
 # struct tcp_info of Linux (include/uapi/linux/tcp.h): 8 bytes, 24 32-bit words, two pacing rates; then
 # tcpi_bytes_acked and tcpi_bytes_received, 64 bits each, since Linux 4.1.
 _LINUX_INFO, _LINUX_BYTES, _LINUX_SIZE = 11, 120, 136
-_LINUX_MSS, _LINUX_SACKED, _LINUX_RTT, _LINUX_UNSENT = 16, 28, 68, 144  # bytes; segments; microseconds; bytes
-_LINUX_QUEUE_SIZE = 148  # since Linux 4.6
+_LINUX_MSS, _LINUX_SACKED, _LINUX_RTT = 16, 28, 68  # bytes; segments; microseconds
 _SIOCOUTQ = 0x5411  # linux/sockios.h: bytes that are not acknowledged, with those that are not sent
 
 # struct tcp_connection_info of macOS (netinet/tcp.h): 4 bytes, 13 32-bit words, then 64-bit counters, of which the
 # fourth is tcpi_rxpackets; acknowledgements are among those packets. From the header, not tried on a Mac.
 _DARWIN_INFO, _DARWIN_PACKETS, _DARWIN_SIZE = 0x106, 80, 112
-_DARWIN_CWND, _DARWIN_BUFFER, _DARWIN_RTT = 24, 32, 44  # bytes; bytes with those not acknowledged; milliseconds
+_DARWIN_BUFFER, _DARWIN_RTT = 32, 44  # bytes with those not acknowledged; milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +25,10 @@ class Queue:
 
     Attributes:
         under_way: bytes, with those that the system has not sent yet, without those that have arrived behind a gap.
-        in_flight: those of them that are on the line.
         rtt: seconds between sending and acknowledgement, lately.
     """
 
     under_way: int
-    in_flight: int
     rtt: float
 
 
@@ -77,7 +74,7 @@ class Traffic:
 
 def _queue(sock: socket.socket) -> Queue | None:
     if sys.platform == "linux":
-        info = sock.getsockopt(socket.IPPROTO_TCP, _LINUX_INFO, _LINUX_QUEUE_SIZE)
+        info = sock.getsockopt(socket.IPPROTO_TCP, _LINUX_INFO, _LINUX_SIZE)
         return of_linux(info, int.from_bytes(fcntl.ioctl(sock, _SIOCOUTQ, b"\0\0\0\0"), sys.byteorder))
     if sys.platform == "darwin":
         return of_macos(sock.getsockopt(socket.IPPROTO_TCP, _DARWIN_INFO, _DARWIN_SIZE))
@@ -86,17 +83,14 @@ def _queue(sock: socket.socket) -> Queue | None:
 
 def of_linux(info: bytes, waiting: int) -> Queue:
     """From ``struct tcp_info``, and what is not acknowledged in a row with what is not sent."""
-    mss, sacked, rtt, unsent = (
-        struct.unpack_from("=I", info, at)[0] for at in (_LINUX_MSS, _LINUX_SACKED, _LINUX_RTT, _LINUX_UNSENT)
-    )
-    under_way = max(0, waiting - sacked * mss)
-    return Queue(under_way, max(0, under_way - unsent), rtt / 1e6)
+    mss, sacked, rtt = (struct.unpack_from("=I", info, at)[0] for at in (_LINUX_MSS, _LINUX_SACKED, _LINUX_RTT))
+    return Queue(max(0, waiting - sacked * mss), rtt / 1e6)
 
 
 def of_macos(info: bytes) -> Queue:
     """From ``struct tcp_connection_info``."""
-    cwnd, buffered, rtt = (struct.unpack_from("=I", info, at)[0] for at in (_DARWIN_CWND, _DARWIN_BUFFER, _DARWIN_RTT))
-    return Queue(buffered, min(buffered, cwnd), rtt / 1e3)
+    buffered, rtt = (struct.unpack_from("=I", info, at)[0] for at in (_DARWIN_BUFFER, _DARWIN_RTT))
+    return Queue(buffered, rtt / 1e3)
 
 
 def _through(sock: socket.socket) -> int:

@@ -39,8 +39,6 @@ class HowIn:
         path: the key's file; empty for a key that only the agent has.
         from_agent: the agent signed.
         public: the public key in wire format.
-        not_enough: a key, as sentences show it, that the server took before it asked the person: with nobody there, no
-            tunnel gets in, whatever is installed.
     """
 
     method: str
@@ -48,7 +46,6 @@ class HowIn:
     path: str = ""
     from_agent: bool = False
     public: bytes = b""
-    not_enough: str = ""
 
     @property
     def by_key(self) -> bool:
@@ -158,7 +155,7 @@ def how_in(logged_in: LoggedIn) -> HowIn:
     """By which method, and with which key, a login has succeeded."""
     method, offer = logged_in.login.method, logged_in.ring.current
     if method != "publickey" or offer is None:
-        return HowIn(method, not_enough=logged_in.ring.taken)
+        return HowIn(method)
     key = logged_in.ring.offered[-1] if logged_in.ring.offered else describe_key(offer.public)
     return HowIn(method, key, offer.path, offer.from_agent, offer.public)
 

@@ -82,7 +82,7 @@ class System:
 
     def __init__(self) -> None:
         self.load, self.up, self.down, self.clock = Carried(), Notes(), Notes(), Clock()
-        self.queue: Queue | None = Queue(0, 0, 0.040)
+        self.queue: Queue | None = Queue(0, 0.040)
         self.kept = 0
         self.asked = 0
         self.meter = TcpMeter(self.load, self._ask, lambda: self.kept, self.up, self.down, self.clock)
@@ -100,7 +100,7 @@ class System:
             self.load.sent += sent
             self.load.received += received
             self.load.granted = self.load.received + 100_000
-            self.queue = Queue(under_way, under_way, 0.040)
+            self.queue = Queue(under_way, 0.040)
             self.meter.under_way(-1)
             self.clock.wait(every)
 
@@ -108,7 +108,7 @@ class System:
 def test_the_system_and_the_transport_have_what_is_under_way() -> None:
     system = System()
     system.load.sent = MIB
-    system.queue, system.kept = Queue(100_000, 60_000, 0.040), 5000
+    system.queue, system.kept = Queue(100_000, 0.040), 5000
     assert system.meter.under_way(0) == 105_000
 
 
@@ -208,7 +208,7 @@ def test_a_little_is_no_reason_to_ask_the_system() -> None:
 def test_a_look_comes_as_often_as_there_is_something_new() -> None:
     system = System()
     for rtt, seconds in ((0.0001, 0.001), (0.080, 0.005), (3.0, 0.010)):
-        system.queue = Queue(0, 0, rtt)
+        system.queue = Queue(0, rtt)
         system.meter.under_way(-1)
         assert system.meter.look_again == pytest.approx(seconds)
 
@@ -219,7 +219,7 @@ def test_a_short_line_has_a_full_window_although_no_round_trip_takes_that_long()
     for _ in range(100):
         system.load.received += 300_000
         system.load.granted = system.load.received + 100_000
-        system.queue = Queue(0, 0, 0.00002)
+        system.queue = Queue(0, 0.00002)
         system.meter.moved()
         system.clock.wait(0.001)
     assert system.down.samples[-1].limited

@@ -183,7 +183,6 @@ async def test_a_server_that_wants_more_than_a_key() -> None:
         config, key = server.ssh_config(), key_at(server.client_key)
         async with await enter(config, server.password) as connection:
             assert (connection.how.method, connection.how.by_key) == ("password", False)
-            assert connection.how.not_enough.startswith(f"{server.client_key} (ED25519 SHA256:")
         error = await install_and_fail_to_prove(server, config, key)
         assert error.message.endswith("): it wants more than a key")
         with pytest.raises(TunnelError, match=r"the server took .*, and wants more than a key; .* takes: password"):
