@@ -49,7 +49,7 @@ build: $(VENV)/.run
 
 # From the checkout, not from what is installed: that holds the page of before.
 man: $(VENV)/.dev
-	@PYTHONPATH=. $(BIN)/python -m openclaw_tunnel.cli.manpage > man/openclaw-tunnel.1.new
+	@PYTHONPATH=. $(BIN)/python man/write.py > man/openclaw-tunnel.1.new
 	@mv man/openclaw-tunnel.1.new man/openclaw-tunnel.1
 
 docs-settings: $(VENV)/.dev

@@ -1,4 +1,4 @@
-"""The manual page, openclaw-tunnel(1), made from the commands themselves: ``make man`` writes it to man/.
+"""Writes the manual page, openclaw-tunnel(1), from the commands themselves: ``make man``.
 
 Text is roff with the macros of man(7), which groff (Linux) and mandoc (macOS, BSD, Alpine) both read.
 """
