@@ -19,9 +19,9 @@ from openclaw_tunnel.gateway.route import LinkRoute
 from openclaw_tunnel.gateway.url import is_loopback
 from openclaw_tunnel.host.paths import Paths, ensure_private_dir
 from openclaw_tunnel.openclaw.paths import profile_of
-from openclaw_tunnel.openclaw.settings import load_openclaw
+from openclaw_tunnel.settings.load import Settings
 from openclaw_tunnel.settings.resolve import NoDestination, Resolved, UpOptions, resolve
-from openclaw_tunnel.settings.tunnels_file import load_tunnels
+from openclaw_tunnel.settings.tunnels_file import TunnelsFile
 
 T = TypeVar("T")
 
@@ -71,14 +71,13 @@ async def unwaited(question: Coroutine[Any, Any, T]) -> T:
 
 async def _ask_url(question: Question, paths: Paths) -> dict[str, Any]:
     end = asyncio.get_running_loop().time() + question.timeout
-    settings = load_openclaw(question.env, Path(question.cwd))
-    route = await direct_route(settings, question.url)
+    settings = Settings.load(question.env, paths.tunnels_file, Path(question.cwd))
+    route = await direct_route(settings.openclaw, question.url)
     host = route.url.host
     answer = await inquire(
         question,
         route,
         settings=settings,
-        contract=load_tunnels(paths.tunnels_file).contract,
         state_dir=paths.state_dir,
         through_tunnel=False,
         target="this computer" if is_loopback(host) else host,
@@ -89,10 +88,11 @@ async def _ask_url(question: Question, paths: Paths) -> dict[str, Any]:
 
 async def _ask_over_ssh(question: Question, name: str | None, paths: Paths) -> dict[str, Any]:
     began, end = time.perf_counter(), asyncio.get_running_loop().time() + question.timeout
-    _check_name(question, name, paths)
+    settings = await asyncio.to_thread(Settings.load, question.env, paths.tunnels_file, Path(question.cwd))
+    _check_name(question, name, settings.tunnels)
     try:
         async with asyncio.timeout_at(end):
-            resolved = await resolve(UpOptions(name=name), env=question.env, paths=paths)
+            resolved = await resolve(UpOptions(name=name), env=question.env, paths=paths, settings=settings)
     except TimeoutError:
         late = Failure(Code.TIMEOUT, f"ssh -G did not answer within {question.timeout:g} s", {"target": name or "HOST"})
         return {**unreached(question.kind, late, _below(late, began, None)), "via": "ssh"}
@@ -104,23 +104,23 @@ async def _ask_over_ssh(question: Question, name: str | None, paths: Paths) -> d
         ) from nowhere
     spec = resolved.spec
     name_layer = Layer("name", Outcome.OK, _ms(began), f"{spec.target} is {spec.address}")
-    answer = await _dial_and_ask(question, resolved, name_layer, paths, end)
+    answer = await _dial_and_ask(question, resolved, settings, name_layer, paths, end)
     return {**answer, "via": f"ssh {spec.address}"}
 
 
-def _check_name(question: Question, name: str | None, paths: Paths) -> None:
+def _check_name(question: Question, name: str | None, file: TunnelsFile) -> None:
     """A tunnel that was named is meant: settings of no tunnel in particular do not stand in for it."""
-    known = {*load_tunnels(paths.tunnels_file).tunnels, DEFAULT_NAME, profile_of(question.env)}
+    known = {*file.tunnels, DEFAULT_NAME, profile_of(question.env)}
     if name and name not in known:
         raise TunnelError(
-            f"no tunnel named {name} is running, and {paths.tunnels_file} has none of that name",
+            f"no tunnel named {name} is running, and {file.path} has none of that name",
             hint=f"start it: openclaw-tunnel up -d -n {name} me@gateway-host",
             exit_code=ExitCode.NOT_RUNNING,
         )
 
 
 async def _dial_and_ask(
-    question: Question, resolved: Resolved, name_layer: Layer, paths: Paths, end: float
+    question: Question, resolved: Resolved, settings: Settings, name_layer: Layer, paths: Paths, end: float
 ) -> dict[str, Any]:
     spec, began = resolved.spec, time.perf_counter()
     try:
@@ -133,8 +133,7 @@ async def _dial_and_ask(
         return await inquire(
             question,
             LinkRoute(link, spec.main.to),
-            settings=load_openclaw(question.env, Path(question.cwd)),
-            contract=load_tunnels(paths.tunnels_file).contract,
+            settings=settings,
             state_dir=paths.state_dir,
             through_tunnel=True,
             target=spec.target,

@@ -12,8 +12,7 @@ from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.errors import ExitCode, RequestRefused
 from openclaw_tunnel.gateway.route import LinkRoute
 from openclaw_tunnel.host.paths import Paths, ensure_private_dir
-from openclaw_tunnel.openclaw.settings import load_openclaw
-from openclaw_tunnel.settings.tunnels_file import load_tunnels
+from openclaw_tunnel.settings.load import Settings
 from openclaw_tunnel.supervisor.tunnel import Supervisor
 
 
@@ -57,8 +56,7 @@ async def ask_link(question: Question, link: Link, supervisor: Supervisor, paths
     return await inquire(
         question,
         LinkRoute(link, supervisor.spec.main.to),
-        settings=await asyncio.to_thread(load_openclaw, question.env, Path(question.cwd)),
-        contract=(await asyncio.to_thread(load_tunnels, paths.tunnels_file)).contract,
+        settings=await asyncio.to_thread(Settings.load, question.env, paths.tunnels_file, Path(question.cwd)),
         state_dir=paths.state_dir,
         through_tunnel=True,
         target=supervisor.spec.target,

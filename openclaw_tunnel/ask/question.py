@@ -21,9 +21,10 @@ from openclaw_tunnel.gateway.hello import READ, Credentials, Hello
 from openclaw_tunnel.gateway.route import Route
 from openclaw_tunnel.gateway.verdict import Judgement, unreachable
 from openclaw_tunnel.openclaw.credentials.contracts import Surface
-from openclaw_tunnel.openclaw.credentials.load import Explicit, load_credentials
+from openclaw_tunnel.openclaw.credentials.load import Explicit
 from openclaw_tunnel.openclaw.credentials.values import CredentialChoice
 from openclaw_tunnel.openclaw.settings import OpenClawSettings
+from openclaw_tunnel.settings.load import Settings
 
 LONGEST = 3600.0
 """Seconds that a question may take at most."""
@@ -90,8 +91,7 @@ async def inquire(
     question: Question,
     route: Route,
     *,
-    settings: OpenClawSettings,
-    contract: str,
+    settings: Settings,
     state_dir: Path,
     through_tunnel: bool,
     target: str,
@@ -102,8 +102,7 @@ async def inquire(
     """Ask over ``route``; the answer as the object that ``--json`` shows. It holds no secret.
 
     Args:
-        settings: OpenClaw's own, as the command's environment has them.
-        contract: ``openclawContract`` of tunnels.json5.
+        settings: as the command's environment has them.
         state_dir: our own, for the device key; it exists.
         through_tunnel: the route leads through SSH to the configured remote gateway.
         target: how the user calls the gateway's host, for hints.
@@ -120,8 +119,8 @@ async def inquire(
     names = {"target": target, "host": target, "to": route.name}
     try:
         async with asyncio.timeout_at(end + _CLOSING):
-            whose = surface or _surface(question, settings, through_tunnel)
-            choice = await choose_credentials(question, whose, settings, contract, through_tunnel, end)
+            whose = surface or _surface(question, settings.openclaw, through_tunnel)
+            choice = await choose_credentials(question, whose, settings, through_tunnel, end)
             device = await asyncio.to_thread(_device, state_dir) if question.device else None
             facts, failure = await _ask(question, route, revealed(choice), device, end, below)
     except TimeoutError:
@@ -134,8 +133,7 @@ async def inquire(
 async def choose_credentials(
     question: Question,
     surface: Surface,
-    settings: OpenClawSettings,
-    contract: str,
+    settings: Settings,
     through_tunnel: bool,
     end: float,
 ) -> CredentialChoice:
@@ -151,13 +149,8 @@ async def choose_credentials(
     """
     try:
         async with asyncio.timeout_at(end):
-            return await load_credentials(
-                surface,
-                settings=settings,
-                explicit=Explicit(question.token, question.password, question.url),
-                contract=contract,
-                way_is_known=through_tunnel,
-            )
+            explicit = Explicit(question.token, question.password, question.url)
+            return await settings.credentials(surface, explicit=explicit, way_is_known=through_tunnel)
     except TimeoutError:
         raise CredentialError(
             f"the SecretRef of the gateway's credentials was not resolved within {question.timeout:g} s",

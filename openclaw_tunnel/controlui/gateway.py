@@ -21,8 +21,7 @@ from openclaw_tunnel.gateway.answer import MAX_ANSWER, Answer, Incoming, parse
 from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.openclaw.credentials.contracts import Surface
 from openclaw_tunnel.openclaw.credentials.values import CredentialChoice
-from openclaw_tunnel.openclaw.settings import load_openclaw
-from openclaw_tunnel.settings.tunnels_file import load_tunnels
+from openclaw_tunnel.settings.load import Settings
 
 HTTP_TIMEOUT = 15.0
 """Seconds for an answer through the local port: a tunnel that has just lost its connection holds clients for ten."""
@@ -189,8 +188,7 @@ async def _choose(question: Question, paths: Paths) -> CredentialChoice:
     return await choose_credentials(
         question,
         Surface.CALL,
-        load_openclaw(question.env, Path(question.cwd)),
-        load_tunnels(paths.tunnels_file).contract,
+        Settings.load(question.env, paths.tunnels_file, Path(question.cwd)),
         through_tunnel=True,
         end=asyncio.get_running_loop().time() + question.timeout,
     )

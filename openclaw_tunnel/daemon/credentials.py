@@ -13,11 +13,10 @@ from openclaw_tunnel.gateway.hello import Credentials
 from openclaw_tunnel.host.loop.offloop import OffLoop
 from openclaw_tunnel.host.watch import Fingerprint, fingerprints
 from openclaw_tunnel.openclaw.credentials.contracts import Surface
-from openclaw_tunnel.openclaw.credentials.load import load_credentials
 from openclaw_tunnel.openclaw.credentials.providers import secret_files
 from openclaw_tunnel.openclaw.paths import dotenv_files
-from openclaw_tunnel.openclaw.settings import OpenClawSettings, config_file, load_openclaw
-from openclaw_tunnel.settings.tunnels_file import load_tunnels
+from openclaw_tunnel.openclaw.settings import OpenClawSettings, config_file
+from openclaw_tunnel.settings.load import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -93,16 +92,13 @@ class SettingsCredentials:
 
     async def _look_up(self) -> Credentials:
         try:
-            settings = await asyncio.to_thread(load_openclaw, self._env)
-            contract = (await asyncio.to_thread(load_tunnels, self._tunnels_file)).contract
-            self._note_files(settings)
-            if not is_for(settings, self._spec):
-                self._say(f"gateway.remote of {settings.path} means another one than tunnel {self._spec.name}")
+            settings = await asyncio.to_thread(Settings.load, self._env, self._tunnels_file)
+            self._note_files(settings.openclaw)
+            if not is_for(settings.openclaw, self._spec):
+                self._say(f"gateway.remote of {settings.openclaw.path} means another one than tunnel {self._spec.name}")
                 self._again_at = float("inf")
                 return Credentials()
-            choice = await load_credentials(
-                Surface.PROBE_REMOTE, settings=settings, contract=contract, way_is_known=True
-            )
+            choice = await settings.credentials(Surface.PROBE_REMOTE, way_is_known=True)
         except TunnelError as error:
             self._say(error.message)
             self._again_at = self._clock()

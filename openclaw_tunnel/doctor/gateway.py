@@ -81,7 +81,6 @@ async def _gateway_checks(route: LinkRoute, plan: Plan, asked: Asked, timeout: f
             question,
             route,
             settings=plan.settings,
-            contract=plan.file.contract,
             state_dir=asked.paths.state_dir,
             through_tunnel=True,
             target=spec.target,
@@ -141,7 +140,7 @@ async def _unheard(check: Check, link: Link, plan: Plan) -> Check:
 
 async def _find_gateway(link: Link, plan: Plan) -> int | None:
     """The port of the host on which a gateway answers: the usual one, or another that the settings name."""
-    settings, spec = plan.settings, plan.resolved.spec
+    settings, spec = plan.settings.openclaw, plan.resolved.spec
     named = (settings.remote_url_port, settings.remote_port, settings.gateway_port, spec.main.listen.port)
     for port in dict.fromkeys(filter(None, (DEFAULT_GATEWAY_PORT, *named))):
         to = Endpoint(LOOPBACK, port)
@@ -162,5 +161,5 @@ def where_to_set(plan: Plan, port: int) -> str:
     if plan.options.remote_port:
         return f"give that port: -r {port}"
     if entry.remote_port:
-        return f"in {plan.file.path}, write for tunnel {entry.name}: remotePort: {port}"
+        return f"in {plan.settings.tunnels.path}, write for tunnel {entry.name}: remotePort: {port}"
     return f"tell it to the tunnel: openclaw config set gateway.remote.remotePort {port}"

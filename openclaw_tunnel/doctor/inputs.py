@@ -8,9 +8,8 @@ from typing import Any
 from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.errors import TunnelError
 from openclaw_tunnel.host.paths import Paths
-from openclaw_tunnel.openclaw.settings import OpenClawSettings
+from openclaw_tunnel.settings.load import Settings
 from openclaw_tunnel.settings.resolve import Choice, Resolved
-from openclaw_tunnel.settings.tunnels_file import TunnelsFile
 from openclaw_tunnel.settings.up_arguments import up_arguments
 from openclaw_tunnel.settings.up_options import UpOptions
 
@@ -65,5 +64,4 @@ class Plan:
     options: UpOptions
     choice: Choice
     resolved: Resolved
-    settings: OpenClawSettings
-    file: TunnelsFile
+    settings: Settings

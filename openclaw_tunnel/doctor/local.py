@@ -102,7 +102,7 @@ def _main_check(plan: Plan, daemon: DaemonView, state: ManagerState | None) -> C
 
 def url_check(plan: Plan, asked: Asked) -> Check | None:
     """Where OpenClaw's own programs would not find the tunnel that is meant for them; else None."""
-    settings, spec = plan.settings, plan.resolved.spec
+    settings, spec = plan.settings.openclaw, plan.resolved.spec
     if (
         asked.options.target
         or asked.options.name

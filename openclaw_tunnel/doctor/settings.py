@@ -3,7 +3,7 @@
 import os
 import shlex
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from openclaw_tunnel.core.failures import Code
 from openclaw_tunnel.core.spec import DEFAULT_NAME
@@ -13,12 +13,11 @@ from openclaw_tunnel.doctor.report import Check, Fix, Part, Remedy, fault, ok, w
 from openclaw_tunnel.errors import ConfigError, HelperError, UsageError
 from openclaw_tunnel.openclaw.credentials.load import credential_inputs
 from openclaw_tunnel.openclaw.credentials.secretref import Secret, read_input
-from openclaw_tunnel.openclaw.layers import working_folder
 from openclaw_tunnel.openclaw.paths import dotenv_files
-from openclaw_tunnel.openclaw.settings import OpenClawSettings, load_openclaw
-from openclaw_tunnel.settings.check import openclaw_problems, tunnels_problems
+from openclaw_tunnel.openclaw.settings import OpenClawSettings
+from openclaw_tunnel.settings.check import all_problems
+from openclaw_tunnel.settings.load import Settings
 from openclaw_tunnel.settings.resolve import NoDestination, Resolved, UpOptions, choose_tunnel, resolve
-from openclaw_tunnel.settings.tunnels_file import load_tunnels
 from openclaw_tunnel.ssh_config.destination import as_ssh_words
 
 CONFIG = str(Code.CONFIG)
@@ -28,10 +27,10 @@ _SET_UP = "set a tunnel up: openclaw-tunnel setup me@gateway-host, or check one:
 
 def settings_checks(asked: Asked) -> list[Check]:
     """What is wrong with openclaw.json and tunnels.json5."""
-    problems = [*tunnels_problems(asked.paths.tunnels_file), *openclaw_problems(asked.env, working_folder())]
+    problems = all_problems(asked.env, asked.paths.tunnels_file)
     if problems:
         return [fault(Part.SETTINGS, problem.message, problem.hint, code=CONFIG) for problem in problems]
-    settings = load_openclaw(asked.env)
+    settings = Settings.load(asked.env, asked.paths.tunnels_file).openclaw
     there = [str(path) for path in (settings.path, asked.paths.tunnels_file) if path.exists()]
     found = " and ".join(there)
     words = f"{found} can be used" if found else f"neither {settings.path} nor {asked.paths.tunnels_file} is there"
@@ -110,8 +109,9 @@ async def plan_of(
     Raises:
         UsageError: the options contradict each other, or do not say which of several tunnels is meant.
     """
-    file, settings = load_tunnels(asked.paths.tunnels_file), load_openclaw(asked.env)
-    options = _meant(asked, daemon, service, file.tunnels)
+    read = Settings.load(asked.env, asked.paths.tunnels_file)
+    file, settings = read.tunnels, read.openclaw
+    options = _meant(asked, daemon, service, read)
     try:
         choice = choose_tunnel(options, file, settings, asked.env)
     except NoDestination as nowhere:
@@ -119,7 +119,7 @@ async def plan_of(
     except ConfigError as error:
         return None, [fault(Part.SETTINGS, error.message + _not_there(settings), error.hint, code=CONFIG)]
     try:
-        resolved = await resolve(options, env=asked.env, paths=asked.paths)
+        resolved = await resolve(options, env=asked.env, paths=asked.paths, settings=read)
     except UsageError as error:
         if asked.options != UpOptions():
             raise
@@ -128,7 +128,7 @@ async def plan_of(
         part = Part.SETTINGS if _is_missing(choice.identity) else Part.SSH_CONFIG
         code = str(Code.HELPER) if isinstance(error, HelperError) else CONFIG
         return None, [fault(part, error.message, error.hint, code=code)]
-    plan = Plan(options, choice, resolved, settings, file)
+    plan = Plan(options, choice, resolved, read)
     return plan, [*_ssh_checks(resolved)]
 
 
@@ -141,10 +141,10 @@ def _is_missing(identity: str) -> bool:
     return bool(identity) and not os.path.isfile(identity)
 
 
-def _meant(asked: Asked, daemon: DaemonView, service: UpOptions | None, known: Mapping[str, object]) -> UpOptions:
-    options = asked.options
+def _meant(asked: Asked, daemon: DaemonView, service: UpOptions | None, settings: Settings) -> UpOptions:
+    options, known = asked.options, settings.tunnels.tunnels
     named = options.target or options.name
-    if named in known or (named is None and (known or _has_target(asked.env))):
+    if named in known or (named is None and (known or settings.openclaw.remote_ssh_target)):
         return options
     alone = daemon.tunnels[0] if len(daemon.tunnels) == 1 else None
     running = daemon.tunnel(named or DEFAULT_NAME) or (alone if named is None else None)
@@ -152,10 +152,6 @@ def _meant(asked: Asked, daemon: DaemonView, service: UpOptions | None, known: M
         return options_of(running, options)
     typed = {key: value for key, value in options.to_json().items() if value and key not in ("target", "name")}
     return UpOptions.from_json({**service.to_json(), **typed}) if service else options
-
-
-def _has_target(env: Mapping[str, str]) -> bool:
-    return bool(load_openclaw(env).remote_ssh_target)
 
 
 def _ssh_checks(resolved: Resolved) -> Iterator[Check]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from openclaw_tunnel.errors import ConfigError
 from openclaw_tunnel.json5doc.document import Document, load_document
-from openclaw_tunnel.openclaw.layers import Loaded, read_openclaw
+from openclaw_tunnel.openclaw.layers import Loaded, read_openclaw, working_folder
 from openclaw_tunnel.openclaw.settings import pick_settings
 from openclaw_tunnel.settings.hooks import hook_problems
 from openclaw_tunnel.settings.tunnels_file import HINT, read_tunnels
@@ -18,6 +18,11 @@ MOST = 50
 
 _OPENCLAW_DEPTH = 3  # gateway.remote.KEY; a SecretRef is one value
 _TUNNELS_DEPTH = 4  # tunnels.NAME.policy.KEY
+
+
+def all_problems(env: Mapping[str, str], tunnels_file: Path) -> list[ConfigError]:
+    """What is wrong with the files that ``Settings.load`` reads; empty where it can read them."""
+    return [*tunnels_problems(tunnels_file), *openclaw_problems(env, working_folder())]
 
 
 def tunnels_problems(path: Path) -> list[ConfigError]:

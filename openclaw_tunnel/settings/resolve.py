@@ -22,10 +22,11 @@ from openclaw_tunnel.core.spec import (
 )
 from openclaw_tunnel.errors import ConfigError, UsageError
 from openclaw_tunnel.host.paths import Paths
-from openclaw_tunnel.openclaw.settings import OpenClawSettings, load_openclaw, openclaw_home
+from openclaw_tunnel.openclaw.settings import OpenClawSettings, openclaw_home
 from openclaw_tunnel.settings.hooks import unusable_hooks
+from openclaw_tunnel.settings.load import Settings
 from openclaw_tunnel.settings.main_forward import MainForward, PortWishes, as_argument, choose_main
-from openclaw_tunnel.settings.tunnels_file import TunnelEntry, TunnelsFile, load_tunnels
+from openclaw_tunnel.settings.tunnels_file import TunnelEntry, TunnelsFile
 from openclaw_tunnel.settings.up_options import UpOptions, absolute_config
 from openclaw_tunnel.ssh_config.query import SSH_CONFIG_VARIABLE, resolve_ssh
 from openclaw_tunnel.ssh_config.target import SshTarget
@@ -57,8 +58,13 @@ class Choice:
     identity_source: str = ""
 
 
-async def resolve(options: UpOptions, *, env: Mapping[str, str], paths: Paths) -> Resolved:
+async def resolve(
+    options: UpOptions, *, env: Mapping[str, str], paths: Paths, settings: Settings | None = None
+) -> Resolved:
     """Make a complete tunnel of what the user said, here and in files.
+
+    Args:
+        settings: those that have been read already; None: they are read.
 
     Raises:
         NoDestination: nobody says where to.
@@ -66,7 +72,9 @@ async def resolve(options: UpOptions, *, env: Mapping[str, str], paths: Paths) -
         ConfigError: a settings file or a key file cannot be used, or ssh does not resolve the target.
         HelperError: ssh cannot be asked at the moment.
     """
-    file, openclaw = await asyncio.to_thread(lambda: (load_tunnels(paths.tunnels_file), load_openclaw(env)))
+    if settings is None:
+        settings = await asyncio.to_thread(Settings.load, env, paths.tunnels_file)
+    file, openclaw = settings.tunnels, settings.openclaw
     choice = choose_tunnel(options, file, openclaw, env)
     entry = choice.entry
     await asyncio.to_thread(_check_identity, choice)

@@ -13,6 +13,7 @@ from openclaw_tunnel.json5doc.lines import KeyPath, dotted
 from openclaw_tunnel.openclaw.credentials.contracts import AUTO, choose_contract
 from openclaw_tunnel.openclaw.paths import environment_port, profile_of
 from openclaw_tunnel.openclaw.settings import OpenClawSettings
+from openclaw_tunnel.settings.load import Settings
 from openclaw_tunnel.settings.tunnels_file import POLICY_KEYS, TunnelEntry, TunnelsFile
 from openclaw_tunnel.settings.up_options import KEYED
 from openclaw_tunnel.ssh_config.query import SSH_CONFIG_VARIABLE
@@ -57,12 +58,13 @@ class Setting:
         return {"name": self.name, "value": self.value, "source": self.source}
 
 
-def all_settings(settings: OpenClawSettings, file: TunnelsFile, env: Mapping[str, str]) -> list[Setting]:
+def all_settings(read: Settings, env: Mapping[str, str]) -> list[Setting]:
     """Every setting that concerns us, OpenClaw's first.
 
     Args:
         env: the process's environment.
     """
+    settings, file = read.openclaw, read.tunnels
     general = TunnelEntry(profile_of(env) or DEFAULT_NAME, policy=file.policy, announce=file.announce)
     entries = list(file.tunnels.values()) or [general]
     return [

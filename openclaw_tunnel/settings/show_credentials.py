@@ -4,23 +4,22 @@ from typing import Any
 
 from openclaw_tunnel.errors import CredentialError
 from openclaw_tunnel.openclaw.credentials.contracts import Surface
-from openclaw_tunnel.openclaw.credentials.load import load_credentials
 from openclaw_tunnel.openclaw.credentials.values import Kind, Source
 from openclaw_tunnel.openclaw.settings import OpenClawSettings
+from openclaw_tunnel.settings.load import Settings
 from openclaw_tunnel.settings.show import variable_source
-from openclaw_tunnel.settings.tunnels_file import TunnelsFile
 
 
-async def credentials_found(settings: OpenClawSettings, file: TunnelsFile) -> dict[str, dict[str, Any]]:
+async def credentials_found(settings: Settings) -> dict[str, dict[str, Any]]:
     """For ``token`` and ``password``: whether a call through the tunnel has one, and from where or why not."""
     try:
-        choice = await load_credentials(Surface.CALL, settings=settings, contract=file.contract, way_is_known=True)
+        choice = await settings.credentials(Surface.CALL, way_is_known=True)
     except CredentialError as error:
         return {kind: {"set": False, "source": None, "why": error.message} for kind in ("token", "password")}
     found: dict[str, dict[str, Any]] = {}
     for kind, source in ((Kind.TOKEN, choice.token_source), (Kind.PASSWORD, choice.password_source)):
         why = "; ".join(f"{s} {choice.why_not[s]}" for s in Source if s.kind is kind and s in choice.why_not)
-        said = _source(settings, source) if source else None
+        said = _source(settings.openclaw, source) if source else None
         found[kind] = {"set": bool(source), "source": said, "why": None if source else why}
     return found
 

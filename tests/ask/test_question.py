@@ -15,7 +15,7 @@ from openclaw_tunnel.core.link import LinkLost
 from openclaw_tunnel.core.spec import Endpoint
 from openclaw_tunnel.errors import ConfigError, CredentialError, UsageError
 from openclaw_tunnel.gateway.route import LinkRoute
-from openclaw_tunnel.openclaw.settings import load_openclaw
+from openclaw_tunnel.settings.load import Settings
 from support.aio import async_test, settle
 from support.links import DirectLink
 from support.scripted import LIVE, Script, error, hello, json_answer, page, raw, scripted
@@ -59,8 +59,7 @@ async def ask(kind: str, to: Endpoint, folder: Path, config: Any = REMOTE, **mor
         return await inquire(
             question,
             LinkRoute(link, to),
-            settings=load_openclaw(env, folder),
-            contract="",
+            settings=Settings.load(env, folder / "tunnels.json5", folder),
             state_dir=folder,
             through_tunnel=True,
             target="gw",
@@ -283,14 +282,13 @@ async def test_a_lost_link_is_no_answer(tmp_path: Path) -> None:
     link = DirectLink()
     link.lose()
     question = Question(Kind.HEALTH)
-    settings = load_openclaw({"HOME": str(tmp_path)}, tmp_path)
+    settings = Settings.load({"HOME": str(tmp_path)}, tmp_path / "tunnels.json5", tmp_path)
     route = LinkRoute(link, Endpoint("127.0.0.1", 1))
     end = asyncio.get_running_loop().time() + 5
     with pytest.raises(LinkLost):
         await inquire(
             *(question, route),
             settings=settings,
-            contract="",
             state_dir=tmp_path,
             through_tunnel=True,
             target="gw",

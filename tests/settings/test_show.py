@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from openclaw_tunnel.core.policy import Policy
-from openclaw_tunnel.openclaw.settings import load_openclaw
+from openclaw_tunnel.settings.load import Settings
 from openclaw_tunnel.settings.show import all_settings, safe_url
-from openclaw_tunnel.settings.tunnels_file import POLICY_KEYS, load_tunnels
+from openclaw_tunnel.settings.tunnels_file import POLICY_KEYS
 
 URLS = {
     "ws://u:p@h:1/x?token=t#f": "ws://h:1/x",
@@ -33,7 +33,7 @@ def test_all_tunnels_are_shown(tmp_path: Path) -> None:
     file = tmp_path / "tunnels.json5"
     file.write_text('{ tunnels: { a: { target: "x" }, b: { identity: "k" } }, policy: { dialGap: 2 } }')
     env = {"HOME": str(tmp_path)}
-    found = {s.name: (s.value, s.source) for s in all_settings(load_openclaw(env, tmp_path), load_tunnels(file), env)}
+    found = {s.name: (s.value, s.source) for s in all_settings(Settings.load(env, file, tmp_path), env)}
     assert found["tunnels.a.target"] == ("x", f"{file} line 1")
     assert found["tunnels.a.identity"] == (None, "not set")
     assert found["tunnels.b.identity"] == (str(tmp_path / "k"), f"{file} line 1")
@@ -46,7 +46,7 @@ def test_what_is_forwarded_beside_the_gateway_s_port(tmp_path: Path) -> None:
     file = tmp_path / "tunnels.json5"
     file.write_text("{ tunnels: { a: { localPort: 'auto', extraPorts: false,\n browserControl: true }, b: {} } }")
     env = {"HOME": str(tmp_path)}
-    found = {s.name: (s.value, s.source) for s in all_settings(load_openclaw(env, tmp_path), load_tunnels(file), env)}
+    found = {s.name: (s.value, s.source) for s in all_settings(Settings.load(env, file, tmp_path), env)}
     assert found["tunnels.a.localPort"] == ("auto", f"{file} line 1")
     assert found["tunnels.a.extraPorts"] == (False, f"{file} line 1")
     assert found["tunnels.a.browserControl"] == (True, f"{file} line 2")
@@ -62,7 +62,7 @@ def test_whom_a_tunnel_tells(tmp_path: Path) -> None:
     )
     file.chmod(0o600)
     env = {"HOME": str(tmp_path)}
-    found = {s.name: (s.value, s.source) for s in all_settings(load_openclaw(env, tmp_path), load_tunnels(file), env)}
+    found = {s.name: (s.value, s.source) for s in all_settings(Settings.load(env, file, tmp_path), env)}
     assert found["tunnels.a.notifications"] == (True, f"{file} line 1")
     assert found["tunnels.a.hooks.up"] == ("say 'a b'", f"{file} line 2")
     assert found["tunnels.a.hooks.down"] == (None, f"{file} line 2")

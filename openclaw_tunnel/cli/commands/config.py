@@ -14,10 +14,10 @@ from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.openclaw.layers import working_folder
 from openclaw_tunnel.openclaw.paths import config_file, dotenv_files, profile_environment
 from openclaw_tunnel.openclaw.settings import load_openclaw
-from openclaw_tunnel.settings.check import openclaw_problems, tunnels_problems
+from openclaw_tunnel.settings.check import all_problems
+from openclaw_tunnel.settings.load import Settings
 from openclaw_tunnel.settings.show import all_settings
 from openclaw_tunnel.settings.show_credentials import credentials_found
-from openclaw_tunnel.settings.tunnels_file import load_tunnels
 from openclaw_tunnel.ui import output
 from openclaw_tunnel.ui.tunnelrows import clean
 
@@ -44,9 +44,9 @@ def show(profile: str | None, as_json: bool) -> int:
     is shown.
     """
     env = _environment(profile)
-    settings, file = load_openclaw(env), load_tunnels(Paths.from_env(env).tunnels_file)
-    found = all_settings(settings, file, env)
-    credentials = asyncio.run(credentials_found(settings, file))
+    settings = Settings.load(env, Paths.from_env(env).tunnels_file)
+    found = all_settings(settings, env)
+    credentials = asyncio.run(credentials_found(settings))
     if as_json:
         answer = {"version": VERSION, "settings": [s.to_json() for s in found], "credentials": credentials}
         output.say(json.dumps(answer, indent=2))
@@ -86,12 +86,13 @@ def path(profile: str | None) -> int:
 def check(profile: str | None) -> int:
     """Check all files; every error is told. Exits 0 if there is none, else 10."""
     env = _environment(profile)
-    problems = [*tunnels_problems(Paths.from_env(env).tunnels_file), *openclaw_problems(env, working_folder())]
+    tunnels_file = Paths.from_env(env).tunnels_file
+    problems = all_problems(env, tunnels_file)
     for problem in problems:
         output.print_error(problem)
     if problems:
         return ExitCode.CONFIG
-    for name, places in load_openclaw(env).loaded.missing.items():
+    for name, places in Settings.load(env, tunnels_file).openclaw.loaded.missing.items():
         output.note(f"{', '.join(places)} of openclaw.json: ${{{name}}} is not set")
     output.say("the settings are valid")
     return ExitCode.OK
