@@ -70,7 +70,6 @@ class FarGateway:
             "gateway.auth.token ...".
         mode: ``gateway.mode`` there: with ``remote`` that computer is a client itself.
         tls: it speaks wss.
-        bind: ``gateway.bind`` as written.
         problem: why the settings, or a part of them, could not be read.
     """
 
@@ -85,7 +84,6 @@ class FarGateway:
     password_problem: str = ""
     mode: str = ""
     tls: bool = False
-    bind: str = ""
     problem: str = ""
 
 
@@ -126,7 +124,6 @@ def read_far_gateway(settings: FarSettings) -> FarGateway:
             found,
             mode=gateway.text("mode") or "",
             tls=bool(gateway.section("tls").flag("enabled")),
-            bind=gateway.text("bind") or "",
             problem=_includes(document, gateway),
         )
         return _credentials(_port(found, layers, gateway), layers, gateway)
@@ -164,13 +161,9 @@ def _includes(document: Document, gateway: Section) -> str:
 
 
 def _port(found: FarGateway, layers: Layers, gateway: Section | None) -> FarGateway:
-    if port := environment_port(layers.env):
-        return replace(found, port=port)
-    if gateway and (port := gateway.port("port")):
-        return replace(found, port=port)
-    if profile := profile_of(layers.env):
-        return replace(found, port=profile_port(profile))
-    return found
+    profile = profile_of(layers.env)
+    port = environment_port(layers.env) or (gateway.port("port") if gateway else None)
+    return replace(found, port=port or (profile_port(profile) if profile else None))
 
 
 def _credentials(found: FarGateway, layers: Layers, gateway: Section | None) -> FarGateway:

@@ -49,7 +49,6 @@ class OpenClawSettings:
     """
 
     path: Path
-    exists: bool = False
     gateway_port: int | None = None
     remote_url: str = field(default="", repr=False)
     remote_ssh_target: str = ""
@@ -119,7 +118,6 @@ def pick_settings(document: Document, path: Path) -> OpenClawSettings:
     check_secret(auth, "password")
     return OpenClawSettings(
         path=path,
-        exists=True,
         gateway_port=gateway.port("port"),
         remote_url=_url(remote),
         remote_ssh_target=_ssh_target(remote),

@@ -50,7 +50,6 @@ def test_what_a_client_needs() -> None:
         token_source="gateway.auth.token",
         mode="local",
         tls=True,
-        bind="loopback",
     )
     assert "geheim" not in repr(found)
 

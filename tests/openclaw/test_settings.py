@@ -62,7 +62,7 @@ def test_home_without_variables() -> None:
 def test_no_file_is_no_settings(tmp_path: Path) -> None:
     env = {"HOME": str(tmp_path)}
     assert load_openclaw(env) == OpenClawSettings(tmp_path / ".openclaw" / "openclaw.json")
-    assert not load_openclaw(env).exists
+    assert load_openclaw(env).loaded.document is None
 
 
 def test_all_settings(tmp_path: Path) -> None:
@@ -77,7 +77,6 @@ def test_all_settings(tmp_path: Path) -> None:
     )
     assert load_openclaw({"OPENCLAW_CONFIG_PATH": str(file)}) == OpenClawSettings(
         path=file,
-        exists=True,
         gateway_port=19001,
         remote_url="ws://127.0.0.1:28789/path",
         remote_ssh_target="me@gw:2222",
@@ -89,7 +88,7 @@ def test_all_settings(tmp_path: Path) -> None:
 
 
 def test_empty_strings_count_as_absent() -> None:
-    assert pick(remote(url="", sshTarget=" ", sshIdentity="")) == OpenClawSettings(FILE, exists=True)
+    assert pick(remote(url="", sshTarget=" ", sshIdentity="")) == OpenClawSettings(FILE)
 
 
 URLS = {
@@ -187,5 +186,5 @@ def test_any_content_ends_in_settings_or_config_error(data: bytes) -> None:
         settings = pick_settings(parse_document("/f", data, "hint"), FILE)
     except ConfigError:
         return
-    assert settings.exists
+    assert settings.path == FILE
     assert settings.remote_url_port is None or 0 < settings.remote_url_port < 65536

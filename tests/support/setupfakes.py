@@ -23,7 +23,9 @@ from support.sshtargets import make_target
 KEY = b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + b"k" * 32
 BY_KEY = HowIn("publickey", "/home/me/.ssh/id_ed25519 (ED25519 SHA256:x)")
 TOKEN = "gateway-token-1"
-WITH_TOKEN = FarGateway("/home/far/.openclaw/openclaw.json", None, "token", Secret(TOKEN), "its token")
+WITH_TOKEN = FarGateway(
+    "/home/far/.openclaw/openclaw.json", auth_mode="token", token=Secret(TOKEN), token_source="its token"
+)
 
 
 @dataclass
