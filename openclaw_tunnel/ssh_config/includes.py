@@ -1,4 +1,4 @@
-"""The files that ssh_config may include, found without ssh: what to watch when ``ssh -G`` failed and named none.
+"""The files that ssh_config may include, found without ssh: for completion, and to watch when ``ssh -G`` failed.
 
 Read leniently: a file that cannot be read includes nothing, a token whose value only ssh knows stands for anything.
 """
@@ -16,7 +16,8 @@ from openclaw_tunnel.ssh_config.tokens import Account, expand_home
 MAX_DEPTH = 16
 """As in OpenSSH: deeper is an error of the configuration."""
 MAX_FILES = 256
-_MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 20
+"""Of a file that are read."""
 
 _INCLUDE = re.compile(r"[ \t]*\"?include\"?(?:[ \t]*=[ \t]*|[ \t]+)(?P<paths>.*)", re.IGNORECASE)
 _WORD = re.compile(r"\"(?P<quoted>[^\"]*)\"|(?P<comment>#.*)|(?P<plain>\S+)")
@@ -52,7 +53,7 @@ class Includes:
             return
         self._found[path] = None
         if depth < MAX_DEPTH:
-            for pattern in included(_read(path)):
+            for pattern in included(read_config(path)):
                 for name in self._matching(os.path.join(folder, self._expand(pattern))):
                     self.look_through(name, folder, depth + 1)
 
@@ -91,13 +92,14 @@ def included(text: str) -> Iterator[str]:
                 yield word["quoted"] if word["quoted"] is not None else word["plain"]
 
 
-def _read(path: str) -> str:
+def read_config(path: str) -> str:
+    """The text of a file, its first MiB; empty where it cannot be read or is a pipe that nobody fills."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO has no end
     except (OSError, ValueError):
         return ""
     try:
-        return os.read(descriptor, _MAX_BYTES).decode("utf-8", "surrogateescape")
+        return os.read(descriptor, MAX_BYTES).decode("utf-8", "surrogateescape")
     except OSError:
         return ""
     finally:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from openclaw_tunnel.ssh_config.aliases import DEEPEST, LARGEST, aliases, known_hosts
+from openclaw_tunnel.ssh_config.aliases import aliases, known_hosts
+from openclaw_tunnel.ssh_config.includes import MAX_BYTES
 
 
 def test_host_lines_give_their_names_but_no_patterns(tmp_path: Path) -> None:
@@ -31,19 +32,19 @@ def test_includes_are_followed_from_the_folder_that_ssh_takes(tmp_path: Path) ->
     (folder / "more.d/a").write_text("Host a\nInclude more.d/b\n")
     (tmp_path / "other").write_text("Host other\n")
     (tmp_path / "third").write_text("Host third\n")
-    assert list(aliases(folder / "config", folder)) == ["a", "b", "b", "other", "third", "last"]
+    assert list(aliases(folder / "config", folder)) == ["last", "a", "b", "other", "third"]
 
 
 def test_files_that_include_each_other_come_to_an_end(tmp_path: Path) -> None:
     (tmp_path / "config").write_text("Host me\nInclude config\n")
-    assert list(aliases(tmp_path / "config", tmp_path)) == ["me"] * (DEEPEST + 1)
+    assert list(aliases(tmp_path / "config", tmp_path)) == ["me"]
 
 
 def test_what_cannot_be_read_names_nobody(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")  # reading it would never end
     (tmp_path / "bytes").write_bytes(b"\xff\xfe\n\0\nHost x\n")
     large = tmp_path / "large"
-    large.write_text("Host first\n" + "#" * LARGEST + "\nHost behind\n")
+    large.write_text("Host first\n" + "#" * MAX_BYTES + "\nHost behind\n")
     for name in ("none", "pipe", ".", "a\0b"):
         assert list(aliases(tmp_path / name, tmp_path)) == []
         assert list(known_hosts(tmp_path / name)) == []
