@@ -60,7 +60,7 @@ def page() -> str:
 
 def _row(option: Option) -> tuple[str, ...]:
     flags = [f"`{flag}`" for flag in option.flags[:-1]]
-    value = "\\|".join(Probe) if option.kind is Kind.PROBE else option.metavar
+    value = "\\|".join(Probe) if option.kind is Kind.PROBE else option.kind.metavar
     flags.append(f"`{' '.join((*option.flags[-1:], value)).strip()}`")
     default = str(option.default).lower() if option.kind is Kind.FLAG else option.default_words
     if option.key in POLICY_KEYS:

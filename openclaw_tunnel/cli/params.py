@@ -59,7 +59,7 @@ def _param(name: str, option: Option) -> click.Parameter:
     return click.Option(
         [*option.flags, name],
         type=_TYPES.get(option.kind),
-        metavar=option.metavar or None,
+        metavar=option.kind.metavar or None,
         multiple=option.kind is Kind.FORWARDS,
         help=about,
     )

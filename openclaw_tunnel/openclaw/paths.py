@@ -9,7 +9,7 @@ from openclaw_tunnel.errors import UsageError
 from openclaw_tunnel.ssh_config.tokens import home_of
 
 _UNSET = ("", "undefined", "null")
-_PROFILE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.IGNORECASE)
+_PROFILE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII | re.IGNORECASE)
 _DEFAULT_PROFILE = "default"
 _FNV_OFFSET, _FNV_PRIME = 2166136261, 16777619
 _PORT = re.compile(r"(?:\[[^\]]+\]:|[^:]+:)?(\d{1,8})", re.ASCII)

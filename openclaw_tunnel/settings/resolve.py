@@ -22,7 +22,8 @@ from openclaw_tunnel.core.spec import (
 )
 from openclaw_tunnel.errors import ConfigError, UsageError
 from openclaw_tunnel.host.paths import Paths
-from openclaw_tunnel.openclaw.settings import OpenClawSettings, openclaw_home
+from openclaw_tunnel.openclaw.paths import openclaw_home, profile_of
+from openclaw_tunnel.openclaw.settings import OpenClawSettings
 from openclaw_tunnel.settings.hooks import unusable_hooks
 from openclaw_tunnel.settings.load import Settings
 from openclaw_tunnel.settings.main_forward import MainForward, PortWishes, as_argument, choose_main
@@ -114,7 +115,7 @@ def choose_tunnel(options: UpOptions, file: TunnelsFile, openclaw: OpenClawSetti
     """
     name = check_name(options.name) if options.name else ""
     entry = _entry(options.target, name, file, env)
-    chosen = entry or TunnelEntry(_default_name(env), policy=file.policy, announce=file.announce)
+    chosen = entry or TunnelEntry(profile_of(env) or DEFAULT_NAME, policy=file.policy, announce=file.announce)
     chosen = replace(chosen, name=name or chosen.name)
     if options.target is not None and options.target not in file.tunnels:
         return _with_identity(options, replace(chosen, target=options.target), file)
@@ -132,7 +133,7 @@ def _entry(target: str | None, name: str, file: TunnelsFile, env: Mapping[str, s
     if name:
         return file.tunnels.get(name)
     only = next(iter(file.tunnels.values())) if len(file.tunnels) == 1 else None
-    return file.tunnels.get(_default_name(env)) or file.tunnels.get(DEFAULT_NAME) or only
+    return file.tunnels.get(profile_of(env)) or file.tunnels.get(DEFAULT_NAME) or only
 
 
 def _with_identity(
@@ -218,13 +219,6 @@ def not_opened(local_forwards: Sequence[Forward], main: MainForward, extra: Sequ
     listens = {f.listen for f in (main.forward, *extra)}
     others = (f for f in local_forwards if f != main.stands_for and f.listen not in listens)
     return tuple(f"LocalForward {f} of ssh_config is not opened; to open it: -L {as_argument(f)}" for f in others)
-
-
-def _default_name(env: Mapping[str, str]) -> str:
-    try:
-        return check_name(env.get("OPENCLAW_PROFILE", "").strip())
-    except UsageError:
-        return DEFAULT_NAME  # OpenClaw, too, takes a profile of that sort for none
 
 
 def _port(port: int | None) -> int | None:

@@ -85,5 +85,5 @@ def _value(kind: Kind, text: str) -> Any:
             case Kind.SECONDS:
                 raise ValueError
     except ValueError:
-        raise UsageError(f"not a {kind.value[0]}: {text!r}", hint=_HINT) from None
+        raise UsageError(f"not a {kind.words}: {text!r}", hint=_HINT) from None
     return text

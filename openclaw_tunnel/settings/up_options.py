@@ -19,25 +19,28 @@ _NO_FILE = "none"  # -F none: no ssh_config at all
 
 
 class Kind(Enum):
-    """What an option takes; the value is its type in JSON, a list where the option can be repeated."""
+    """What an option takes: in words, as help shows it, and its types in JSON."""
 
-    TARGET = "target", str
-    NAME = "name", str
-    ADDRESS = "address", str
-    PORT = "port", int
-    LOCAL_PORT = "local port", int, str  # a port, auto or new
-    FILE = "file", str
-    SSH_CONFIG = "ssh_config", str  # a file, or none
-    FORWARDS = "forwards", list, tuple
-    SECONDS = "number of seconds", int, float
-    PROBE = "probe", str
-    FLAG = "flag", bool
+    TARGET = "target", "TARGET", str
+    NAME = "name", "NAME", str
+    ADDRESS = "address", "ADDR", str
+    PORT = "port", "PORT", int
+    LOCAL_PORT = "local port", "PORT", int, str  # a port, auto or new
+    FILE = "file", "FILE", str
+    SSH_CONFIG = "ssh_config", "FILE", str  # a file, or none
+    FORWARDS = "forwards", "[BIND:]PORT:HOST:HOSTPORT", list, tuple  # can be repeated
+    SECONDS = "number of seconds", "SECONDS", int, float
+    PROBE = "probe", "", str
+    FLAG = "flag", "", bool
+
+    def __init__(self, words: str, metavar: str, *types: type) -> None:
+        self.words, self.metavar, self._types = words, metavar, types
 
     def accepts(self, value: object) -> bool:
         """Whether a value of JSON can be one of this kind."""
         if self is Kind.FORWARDS:
             return isinstance(value, list | tuple) and all(isinstance(text, str) for text in value)
-        return isinstance(value, self.value[1:]) and isinstance(value, bool) is (self is Kind.FLAG)
+        return isinstance(value, self._types) and isinstance(value, bool) is (self is Kind.FLAG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +49,15 @@ class Option:
 
     Attributes:
         flags: as they are typed, the one that errors name first, the one that a service has last.
-        metavar: what help shows for the value; empty for a flag, and where it shows the choices.
         help: without the default.
         key: of a tunnel in tunnels.json5; empty: it has none. ``--no-...`` and its key say the opposite.
-        default: what ``config show`` shows where nobody says anything; None: nothing.
-        default_words: the same in help; empty: help does not say it.
+        default: what ``config show`` and, but for a flag, help show where nobody says anything; None: nothing.
+        default_words: the default as help has it; empty: help does not say it.
     """
 
     flags: tuple[str, ...]
     kind: Kind
-    metavar: str = ""
-    help: str = ""
+    help: str
     key: str = ""
     default: str | int | bool | None = None
     default_words: str = ""
@@ -67,9 +68,10 @@ class Option:
         return re.sub("[A-Z]", lambda letter: "_" + letter[0].lower(), self.key)
 
 
-def _option(*flags: str, kind: Kind, **said: Any) -> Any:
+def _option(flags: str, kind: Kind, about: str, key: str = "", default: Any = None, words: str = "") -> Any:
     nothing = {Kind.FLAG: False, Kind.FORWARDS: ()}.get(kind)
-    return field(default=nothing, metadata={"option": Option(flags, kind, **said)})
+    words = words or ("" if default is None or kind is Kind.FLAG else str(default))
+    return field(default=nothing, metadata={"option": Option(tuple(flags.split()), kind, about, key, default, words)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,80 +87,42 @@ class UpOptions:
         ConfigError: a path begins with ``~user`` and there is no such user.
     """
 
-    target: str | None = _option(
-        kind=Kind.TARGET, metavar="TARGET", key="target", help="The SSH server: an alias of ssh_config or user@host."
-    )
-    name: str | None = _option(
-        "-n", "--name", kind=Kind.NAME, metavar="NAME", help="Name of the tunnel.", default_words=DEFAULT_NAME
-    )
+    target: str | None = _option("", Kind.TARGET, "The SSH server: an alias of ssh_config or user@host.", "target")
+    name: str | None = _option("-n --name", Kind.NAME, "Name of the tunnel.", default=DEFAULT_NAME)
     local_port: int | str | None = _option(
-        "-p",
-        "--local-port",
-        kind=Kind.LOCAL_PORT,
-        metavar="PORT",
-        help="Local port; auto: a free one that the tunnel keeps from then on; new: another one.",
-        key="localPort",
-        default=DEFAULT_GATEWAY_PORT,
-        default_words=str(DEFAULT_GATEWAY_PORT),
+        "-p --local-port",
+        Kind.LOCAL_PORT,
+        "Local port; auto: a free one that the tunnel keeps from then on; new: another one.",
+        "localPort",
+        DEFAULT_GATEWAY_PORT,
     )
     remote_port: int | None = _option(
-        "-r",
-        "--remote-port",
-        kind=Kind.PORT,
-        metavar="PORT",
-        help="Gateway's port.",
-        key="remotePort",
-        default=DEFAULT_GATEWAY_PORT,
-        default_words=str(DEFAULT_GATEWAY_PORT),
+        "-r --remote-port", Kind.PORT, "Gateway's port.", "remotePort", DEFAULT_GATEWAY_PORT
     )
     bind: str | None = _option(
-        "--bind",
-        kind=Kind.ADDRESS,
-        metavar="ADDR",
-        help="Local address.",
-        key="bind",
-        default=LOOPBACK,
-        default_words=f"{LOOPBACK}, and ::1 where there is one",
+        "--bind", Kind.ADDRESS, "Local address.", "bind", LOOPBACK, f"{LOOPBACK}, and ::1 where there is one"
     )
     allow_remote_clients: bool = _option(
         "--allow-remote-clients",
-        kind=Kind.FLAG,
-        help="Allow an ADDR that other computers can reach.",
-        key="allowRemoteClients",
+        Kind.FLAG,
+        "Allow an ADDR that other computers can reach.",
+        "allowRemoteClients",
         default=False,
     )
-    identity: str | None = _option(
-        "-i", "--identity", kind=Kind.FILE, metavar="FILE", help="Private key to log in with.", key="identity"
-    )
+    identity: str | None = _option("-i --identity", Kind.FILE, "Private key to log in with.", "identity")
     ssh_config: str | None = _option(
-        "-F",
-        "--ssh-config",
-        kind=Kind.SSH_CONFIG,
-        metavar="FILE",
-        help="ssh_config to read instead of yours.",
-        key="sshConfig",
+        "-F --ssh-config", Kind.SSH_CONFIG, "ssh_config to read instead of yours.", "sshConfig"
     )
-    extra_forwards: tuple[str, ...] = _option(
-        "-L", kind=Kind.FORWARDS, metavar="[BIND:]PORT:HOST:HOSTPORT", help="Forward this as well.", key="forwards"
-    )
+    extra_forwards: tuple[str, ...] = _option("-L", Kind.FORWARDS, "Forward this as well.", "forwards")
     no_extra_ports: bool = _option(
         "--no-extra-ports",
-        kind=Kind.FLAG,
-        help="The gateway's own port only, not its widget sandbox.",
-        key="extraPorts",
+        Kind.FLAG,
+        "The gateway's own port only, not its widget sandbox.",
+        "extraPorts",
         default=True,
     )
-    hold: float | None = _option(
-        "--hold", kind=Kind.SECONDS, metavar="SECONDS", help="How long clients wait for a lost link.", key="hold"
-    )
-    probe: str | None = _option(
-        "--probe",
-        kind=Kind.PROBE,
-        help="What up means.",
-        key="probe",
-        default=str(Probe.GATEWAY),
-        default_words=str(Probe.GATEWAY),
-    )
+    hold: float | None = _option("--hold", Kind.SECONDS, "How long clients wait for a lost link.", "hold")
+    probe: str | None = _option("--probe", Kind.PROBE, "What up means.", "probe", str(Probe.GATEWAY))
 
     def __post_init__(self) -> None:
         makers = {Kind.FILE: absolute, Kind.SSH_CONFIG: absolute_config}

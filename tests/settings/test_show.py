@@ -54,6 +54,18 @@ def test_what_is_forwarded_beside_the_gateway_s_port(tmp_path: Path) -> None:
     assert found["tunnels.b.browserControl"] == (False, "default")
 
 
+def test_a_switch_that_is_off_is_said_where_it_stands(tmp_path: Path) -> None:
+    file = tmp_path / "tunnels.json5"
+    file.write_text("{ tunnels: { a: { allowRemoteClients: false,\n hold: 3, forwards: ['1:b:2'], probe: 'tcp' } },\n}")
+    env = {"HOME": str(tmp_path)}
+    found = {s.name: (s.value, s.source) for s in all_settings(Settings.load(env, file, tmp_path), env)}
+    assert found["tunnels.a.allowRemoteClients"] == (False, f"{file} line 1")
+    assert found["tunnels.a.policy.hold"] == (3.0, f"{file} line 2")
+    assert found["tunnels.a.forwards"] == (["127.0.0.1:1 -> b:2"], f"{file} line 2")
+    assert found["tunnels.a.probe"] == ("tcp", f"{file} line 2")
+    assert "tunnels.a.hold" not in found
+
+
 def test_whom_a_tunnel_tells(tmp_path: Path) -> None:
     file = tmp_path / "tunnels.json5"
     file.write_text(
