@@ -8,7 +8,7 @@ from typing import Any
 
 import json5
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openclaw_tunnel.errors import ConfigError
@@ -76,6 +76,7 @@ def test_a_file_as_large_as_allowed() -> None:
     assert parse_document("/f", b"{}" + b" " * (MAX_BYTES - 2), HINT).value == {}
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200) | st.text("{}[]:,\"'\\/*ab10.-+ \n", max_size=60).map(str.encode))
 def test_any_bytes_are_a_document_or_an_error(data: bytes) -> None:
     try:
@@ -252,6 +253,7 @@ def paths(value: Any, at: tuple[str | int, ...] = ()) -> set[tuple[str | int, ..
     return {p for key, inner in items for p in {(*at, key), *paths(inner, (*at, key))}}
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(max_size=5), VALUES, max_size=4), st.booleans())
 def test_every_key_has_a_line(value: dict[str, Any], as_json5: bool) -> None:
     text = json5.dumps(value, indent=1) if as_json5 else json.dumps(value, indent=1)

@@ -14,7 +14,10 @@ from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.core.spec import PortChoice, Probe
 from openclaw_tunnel.errors import ConfigError, TunnelError, UsageError
 from openclaw_tunnel.host.paths import Paths
+from openclaw_tunnel.openclaw.settings import OpenClawSettings
+from openclaw_tunnel.settings.load import Settings
 from openclaw_tunnel.settings.resolve import NoDestination, Resolved, UpOptions, resolve
+from openclaw_tunnel.settings.tunnels_file import TunnelsFile
 from openclaw_tunnel.settings.up_options import absolute, absolute_config
 from openclaw_tunnel.ssh_config.tokens import home_of
 
@@ -355,6 +358,13 @@ def test_paths_mean_the_same_in_a_daemon_elsewhere(tmp_path: Path, in_folder: Ca
     assert UpOptions.from_json({}) == UpOptions()
     assert UpOptions(local_port="new").kept() == UpOptions(local_port="auto")
     assert UpOptions(local_port=5).kept() == UpOptions(local_port=5)
+
+
+def test_settings_that_were_read_already_are_not_read_again(user: User) -> None:
+    user.openclaw.write_text("{")
+    nothing = Settings(TunnelsFile(Path("/none")), OpenClawSettings(user.openclaw))
+    made = resolve(UpOptions(target="gw"), env=user.env, paths=Paths.from_env(user.env), settings=nothing)
+    assert asyncio.run(made).spec.target == "gw"
 
 
 def test_no_ssh_config_at_all(user: User) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.settings.load import Settings
-from openclaw_tunnel.settings.show import all_settings, safe_url
+from openclaw_tunnel.settings.show import Setting, all_settings, safe_url
 from openclaw_tunnel.settings.tunnels_file import POLICY_KEYS
 
 URLS = {
@@ -81,3 +81,38 @@ def test_whom_a_tunnel_tells(tmp_path: Path) -> None:
     assert found["tunnels.b.notifications"] == (False, f"{file} line 3")
     assert found["tunnels.b.hooks.down"] == ("gone", f"{file} line 3")
     assert found["tunnels.b.hooks.failure"] == (None, "not set")
+
+
+def test_what_openclaw_has_is_shown_with_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "openclaw.json"
+    file.write_text(
+        "{ gateway: { port: 5,\n remote: { url: 'ws://u:p@h:1',\n edgeAuth: { 'X-B': 'secret', 'X-A': 's' } } } }"
+    )
+    (tmp_path / "work").mkdir()
+    (tmp_path / ".env").write_text("OPENCLAW_GATEWAY_URL=wss://u:p@h/?token=t\n")
+    env = {"HOME": str(tmp_path), "OPENCLAW_STATE_DIR": str(tmp_path)}
+
+    def found(**more: str) -> dict[str, Setting]:
+        read = Settings.load({**env, **more}, tmp_path / "none", tmp_path / "work")
+        return {setting.name: setting for setting in all_settings(read, {**env, **more})}
+
+    plain = found()
+    assert plain["gateway.port"].to_json() == {"name": "gateway.port", "value": 5, "source": f"{file} line 1"}
+    assert (plain["gateway.remote.url"].value, plain["gateway.remote.url"].source) == ("ws://h:1", f"{file} line 2")
+    assert (plain["gateway.remote.edgeAuth"].value, plain["gateway.remote.edgeAuth"].words) == (
+        ["X-A", "X-B"],
+        "X-A, X-B",
+    )
+    assert plain["OPENCLAW_GATEWAY_URL"].value == "wss://h/"
+    assert plain["OPENCLAW_GATEWAY_URL"].source == f"env OPENCLAW_GATEWAY_URL, from {tmp_path}/.env"
+    assert found(OPENCLAW_GATEWAY_PORT="7")["gateway.port"].source == "env OPENCLAW_GATEWAY_PORT"
+    file.write_text("{}")
+    assert found(OPENCLAW_PROFILE="foo")["gateway.port"].source == "profile foo"
+
+
+WORDS = [(None, "not set"), (True, "yes"), (False, "no"), ([], "none"), (["a", "b"], "a, b"), (2.0, "2"), (5, "5")]
+
+
+@pytest.mark.parametrize(("value", "words"), WORDS)
+def test_a_value_in_words(value: bool | float | list[str] | None, words: str) -> None:
+    assert Setting("x", value, "").words == words

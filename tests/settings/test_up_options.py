@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openclaw_tunnel.cli.commands.service import run
@@ -63,6 +63,7 @@ def test_every_option_of_up_reaches_the_service() -> None:
     assert up_arguments(UpOptions(target="gw", hold=10.0)) == ("gw", "--hold", "10")
 
 
+@settings(deadline=None)
 @given(ANY)
 def test_there_and_back(options: UpOptions) -> None:
     assert parse_arguments(up_arguments(options)) == options
