@@ -7,6 +7,7 @@ from sys import executable
 from typing import Any
 
 from openclaw_tunnel.control.client import ControlClient
+from openclaw_tunnel.control.messages import Status
 from openclaw_tunnel.errors import TunnelError
 from support.cli import Cli
 from support.netlab import SERVER, Lab
@@ -117,7 +118,7 @@ class Ours(Contestant):
 
     def _tunnel(self) -> dict[str, Any]:
         try:
-            tunnels = self._control.call("status")["tunnels"]
+            tunnels = self._control.call(Status()).data["tunnels"]
         except TunnelError:
             return {}
         return dict(tunnels[0]) if tunnels else {}

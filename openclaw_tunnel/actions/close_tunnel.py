@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from openclaw_tunnel.control.client import ControlClient
-from openclaw_tunnel.control.follow import Deadline, pick, snapshots
+from openclaw_tunnel.control.follow import Deadline, pick
+from openclaw_tunnel.control.messages import Status
+from openclaw_tunnel.control.orders import Down, Ping
 from openclaw_tunnel.errors import DaemonUnreachable, TunnelError
 from openclaw_tunnel.host.process import is_running
 from openclaw_tunnel.ui import progress
@@ -36,21 +38,20 @@ def close_tunnels(client: ControlClient, name: str | None, *, everything: bool =
         TunnelError: no such tunnel runs, or it cannot be closed.
     """
     try:
-        about = client.call("ping")
+        about = client.call(Ping())
     except DaemonUnreachable:
         if not everything:
             raise
         return Closed(())
-    pid, services = about.get("pid"), about.get("services") or {}
     with progress.working("closing every tunnel" if everything else f"closing {name or 'the tunnel'}"):
-        done = _close(client, name, everything, services)
-        if isinstance(pid, int):
-            _wait_for_end(client, pid)
+        done = _close(client, name, everything, about.services)
+        if about.pid is not None:
+            _wait_for_end(client, about.pid)
     return done
 
 
 def _close(client: ControlClient, name: str | None, everything: bool, services: Mapping[str, Any]) -> Closed:
-    meant = list(services) if everything else [pick(snapshots(client.call("status")), name).name]
+    meant = list(services) if everything else [pick(client.call(Status()).tunnels, name).name]
     stopped, note = [], ""
     if any(one in services for one in meant):
         from openclaw_tunnel.actions.service_manager import ClosedToo, closes_too, stop_services
@@ -60,14 +61,13 @@ def _close(client: ControlClient, name: str | None, everything: bool, services: 
         note = others.note
     if stopped and not everything:
         return Closed(tuple(stopped), note)
-    params = {"all": True} if everything else {"name": meant[0]}
+    closed: tuple[str, ...] = ()
     try:
-        closed = client.call("down", params, CLOSE_DEADLINE).get("closed", [])
+        closed = client.call(Down(None if everything else meant[0]), CLOSE_DEADLINE).names
     except DaemonUnreachable:
         if not stopped:
-            raise
-        closed = []  # it ended with its services
-    return Closed((*stopped, *(str(one) for one in closed if one not in stopped)), note)
+            raise  # else it ended with its services
+    return Closed((*stopped, *(one for one in closed if one not in stopped)), note)
 
 
 def _wait_for_end(client: ControlClient, pid: int) -> None:
@@ -75,7 +75,7 @@ def _wait_for_end(client: ControlClient, pid: int) -> None:
     deadline = Deadline(CLOSE_DEADLINE)
     while deadline.left and is_running(pid):
         try:
-            if client.call("status", timeout=deadline.left + _STEP)["tunnels"]:
+            if client.call(Status(), timeout=deadline.left + _STEP).tunnels:
                 return
         except TunnelError:
             pass  # it is closing its door

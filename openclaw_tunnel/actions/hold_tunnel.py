@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from openclaw_tunnel.actions.close_tunnel import CLOSE_DEADLINE
 from openclaw_tunnel.actions.open_tunnel import PATIENCE, ask_up, settled
 from openclaw_tunnel.actions.outcome import show_opened
-from openclaw_tunnel.control.follow import client_of, failure_of, snapshots, watch
+from openclaw_tunnel.control.follow import client_of, failure_of
+from openclaw_tunnel.control.messages import Watch
+from openclaw_tunnel.control.orders import Down, Ping
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.wording.outlook import hint_without
 from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, RequestRefused, TunnelError
@@ -30,7 +32,7 @@ def hold_tunnel(paths: Paths, options: UpOptions, resolved: Resolved) -> int:
         KeyboardInterrupt: Ctrl-C, after it was closed.
     """
     try:
-        client_of(paths).call("ping")
+        client_of(paths).call(Ping())
     except DaemonUnreachable:
         code = _be_the_daemon(paths, options, resolved)
         if code is not None:
@@ -51,7 +53,7 @@ def _be_the_daemon(paths: Paths, options: UpOptions, resolved: Resolved) -> int 
 
         def changed(daemon: "Daemon") -> None:
             # those of others, too: they end with this process
-            shown.show(*sorted(snapshots(daemon.report()), key=lambda tunnel: tunnel.name != name))
+            shown.show(*sorted(daemon.snapshots(), key=lambda tunnel: tunnel.name != name))
 
         try:
             return asyncio.run(serve(paths, os.environ, resolved.spec, options, on_change=changed))
@@ -76,11 +78,11 @@ def _join(paths: Paths, options: UpOptions, resolved: Resolved) -> int:
     with Foreground(resolved.notices) as shown:
         try:
             was_up = False
-            for tunnel in watch(client, name):
+            for tunnel in client.stream(Watch(name)):
                 shown.show(tunnel)
                 was_up |= tunnel.state is State.UP
                 if tunnel.state is State.FAILED and not was_up:
-                    client.call("down", {"name": name})
+                    client.call(Down(name))
                     raise _closed_after(failure_of(tunnel), name)
         except DaemonUnreachable:
             raise TunnelError(
@@ -91,7 +93,7 @@ def _join(paths: Paths, options: UpOptions, resolved: Resolved) -> int:
         except (KeyboardInterrupt, SystemExit):
             shown.closing()
             with contextlib.suppress(TunnelError):  # gone already
-                client.call("down", {"name": name}, CLOSE_DEADLINE)
+                client.call(Down(name), CLOSE_DEADLINE)
             shown.closed()
             raise
         shown.closed()

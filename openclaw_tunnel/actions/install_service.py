@@ -12,7 +12,9 @@ from openclaw_tunnel.actions.agreement import Agree, Question
 from openclaw_tunnel.actions.open_tunnel import PATIENCE, read_settings, show_notices
 from openclaw_tunnel.actions.service_manager import appears, closes_too, find_program, manager_of
 from openclaw_tunnel.control.client import ControlClient
-from openclaw_tunnel.control.follow import client_of, settle, snapshots
+from openclaw_tunnel.control.follow import client_of, settle
+from openclaw_tunnel.control.messages import Status
+from openclaw_tunnel.control.orders import Down, Ping
 from openclaw_tunnel.core.spec import DEFAULT_NAME, PortChoice
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import Snapshot
@@ -297,11 +299,11 @@ def _take_over(client: ControlClient, spec: ServiceSpec) -> None:
     """Close the tunnel of that name where ``up`` opened it: its port is the service's now."""
     name = spec.name
     try:
-        kept = client.call("ping").get("services", {})
-        running = [tunnel.name for tunnel in snapshots(client.call("status"))]
+        kept = client.call(Ping()).services
+        running = [tunnel.name for tunnel in client.call(Status()).tunnels]
         if name in running and name not in kept:
             output.note(f"{name} runs already; the service takes it over")
-            client.call("down", {"name": name}, PATIENCE)
+            client.call(Down(name), PATIENCE)
         if spec.listen and name not in kept and (others := ", ".join(n for n in running if n != name)):
             output.warn(f"{name} opens only once the tunnels that another process has are closed: {others}")
     except DaemonUnreachable:

@@ -4,9 +4,9 @@ the first attempt ended."""
 import asyncio
 import os
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from openclaw_tunnel.control import orders
 from openclaw_tunnel.control.client import ControlClient
 from openclaw_tunnel.control.follow import Deadline, client_of, our_agent, settle
 from openclaw_tunnel.core.spec import DEFAULT_NAME
@@ -87,10 +87,9 @@ def open_again(client: ControlClient, name: str | None, nowhere: NoDestination) 
         NoDestination: it does not run.
     """
     try:
-        answer = client.call("up", {"name": name or DEFAULT_NAME, **our_agent()})
+        tunnel = client.call(orders.UpAgain(name or DEFAULT_NAME, our_agent())).snapshot
     except TunnelError:
         raise nowhere from None
-    tunnel = Snapshot.from_json(answer["snapshot"])
     if tunnel.state is State.UP:
         return Opened(tunnel, was_up=True)
     return settled(client, Opened(tunnel), AGAIN_DEADLINE)
@@ -102,27 +101,23 @@ def ask_up(paths: Paths, options: UpOptions, resolved: Resolved) -> Opened:
     Raises:
         TunnelError: no daemon could be started, or it refuses.
     """
-    env = absolute_environment(os.environ)
-    asked = {"spec": resolved.spec.to_json(), "options": options.to_json(), "env": env, **our_agent()}
+    wanted = orders.Up(resolved.spec, options, absolute_environment(os.environ), our_agent())
     deadline = Deadline(PATIENCE)
     while True:
         with progress.working("starting the background process"):
             ensure_daemon(paths)
         try:
             with progress.working(f"opening {resolved.spec.name}"):
-                return _opened(client_of(paths).call("up", asked))
+                return _opened(client_of(paths).call(wanted))
         except TunnelError as error:
             if error.exit_code is not ExitCode.NOT_RUNNING or not deadline.left:
                 raise
             time.sleep(_STEP)
 
 
-def _opened(answer: Mapping[str, object]) -> Opened:
-    tunnel = Snapshot.from_json(answer["snapshot"])  # type: ignore[arg-type]
-    note = answer.get("note")
-    started = bool(answer["started"])
-    was_up = tunnel.state is State.UP and not started
-    return Opened(tunnel, started, was_up, (str(note),) if note else ())
+def _opened(answer: orders.Opened) -> Opened:
+    was_up = answer.snapshot.state is State.UP and not answer.started
+    return Opened(answer.snapshot, answer.started, was_up, (answer.note,) if answer.note else ())
 
 
 def settled(client: ControlClient, opened: Opened, timeout: float) -> Opened:

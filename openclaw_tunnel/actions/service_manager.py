@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from openclaw_tunnel.control.client import ControlClient
-from openclaw_tunnel.control.follow import Deadline, client_of, snapshots
+from openclaw_tunnel.control.follow import Deadline, client_of
+from openclaw_tunnel.control.messages import Status
+from openclaw_tunnel.control.orders import Ping
 from openclaw_tunnel.core.spec import DEFAULT_NAME
 from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, ServiceError, TunnelError, UsageError
@@ -120,7 +122,7 @@ def appears(client: ControlClient, manager: Manager, name: str) -> Snapshot:
     with progress.working("waiting for the service to open its tunnel"):
         while deadline.left:
             with contextlib.suppress(DaemonUnreachable):
-                for tunnel in snapshots(client.call("status")):
+                for tunnel in client.call(Status()).tunnels:
                     if tunnel.name == name:
                         return tunnel
             time.sleep(_STEP)
@@ -158,8 +160,8 @@ def closes_too(client: ControlClient) -> Iterator[ClosedToo]:
 def _by_hand(client: ControlClient) -> set[str]:
     """The tunnels that run and that no service keeps."""
     try:
-        kept = client.call("ping").get("services") or {}
-        return {str(tunnel["name"]) for tunnel in client.call("status")["tunnels"]} - set(kept)
+        kept = client.call(Ping()).services
+        return {tunnel.name for tunnel in client.call(Status()).tunnels} - set(kept)
     except DaemonUnreachable:
         return set()
 

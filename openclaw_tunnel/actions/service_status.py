@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from openclaw_tunnel.control.follow import client_of, snapshots
+from openclaw_tunnel.control.follow import client_of
+from openclaw_tunnel.control.messages import Status
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, TunnelError
@@ -66,6 +67,6 @@ def look_at_services(manager: Manager, name: str | None) -> Sequence[ServiceView
 
 def _running() -> dict[str, Snapshot]:
     try:
-        return {tunnel.name: tunnel for tunnel in snapshots(client_of().call("status"))}
+        return {tunnel.name: tunnel for tunnel in client_of().call(Status()).tunnels}
     except DaemonUnreachable:
         return {}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from openclaw_tunnel.actions.agreement import Agree, Question
 from openclaw_tunnel.control.follow import client_of
+from openclaw_tunnel.control.orders import Retry
 from openclaw_tunnel.core.failures import Code
 from openclaw_tunnel.errors import ExitCode, TunnelError, UsageError
 from openclaw_tunnel.ui import output, progress
@@ -120,4 +121,4 @@ def remember_key(found: "Found", *, replace: bool = False) -> None:
 
     remember(found, replace=replace)
     with contextlib.suppress(TunnelError):  # mostly there is no daemon; one that hangs looks at the file later
-        client_of().call("retry", timeout=2.0)
+        client_of().call(Retry(), timeout=2.0)

@@ -3,7 +3,8 @@
 import contextlib
 
 from openclaw_tunnel.control.client import ControlClient, StreamTimeout
-from openclaw_tunnel.control.follow import Deadline, can_try, closed, watch
+from openclaw_tunnel.control.follow import Deadline, can_try, closed
+from openclaw_tunnel.control.messages import Watch
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.ui import progress
@@ -20,7 +21,7 @@ def until_decided(client: ControlClient, tunnel: Snapshot, deadline: Deadline) -
     if last.state is State.UP or (last.state is State.FAILED and not can_try(last)):
         return last
     with contextlib.suppress(StreamTimeout), progress.working(change(last)) as work:
-        for last in watch(client, tunnel.name, deadline.left, waits=True, asks=True):
+        for last in client.stream(Watch(tunnel.name, waits=True, asks=True), deadline.left):
             if last.state in (State.UP, State.FAILED):
                 return last
             work.what = change(last)

@@ -5,7 +5,9 @@ from typing import Any
 
 from openclaw_tunnel.ask.options import read_question
 from openclaw_tunnel.control.client import ControlClient
-from openclaw_tunnel.control.follow import Deadline, client_of, pick, snapshots
+from openclaw_tunnel.control.follow import Deadline, client_of, pick
+from openclaw_tunnel.control.messages import Status
+from openclaw_tunnel.control.orders import Ask
 from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, RequestRefused, TunnelError
 from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.ui import progress
@@ -65,8 +67,8 @@ def _ask_daemon(client: ControlClient, name: str | None, question: Mapping[str, 
     """The daemon's answer; None where no such tunnel runs."""
     deadline = Deadline(question["timeout"] + MARGIN)
     try:
-        tunnel = pick(snapshots(client.call("status", timeout=deadline.left)), name).name
-        return client.call("ask", {"name": tunnel, "question": dict(question)}, timeout=deadline.left)
+        tunnel = pick(client.call(Status(), timeout=deadline.left).tunnels, name).name
+        return client.call(Ask(tunnel, question), timeout=deadline.left)
     except DaemonUnreachable:
         return None
     except TunnelError as error:

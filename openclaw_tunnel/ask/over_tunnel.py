@@ -1,6 +1,7 @@
 """Questions to the gateway over the connection of a running tunnel: no local port and no new login is needed."""
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from openclaw_tunnel.settings.load import Settings
 from openclaw_tunnel.supervisor.tunnel import Supervisor
 
 
-async def ask(supervisor: Supervisor, data: dict[str, Any], paths: Paths) -> dict[str, Any]:
+async def ask(supervisor: Supervisor, data: Mapping[str, Any], paths: Paths) -> dict[str, Any]:
     """Answer a question that came over the control socket; the object that ``--json`` shows.
 
     A tunnel without connection is an answer as well: what is known of it is the failure.

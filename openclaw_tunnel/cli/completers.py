@@ -128,10 +128,11 @@ def _quietly(source: Callable[[Paths], Iterator[tuple[str, str]]], paths: Paths)
 
 def _running(paths: Paths) -> Iterator[tuple[str, str]]:
     from openclaw_tunnel.control.client import ControlClient
+    from openclaw_tunnel.control.messages import Status
 
     client = ControlClient(paths.socket_path, lock_path=paths.lock_path)
-    for tunnel in client.call("status", timeout=DAEMON_DEADLINE)["tunnels"]:
-        yield str(tunnel["name"]), str(tunnel["state"])
+    for tunnel in client.call(Status(), timeout=DAEMON_DEADLINE).tunnels:
+        yield tunnel.name, str(tunnel.state)
 
 
 def _configured(paths: Paths) -> Iterator[tuple[str, str]]:

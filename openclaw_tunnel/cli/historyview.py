@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from openclaw_tunnel.cli.statusview import exit_code
-from openclaw_tunnel.control.follow import client_of, pick, snapshots
+from openclaw_tunnel.control.follow import client_of, pick
+from openclaw_tunnel.control.messages import Report, Status
 from openclaw_tunnel.core.history.day import KEPT_FOR, History
 from openclaw_tunnel.core.spec import check_name
-from openclaw_tunnel.core.status import Snapshot, report
+from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.errors import DaemonUnreachable
 from openclaw_tunnel.host.historyfile import history_file, load, recorded
 from openclaw_tunnel.host.paths import Paths
@@ -33,15 +34,15 @@ def show(name: str | None, as_json: bool) -> int:
         check_name(name)
     paths = Paths.from_env(os.environ)
     try:
-        answer = client_of(paths).call("status", {} if name is None else {"name": name})
+        answer = client_of(paths).call(Status(name))
     except DaemonUnreachable:
-        answer = report(None, [])
-    running = {tunnel.name: tunnel for tunnel in snapshots(answer)}
+        answer = Report.of(None)
+    running = {tunnel.name: tunnel for tunnel in answer.tunnels}
     histories = _histories(paths, name, running, quiet=as_json)
     if as_json:
         now = time.time()
         told = [_object(n, history, running.get(n), now) for n, history in histories.items()]
-        output.say(json.dumps({**answer, "history": told}, indent=2))
+        output.say(json.dumps({**answer.data, "history": told}, indent=2))
     elif not histories:
         pick([], name)
     else:

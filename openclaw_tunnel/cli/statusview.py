@@ -5,13 +5,15 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from openclaw_tunnel.control.client import ControlClient
-from openclaw_tunnel.control.follow import client_of, pick, snapshots
+from openclaw_tunnel.control.follow import client_of, pick
+from openclaw_tunnel.control.messages import Look, Report, Status
 from openclaw_tunnel.control.watched import Watched
 from openclaw_tunnel.core.states import State
-from openclaw_tunnel.core.status import Snapshot, report
+from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.core.wording.upgrade import to_change
 from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, TunnelError
 from openclaw_tunnel.ui import output, progress, tunnelrows
@@ -57,7 +59,7 @@ def watch(name: str | None, as_json: bool) -> int:
 def _have_it_tried(client: ControlClient, name: str | None) -> None:
     """Whoever begins to look wants the state of now: a tunnel that waits for its next try makes it. Once."""
     with contextlib.suppress(TunnelError):  # nobody answers (the view shows it), or the daemon is an older one
-        client.call("look", {} if name is None else {"name": name})
+        client.call(Look(name))
 
 
 def _exit_in_order(number: int, frame: object) -> None:
@@ -65,7 +67,7 @@ def _exit_in_order(number: int, frame: object) -> None:
     raise SystemExit(128 + number)
 
 
-def exit_code(tunnels: list[Snapshot]) -> ExitCode:
+def exit_code(tunnels: Sequence[Snapshot]) -> ExitCode:
     """The answer of ``status`` to "is all well?"."""
     if not tunnels:
         return ExitCode.NOT_RUNNING
@@ -74,15 +76,15 @@ def exit_code(tunnels: list[Snapshot]) -> ExitCode:
 
 def _print(client: ControlClient, name: str | None) -> int:
     with progress.working("asking the daemon"):
-        answer = client.call("status")
-    tunnels = snapshots(answer)
-    chosen = tunnels if name is None and tunnels else [pick(tunnels, name)]
+        answer = client.call(Status())
+    tunnels = answer.tunnels
+    chosen = tunnels if name is None and tunnels else (pick(tunnels, name),)
     output.print_rows([output.rows_of(tunnel) for tunnel in chosen])
-    _tell_about_upgrade(answer["daemon"])
+    _tell_about_upgrade(answer.daemon)
     return exit_code(chosen)
 
 
-def _tell_about_upgrade(daemon: dict[str, Any]) -> None:
+def _tell_about_upgrade(daemon: Mapping[str, Any]) -> None:
     installed, running = daemon.get("installed"), daemon["version"]
     if installed and installed != running:
         change = to_change(daemon.get("services") or {})
@@ -91,15 +93,15 @@ def _tell_about_upgrade(daemon: dict[str, Any]) -> None:
 
 def _print_json(client: ControlClient, name: str | None) -> int:
     answer = _report(client, name)
-    output.say(json.dumps(answer, indent=2))
-    return exit_code(snapshots(answer))
+    output.say(json.dumps(answer.data, indent=2))
+    return exit_code(answer.tunnels)
 
 
-def _report(client: ControlClient, name: str | None) -> dict[str, Any]:
+def _report(client: ControlClient, name: str | None) -> Report:
     try:
-        return client.call("status", {} if name is None else {"name": name})
+        return client.call(Status(name))
     except DaemonUnreachable:
-        return report(None, [])
+        return Report.of(None)
 
 
 def _print_objects(client: ControlClient, name: str | None) -> int:
@@ -107,9 +109,9 @@ def _print_objects(client: ControlClient, name: str | None) -> int:
     before: set[tuple[str, str, str, str | None]] | None = None
     while True:
         answer = _report(client, name)
-        states = {(t.name, str(t.state), t.since, t.asks) for t in snapshots(answer)}
+        states = {(t.name, str(t.state), t.since, t.asks) for t in answer.tunnels}
         if states != before:
-            output.say(json.dumps(answer))
+            output.say(json.dumps(answer.data))
         before = states
         time.sleep(EVERY)
 

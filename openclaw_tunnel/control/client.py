@@ -4,14 +4,16 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from openclaw_tunnel.control import messages
+from openclaw_tunnel.control import wire
 from openclaw_tunnel.control.lock import read_pid
+from openclaw_tunnel.control.messages import A, E, Request, Stream
 from openclaw_tunnel.errors import DaemonUnreachable, TunnelError
 
+T = TypeVar("T")
 _Conversation = Generator[dict[str, Any], None, dict[str, Any]]
 
 
@@ -32,8 +34,8 @@ class ControlClient:
         self._path = path
         self._lock_path = lock_path or path.with_name("daemon.lock")
 
-    def call(self, method: str, params: Mapping[str, Any] | None = None, timeout: float = 10.0) -> dict[str, Any]:
-        """Ask, return the result; events on the way are passed over.
+    def call(self, request: Request[A], timeout: float = 10.0) -> A:
+        """Ask, return the answer; events on the way are passed over.
 
         Args:
             timeout: seconds for everything.
@@ -43,19 +45,16 @@ class ControlClient:
             RequestRefused: the daemon said no.
             TunnelError: it does not answer, or not in our language.
         """
-        conversation = self._converse(method, params or {}, time.monotonic() + timeout)
+        conversation = self._converse(request, time.monotonic() + timeout)
         try:
             while True:
                 next(conversation)
         except StopIteration as end:
-            result: dict[str, Any] = end.value
-            return result
+            return _read(request.answer, end.value)
         except StreamTimeout:
             raise self._hangs() from None
 
-    def stream(
-        self, method: str, params: Mapping[str, Any] | None = None, timeout: float | None = None
-    ) -> Iterator[dict[str, Any]]:
+    def stream(self, request: Stream[E], timeout: float | None = None) -> Iterator[E]:
         """Ask, yield each event as it comes, end with the final answer. Closing the iterator hangs up.
 
         Args:
@@ -68,16 +67,17 @@ class ControlClient:
             TunnelError: it answers, but not in our language.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        return self._converse(method, params or {}, deadline)
+        with contextlib.closing(self._converse(request, deadline)) as events:
+            for event in events:
+                yield _read(request.event, event)
 
-    def _converse(self, method: str, params: Mapping[str, Any], deadline: float | None) -> _Conversation:
-        request = messages.encode_request(messages.Request(1, method, dict(params)))
+    def _converse(self, request: Request[Any], deadline: float | None) -> _Conversation:
+        line = wire.encode_request(wire.Request(1, request.METHOD, request.to_json()))
         with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as sock:
             self._connect(sock, deadline)
-            lines = _lines(sock, request, deadline)
-            for line in lines:
-                reply = messages.decode_reply(line)
-                if isinstance(reply, messages.Event):
+            for answer in _lines(sock, line, deadline):
+                reply = wire.decode_reply(answer)
+                if isinstance(reply, wire.Event):
                     yield reply.event
                 elif reply.error is not None:
                     raise reply.error
@@ -117,6 +117,18 @@ class ControlClient:
         return read_pid(self._lock_path)
 
 
+def _read(read: Callable[[dict[str, Any]], T], data: dict[str, Any]) -> T:
+    """What a daemon sent, where it can be read.
+
+    Raises:
+        TunnelError: it cannot.
+    """
+    try:
+        return read(data)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise wire.not_understood(type(error).__name__) from None
+
+
 def _lines(sock: socket.socket, request: bytes, deadline: float | None) -> Iterator[bytes]:
     """Send ``request``, yield what comes back line by line, end when the other side hangs up."""
     pending = bytearray()
@@ -133,7 +145,7 @@ def _lines(sock: socket.socket, request: bytes, deadline: float | None) -> Itera
             for rest in more:
                 yield bytes(pending)
                 pending = bytearray(rest)
-            if len(pending) > messages.MAX_RESULT:
+            if len(pending) > wire.MAX_RESULT:
                 yield bytes(pending)  # decode_reply refuses it for its length
     except TimeoutError:
         raise StreamTimeout from None

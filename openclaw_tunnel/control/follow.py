@@ -2,10 +2,10 @@
 
 import os
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from openclaw_tunnel.control.client import ControlClient, StreamTimeout
+from openclaw_tunnel.control.messages import Watch
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import FailureStatus, Snapshot, Verdict
 from openclaw_tunnel.core.wording.outlook import outlook
@@ -30,15 +30,9 @@ def client_of(paths: Paths | None = None) -> ControlClient:
     return ControlClient(paths.socket_path, lock_path=paths.lock_path)
 
 
-def our_agent() -> dict[str, str]:
+def our_agent() -> str:
     """The SSH agent of this session, if it has one, for a daemon that may have been started in another session."""
-    agent = os.environ.get("SSH_AUTH_SOCK")
-    return {"agent": agent} if agent else {}
-
-
-def snapshots(report: dict[str, Any]) -> list[Snapshot]:
-    """The tunnels in the daemon's answer to ``status``."""
-    return [Snapshot.from_json(tunnel) for tunnel in report["tunnels"]]
+    return os.environ.get("SSH_AUTH_SOCK", "")
 
 
 def pick(tunnels: Sequence[Snapshot], name: str | None) -> Snapshot:
@@ -65,22 +59,6 @@ def pick(tunnels: Sequence[Snapshot], name: str | None) -> Snapshot:
     return by_name["default"] if "default" in by_name else tunnels[0]
 
 
-def watch(
-    client: ControlClient, name: str, timeout: float | None = None, *, waits: bool = False, asks: bool = False
-) -> Iterator[Snapshot]:
-    """The tunnel after each of its changes, until it is closed.
-
-    Args:
-        waits: somebody waits for it: it tries as eagerly as for a client.
-        asks: and it shall try now, out of FAILED too; not where the command has just made it try.
-
-    Raises:
-        StreamTimeout: ``timeout`` seconds have passed.
-    """
-    for event in client.stream("watch", {"name": name, "waits": waits, "asks": asks}, timeout):
-        yield Snapshot.from_json(event["snapshot"])
-
-
 def can_try(tunnel: Snapshot) -> bool:
     """Whether it dials at all: one that cannot even begin is tried again by the service that keeps it."""
     return any(forward.listening for forward in tunnel.forwards)
@@ -95,7 +73,7 @@ def settle(client: ControlClient, name: str, timeout: float, *, asks: bool = Fal
     last, tries = None, None
     try:
         with progress.working(f"waiting for {name}") as work:
-            for last in watch(client, name, timeout, waits=True, asks=asks):
+            for last in client.stream(Watch(name, waits=True, asks=asks), timeout):
                 if (last.state in SETTLED and not _is_on_its_way(last)) or _is_trying_again(last, tries):
                     return last
                 tries = last.retry.attempt if tries is None else tries

@@ -1,204 +1,197 @@
-"""What the daemon and the command line say to each other: JSON objects, one a line.
+"""What can be asked of the daemon: requests that know their answer, and the questions about tunnels that run.
 
-A request is ``{"v":1,"id":1,"method":"status","params":{}}``. It is answered by any number of events,
-``{"v":1,"id":1,"event":{...}}``, then by one answer: ``{"v":1,"id":1,"ok":true,"result":{...}}`` or
-``{"v":1,"id":1,"ok":false,"error":{"message":"...","hint":"...","exit_code":10}}``.
+A request writes its parameters (``to_json``), reads them (``from_json``), and reads the daemon's answer to it. What
+changes something is in ``control/orders.py``; how it all becomes lines is in ``control/wire.py``.
 
-A daemon outlives an upgrade of the program, so both sides name the version they speak. ``ping`` and ``down``
-are the same in every version: a new command can always end an old daemon, and the other way round.
+Quick to import, for ``status`` and the completion need it: that is why the orders stand elsewhere.
 """
 
-import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeGuard
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from openclaw_tunnel.errors import ExitCode, RequestRefused, TunnelError
+from openclaw_tunnel.core.status import DaemonInfo, Snapshot, report
+from openclaw_tunnel.errors import ExitCode, RequestRefused
 
-VERSION = 1
-MAX_LINE = 1 << 20
-"""Bytes of one line, its newline included; of all lines but those of a request and of a good answer."""
-
-MAX_REQUEST = 80 << 20
-"""Bytes of a request's line: the parameters of ``call`` have up to 24 MiB, and JSON may write two bytes as six."""
-
-MAX_RESULT = 128 << 20
-"""Bytes of a good answer's line: a gateway's payload has up to 25 MiB, and JSON may write a byte as six."""
-
-ANY_VERSION = frozenset({"ping", "down"})
-"""The methods that never change."""
-
-_START_ANEW = "end the running daemon and start it anew: openclaw-tunnel down --all, then openclaw-tunnel up -d"
+A = TypeVar("A")
+E = TypeVar("E")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the command line asks for."""
+class Request(ABC, Generic[A]):
+    """Something to ask; the type parameter is that of the answer."""
 
-    id: int
-    method: str
-    params: dict[str, Any] = field(default_factory=dict)
+    __slots__ = ()
 
+    METHOD: ClassVar[str]
+    """Its name on the wire."""
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """News for a request that is still being answered."""
+    def to_json(self) -> dict[str, Any]:
+        """Its parameters, as an object that :meth:`from_json` reads back; here none."""
+        return {}
 
-    id: int
-    event: dict[str, Any]
+    @classmethod
+    def from_json(cls, params: Mapping[str, Any]) -> Self:
+        """Read the parameters that somebody sent; what is not known is passed over.
 
+        Raises:
+            RequestRefused: they are none of this request.
+        """
+        return cls()
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The end of a request: a result, or the error to raise."""
+    @staticmethod
+    @abstractmethod
+    def answer(result: dict[str, Any]) -> A:
+        """Read the daemon's answer; what is not known is passed over.
 
-    id: int
-    result: dict[str, Any] = field(default_factory=dict)
-    error: TunnelError | None = None
-
-
-class BadRequest(RequestRefused):
-    """A line that is no request of this version; ``id`` is the request's where it can be told, else 0."""
-
-    def __init__(self, message: str, *, hint: str = "", id: int = 0) -> None:
-        super().__init__(message, hint=hint, exit_code=ExitCode.USAGE)
-        self.id = id
+        Raises:
+            AttributeError, KeyError, TypeError, ValueError: it is none.
+        """
 
 
-def encode_request(request: Request) -> bytes:
-    """The line of a request.
+class Order(Request[None]):
+    """A request whose answer says no more than that it is carried out."""
 
-    Raises:
-        RequestRefused: it is longer than ``MAX_REQUEST``.
-    """
-    data = {"v": VERSION, "id": request.id, "method": request.method, "params": request.params}
-    return _line(data, MAX_REQUEST)
+    __slots__ = ()
+
+    @staticmethod
+    def answer(result: dict[str, Any]) -> None:
+        """See :class:`Request`."""
 
 
-def decode_request(line: bytes) -> Request:
-    """Read a request; any bytes at all are a request or a BadRequest.
+class Stream(Order, Generic[E]):
+    """A request that is answered by events, for as long as it is carried out."""
+
+    __slots__ = ()
+
+    @staticmethod
+    @abstractmethod
+    def event(data: dict[str, Any]) -> E:
+        """Read one of them; errors as of :meth:`Request.answer`."""
+
+
+def name_in(params: Mapping[str, Any]) -> str:
+    """The name of a tunnel, where one is needed.
 
     Raises:
-        BadRequest: with a sentence for whoever sent it.
+        RequestRefused: there is none.
     """
-    try:
-        data = _object(line, MAX_REQUEST)
-    except ValueError as problem:
-        raise BadRequest(f"not a request: {problem}") from None
-    number, method, params = data.get("id"), data.get("method"), data.get("params", {})
-    if not _is_int(number):
-        raise BadRequest("a request needs a whole number as its id")
-    if not isinstance(method, str):
-        raise BadRequest("a request needs the name of a method", id=number)
-    if method not in ANY_VERSION and data.get("v") != VERSION:
-        raise BadRequest(
-            f"the command speaks version {_shown(data.get('v'))} of the control protocol, "
-            f"the running daemon version {VERSION}",
-            hint=_START_ANEW,
-            id=number,
-        )
-    if not isinstance(params, dict):
-        raise BadRequest("the params of a request are an object", id=number)
-    return Request(number, method, params)
+    name = params.get("name")
+    if not isinstance(name, str):
+        raise RequestRefused(f"no tunnel named {name} is running", exit_code=ExitCode.NOT_RUNNING)
+    return name
 
 
-def too_long(limit: int) -> BadRequest:
-    """The refusal of a request whose line is longer than ``limit`` bytes."""
-    return BadRequest(f"not a request: longer than {limit} bytes")
-
-
-def unknown_method(method: str) -> RequestRefused:
-    """The refusal of a method this daemon does not have: the command is of another release."""
-    return RequestRefused(f"the running daemon does not know {_shown(method)}", hint=_START_ANEW)
-
-
-def encode_event(request_id: int, event: Mapping[str, Any]) -> bytes:
-    """The line of an event.
+def optional_name(params: Mapping[str, Any]) -> str | None:
+    """The name of a tunnel; None: all are meant.
 
     Raises:
-        RequestRefused: it is longer than ``MAX_LINE``.
+        RequestRefused: it is no name.
     """
-    return _line({"v": VERSION, "id": request_id, "event": event})
+    return None if params.get("name") is None else name_in(params)
 
 
-def encode_result(request_id: int, result: Mapping[str, Any]) -> bytes:
-    """The line of a good answer.
+def named(name: str | None) -> dict[str, Any]:
+    """What :func:`optional_name` reads back."""
+    return {} if name is None else {"name": name}
 
-    Raises:
-        RequestRefused: it is longer than ``MAX_RESULT``.
+
+@dataclass(frozen=True)
+class Report:
+    """The tunnels that run, and who holds them.
+
+    Attributes:
+        data: the object of ``status --json``, with what a newer daemon may have added.
+        tunnels: in its order.
     """
-    return _line({"v": VERSION, "id": request_id, "ok": True, "result": result}, MAX_RESULT)
+
+    data: dict[str, Any]
+    tunnels: tuple[Snapshot, ...]
+
+    @classmethod
+    def of(cls, daemon: DaemonInfo | None, tunnels: tuple[Snapshot, ...] = ()) -> "Report":
+        """What this daemon says of its tunnels; None: what there is to say where none runs."""
+        return cls(report(daemon, tunnels), tunnels)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Report":
+        """Read the object of ``status --json``; errors as of :meth:`Request.answer`."""
+        return cls(data, tuple(Snapshot.from_json(tunnel) for tunnel in data["tunnels"]))
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of ``status --json``."""
+        return self.data
+
+    @property
+    def daemon(self) -> Mapping[str, Any]:
+        """Who answered, as ``core.status.DaemonInfo``; a daemon of another version may lack some. Empty: nobody."""
+        return self.data["daemon"] or {}
 
 
-def encode_error(request_id: int, error: TunnelError) -> bytes:
-    """The line of a refusal."""
-    body = {"message": error.message[:4096], "hint": error.hint[:4096], "exit_code": int(error.exit_code)}
-    return _line({"v": VERSION, "id": request_id, "ok": False, "error": body})
+@dataclass(frozen=True)
+class Status(Request[Report]):
+    """How is the tunnel of that name, or how are all?"""
+
+    METHOD = "status"
+
+    name: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """See :class:`Request`, as for all that follow."""
+        return named(self.name)
+
+    @classmethod
+    def from_json(cls, params: Mapping[str, Any]) -> Self:
+        return cls(optional_name(params))
+
+    @staticmethod
+    def answer(result: dict[str, Any]) -> Report:
+        return Report.from_json(result)
 
 
-def decode_reply(line: bytes) -> Event | Answer:
-    """Read what a daemon sent.
+@dataclass(frozen=True)
+class Look(Order):
+    """Somebody begins to look at the tunnel of that name, or at all: those that wait for their next try make it."""
 
-    Raises:
-        TunnelError: it is no reply at all.
+    METHOD = "look"
+
+    name: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return named(self.name)
+
+    @classmethod
+    def from_json(cls, params: Mapping[str, Any]) -> Self:
+        return cls(optional_name(params))
+
+
+@dataclass(frozen=True)
+class Watch(Stream[Snapshot]):
+    """The tunnel now and after each of its changes, until it is closed.
+
+    Attributes:
+        waits: somebody waits for it: it tries as eagerly as for a client.
+        asks: and it shall try now, out of FAILED too; not where the command has just made it try.
     """
-    try:
-        data = _object(line, MAX_RESULT)
-    except ValueError as problem:
-        raise _not_understood(str(problem)) from None
-    number, event, result, error = (data.get(key) for key in ("id", "event", "result", "error"))
-    if _is_int(number):
-        if isinstance(event, dict):
-            return Event(number, event)
-        if data.get("ok") is True and isinstance(result, dict):
-            return Answer(number, result)
-        if data.get("ok") is False and isinstance(error, dict):
-            return Answer(number, error=_error(error))
-    raise _not_understood("no event, result or error in it")
 
+    METHOD = "watch"
 
-def _error(data: Mapping[str, Any]) -> TunnelError:
-    code = data.get("exit_code")
-    message, hint = data.get("message"), data.get("hint")
-    return RequestRefused(
-        message if isinstance(message, str) else "the daemon refused without a reason",
-        hint=hint if isinstance(hint, str) else "",
-        exit_code=ExitCode(code) if _is_int(code) and code in set(ExitCode) else ExitCode.NO,
-    )
+    name: str
+    waits: bool = False
+    asks: bool = False
 
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "waits": self.waits, "asks": self.asks}
 
-def _not_understood(reason: str) -> TunnelError:
-    return TunnelError(f"the running daemon's answer cannot be read: {reason}", hint=_START_ANEW)
+    @classmethod
+    def from_json(cls, params: Mapping[str, Any]) -> Self:
+        return cls(name_in(params), bool(params.get("waits")), bool(params.get("asks")))
 
+    @staticmethod
+    def event(data: dict[str, Any]) -> Snapshot:
+        return Snapshot.from_json(data["snapshot"])
 
-def _line(data: Mapping[str, Any], limit: int = MAX_LINE) -> bytes:
-    line = json.dumps(data, separators=(",", ":")).encode() + b"\n"
-    if len(line) > limit:
-        raise RequestRefused(f"a message of {len(line)} bytes is longer than {limit}")
-    return line
-
-
-def _object(line: bytes, limit: int) -> dict[str, Any]:
-    """The JSON object on ``line``; ValueError, without an echo of the content, for anything else."""
-    if len(line) > limit:
-        raise ValueError(f"longer than {limit} bytes")
-    try:
-        data = json.loads(line.decode("utf-8"))
-    except UnicodeDecodeError:
-        raise ValueError("not UTF-8") from None
-    except RecursionError:
-        raise ValueError("nested too deep") from None
-    except ValueError:
-        raise ValueError("not JSON") from None
-    if not isinstance(data, dict):
-        raise ValueError("not an object")
-    return data
-
-
-def _is_int(value: Any) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _shown(value: Any) -> str:
-    text = repr(value) if isinstance(value, int | str) else type(value).__name__
-    return text if len(text) <= 40 else text[:37] + "..."
+    @staticmethod
+    def as_event(tunnel: Snapshot) -> dict[str, Any]:
+        """What :meth:`event` reads back."""
+        return {"snapshot": tunnel.to_json()}

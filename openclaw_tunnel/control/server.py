@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from openclaw_tunnel.control import messages
+from openclaw_tunnel.control import wire
 from openclaw_tunnel.control.lock import DaemonLock, DaemonRuns
 from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.host.loop.tasks import Tasks
@@ -62,7 +62,7 @@ class ControlServer:
         *,
         lock: DaemonLock,
         check_every: float = 2.0,
-        limit: int = messages.MAX_REQUEST,
+        limit: int = wire.MAX_REQUEST,
     ) -> None:
         """Make a server that does not listen yet.
 
@@ -185,18 +185,18 @@ class ControlServer:
         request_id = 0
         try:
             if line is _TOO_LONG:
-                raise messages.too_long(self._limit)
-            request = messages.decode_request(line)
+                raise wire.too_long(self._limit)
+            request = wire.decode_request(line)
             request_id = request.id
             result = await self._handler.handle(request.method, request.params, _emitter(writer, request_id))
-            answer = messages.encode_result(request_id, result)
-        except messages.BadRequest as refusal:
-            answer = messages.encode_error(refusal.id, refusal)
+            answer = wire.encode_result(request_id, result)
+        except wire.BadRequest as refusal:
+            answer = wire.encode_error(refusal.id, refusal)
         except TunnelError as refusal:
-            answer = messages.encode_error(request_id, refusal)
+            answer = wire.encode_error(request_id, refusal)
         except Exception:
             log.exception("a control request failed")
-            answer = messages.encode_error(request_id, _bug())
+            answer = wire.encode_error(request_id, _bug())
         with contextlib.suppress(ConnectionError):
             writer.write(answer)
             await writer.drain()
@@ -207,7 +207,7 @@ def _emitter(writer: asyncio.StreamWriter, request_id: int) -> Emit:
         if writer.transport.get_write_buffer_size() > _MAX_UNREAD:
             writer.transport.abort()
         if not writer.transport.is_closing():
-            writer.write(messages.encode_event(request_id, event))
+            writer.write(wire.encode_event(request_id, event))
 
     return emit
 

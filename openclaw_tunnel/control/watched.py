@@ -1,9 +1,10 @@
 """What is known of the tunnels while somebody looks at them."""
 
 import time
+from collections.abc import Sequence
 
 from openclaw_tunnel.control.client import ControlClient
-from openclaw_tunnel.control.follow import snapshots
+from openclaw_tunnel.control.messages import Status
 from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.core.wording.durations import duration
 from openclaw_tunnel.errors import DaemonUnreachable, TunnelError
@@ -19,19 +20,20 @@ class Watched:
         self._error: TunnelError | None = None
         self._at = 0.0
         self._gone_at: float | None = None
-        self.tunnels: list[Snapshot] = []
+        self.tunnels: Sequence[Snapshot] = ()
         self.was_there = False
 
     def look(self, client: ControlClient) -> None:
         """Ask the daemon."""
-        tunnels, error = [], None
+        tunnels: Sequence[Snapshot] = ()
+        error = None
         try:
-            tunnels = snapshots(client.call("status", {} if self._name is None else {"name": self._name}))
+            tunnels = client.call(Status(self._name)).tunnels
         except TunnelError as failed:
             error = failed
         self.take(tunnels, error, time.monotonic())
 
-    def take(self, tunnels: list[Snapshot], error: TunnelError | None, now: float) -> None:
+    def take(self, tunnels: Sequence[Snapshot], error: TunnelError | None, now: float) -> None:
         """Note what the daemon answered, or why it did not, at this time (``time.monotonic``)."""
         if error is None:
             self._gone_at, self.was_there = None, True

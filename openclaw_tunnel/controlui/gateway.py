@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from openclaw_tunnel.ask.gateway import MARGIN, raise_failure
 from openclaw_tunnel.ask.question import Question, choose_credentials, revealed
 from openclaw_tunnel.control.client import ControlClient
+from openclaw_tunnel.control.orders import Ask
 from openclaw_tunnel.controlui.page import CONFIG_PATH, configured, page_url, told_base_path
 from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.errors import TunnelError
@@ -133,8 +134,7 @@ class Gateway:
         Raises:
             TunnelError: the gateway refuses, or does not answer, with the next step; or it has no Control UI.
         """
-        params = {"name": self._tunnel.name, "question": dict(self._question)}
-        answer = self._client.call("ask", params, timeout=self._question["timeout"] + MARGIN)
+        answer = self._client.call(Ask(self._tunnel.name, self._question), timeout=self._question["timeout"] + MARGIN)
         raise_failure(answer)
         enabled, base_path = configured(answer.get("result"))
         if not enabled:

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from openclaw_tunnel.ask.gateway import usual_question
-from openclaw_tunnel.control.follow import can_try, client_of, failure_of, pick, settle, snapshots
+from openclaw_tunnel.control.follow import can_try, client_of, failure_of, pick, settle
+from openclaw_tunnel.control.messages import Status
 from openclaw_tunnel.controlui.browser import browsers, show
 from openclaw_tunnel.controlui.gateway import Gateway, Page
 from openclaw_tunnel.controlui.page import page_url
@@ -62,7 +63,7 @@ def open_control_ui(
     """
     question = usual_question("call", token_file=token_file, method="config.get", params={})
     client = client_of(paths)
-    tunnel = pick(snapshots(client.call("status")), name)
+    tunnel = pick(client.call(Status()).tunnels, name)
     if (tunnel.state in _GOING and can_try(tunnel)) or tunnel.gateway.verdict is Verdict.STARTING:
         tunnel = settle(client, tunnel.name, _SETTLE, asks=True)
     if tunnel.state is not State.UP:
@@ -80,7 +81,7 @@ def address(name: str | None, paths: Paths, *, token_file: str | None = None) ->
     """
     question = usual_question("call", token_file=token_file, method="config.get", params={})
     client = client_of(paths)
-    tunnel = pick(snapshots(client.call("status")), name)
+    tunnel = pick(client.call(Status()).tunnels, name)
     origin = _origin(tunnel)
     up = tunnel.state is State.UP
     return page_url(origin, Gateway(client, tunnel, origin, question).base_path(paths) if up else "")

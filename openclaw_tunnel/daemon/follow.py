@@ -5,8 +5,10 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from openclaw_tunnel.control import messages
+from openclaw_tunnel.control import wire
 from openclaw_tunnel.control.client import ControlClient
+from openclaw_tunnel.control.messages import Watch
+from openclaw_tunnel.control.orders import Down, Ping, Up
 from openclaw_tunnel.core.spec import TunnelSpec
 from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.errors import DaemonUnreachable, TunnelError
@@ -33,8 +35,7 @@ class Follower:
             DaemonUnreachable: there is no daemon any more.
             RequestRefused: it cannot be had.
         """
-        asked = {"spec": spec.to_json(), "options": options.to_json(), "env": dict(env), "service": service}
-        await asyncio.to_thread(self._client.call, "up", asked)
+        await asyncio.to_thread(self._client.call, Up(spec, options, env, service=service))
 
     async def follow(self, name: str) -> bool:
         """Return when it is closed: True where somebody closed it alone, False where the whole daemon ends.
@@ -44,27 +45,26 @@ class Follower:
         """
         await self._watch(name)
         while True:
-            answer = await asyncio.to_thread(self._client.call, "ping")
-            if not answer.get("ending"):
+            if not (await asyncio.to_thread(self._client.call, Ping())).ending:
                 return True
             await asyncio.sleep(_ENDING)
 
     async def close(self, name: str) -> None:
         """Have it closed; fine where it is gone already."""
         with contextlib.suppress(TunnelError):
-            await asyncio.to_thread(self._client.call, "down", {"name": name}, 15.0)
+            await asyncio.to_thread(self._client.call, Down(name), 15.0)
 
     async def _watch(self, name: str) -> None:
         try:
-            reader, writer = await asyncio.open_unix_connection(self._path, limit=messages.MAX_LINE)
+            reader, writer = await asyncio.open_unix_connection(self._path, limit=wire.MAX_LINE)
         except OSError:
             raise DaemonUnreachable("the daemon has ended") from None
         try:
-            writer.write(messages.encode_request(messages.Request(1, "watch", {"name": name})))
+            writer.write(wire.encode_request(wire.Request(1, Watch.METHOD, Watch(name).to_json())))
             while line := await reader.readline():
-                reply = messages.decode_reply(line)
-                if isinstance(reply, messages.Event):
-                    self._on_change(Snapshot.from_json(reply.event["snapshot"]))
+                reply = wire.decode_reply(line)
+                if isinstance(reply, wire.Event):
+                    self._on_change(Watch.event(reply.event))
                 elif reply.error is not None:
                     raise reply.error
                 else:

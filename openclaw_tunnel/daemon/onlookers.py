@@ -2,31 +2,28 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.states import State
+from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.supervisor.tunnel import Supervisor
 
-Emit = Callable[[dict[str, Any]], None]
 
-
-def look(tunnels: Iterable[Supervisor | None]) -> dict[str, Any]:
+def look(tunnels: Iterable[Supervisor | None]) -> None:
     """Somebody begins to look at these: what is shown shall be the state of now, so those that wait try at once."""
     for supervisor in tunnels:
         if supervisor is not None:
             supervisor.post(ev.PersonWaiting())
-    return {}
 
 
 async def watch(
     tunnel: Callable[[], Supervisor | None],
     changed: Callable[[], asyncio.Event],
-    emit: Emit,
+    emit: Callable[[Snapshot], None],
     *,
     waits: bool,
     asks: bool,
-) -> dict[str, Any]:
+) -> None:
     """Emit a tunnel's snapshot, now and after each change, until it is closed.
 
     Args:
@@ -42,9 +39,8 @@ async def watch(
         change = changed()
         began = began or not supervisor.about_to_dial
         if began:  # before that, what there is to see is how the try before ended
-            emit({"snapshot": supervisor.snapshot().to_json()})
+            emit(supervisor.snapshot())
         if waits and supervisor.state is State.BACKOFF and supervisor.tries != hurried:
             hurried = supervisor.tries
             supervisor.post(ev.ClientWaiting())
         await change.wait()
-    return {}

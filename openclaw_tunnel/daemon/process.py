@@ -13,6 +13,7 @@ from openclaw_tunnel.control.lock import DaemonLock
 from openclaw_tunnel.control.server import ControlServer
 from openclaw_tunnel.core.spec import TunnelSpec
 from openclaw_tunnel.core.states import State
+from openclaw_tunnel.daemon.answers import Answers
 from openclaw_tunnel.daemon.requests import DaemonCloses, refusal
 from openclaw_tunnel.daemon.tunnels import Daemon, MakeConnector
 from openclaw_tunnel.errors import ExitCode
@@ -51,7 +52,7 @@ async def open_daemon(
     lock.acquire()
     try:
         daemon = Daemon(paths, env, make_connector=make_connector, on_change=on_change, desktop=desktop)
-        server = ControlServer(paths.socket_path, daemon, lock=lock)
+        server = ControlServer(paths.socket_path, Answers(daemon, paths), lock=lock)
         await server.start()
         logger.info("daemon %s started, version %s", os.getpid(), __version__)
         watches = (WakeWatch(daemon.woke), NetworkWatch(daemon.network_changed))

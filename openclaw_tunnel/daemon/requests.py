@@ -1,14 +1,12 @@
-"""What a request to the daemon brings along, and how it is refused."""
+"""How requests to the daemon are refused, and what an ``up`` comes to where its tunnel runs already."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.failures import Failure
 from openclaw_tunnel.core.spec import TunnelSpec
 from openclaw_tunnel.core.states import LINK_STATES
 from openclaw_tunnel.errors import ExitCode, RequestRefused
-from openclaw_tunnel.settings.resolve import UpOptions
 from openclaw_tunnel.supervisor.tunnel import Supervisor
 
 RELOAD_AGAIN = 10.0
@@ -34,32 +32,6 @@ def not_running(name: object, running: Iterable[str]) -> RequestRefused:
         hint=f"running: {', '.join(sorted(running)) or 'none'}",
         exit_code=ExitCode.NOT_RUNNING,
     )
-
-
-def wanted_tunnel(params: Mapping[str, Any]) -> tuple[TunnelSpec, UpOptions | None, dict[str, str] | None]:
-    """The tunnel that an ``up`` wants, the options that it was made from, and the environment of whoever wants it.
-
-    Raises:
-        RequestRefused: they are none.
-    """
-    try:
-        options = UpOptions.from_json(params["options"]) if params.get("options") else None
-        return TunnelSpec.from_json(params["spec"]), options, environment(params.get("env"))
-    except (KeyError, TypeError, ValueError) as error:
-        raise RequestRefused(f"not a tunnel: {error!r}", exit_code=ExitCode.USAGE) from error
-
-
-def environment(told: Any) -> dict[str, str] | None:
-    """The environment that came with a request; None where none did.
-
-    Raises:
-        TypeError: it is none. What is in it is not repeated: it holds secrets.
-    """
-    if told is None:
-        return None
-    if not isinstance(told, dict) or not all(isinstance(value, str) for value in told.values()):
-        raise TypeError("an environment is an object of strings")
-    return told
 
 
 def goes_on(running: Supervisor, wanted: TunnelSpec, *, kept: bool) -> str:

@@ -12,32 +12,33 @@ class ServiceOwners:
     """Which tunnels a service keeps, so that others ask its manager instead of closing them behind its back.
 
     Attributes:
+        services: the tunnels that one keeps, each with its ``manager``, ``unit`` and ``system``.
         failed: tunnels that a service wants and that cannot even begin: what ``status`` shows for them.
         in_foreground: this process is an ``up`` that somebody looks at, and ends with Ctrl-C or the terminal.
     """
 
     def __init__(self) -> None:
-        self._services: dict[str, dict[str, Any]] = {}
+        self.services: dict[str, dict[str, Any]] = {}
         self.failed: dict[str, Snapshot] = {}
         self.in_foreground = False
 
     def keep(self, name: str, service: Any) -> None:
         """Note that ``service`` (``manager``, ``unit``, ``system``) keeps a tunnel; what is none keeps none."""
         if isinstance(service, dict) and service:
-            self._services[name] = service
+            self.services[name] = service
 
     def forget(self, names: Iterable[str]) -> None:
         """These tunnels were closed."""
         for name in names:
-            self._services.pop(name, None)
+            self.services.pop(name, None)
 
     def keeps(self, name: str) -> bool:
         """Whether a service keeps the tunnel of that name."""
-        return name in self._services
+        return name in self.services
 
     def has_desktop(self, name: str) -> bool:
         """Whether somebody may sit before the tunnel of that name: not where the service of a whole system keeps it."""
-        return not self._services.get(name, {}).get("system")
+        return not self.services.get(name, {}).get("system")
 
     def warning(self, name: str, pid: int) -> str:
         """What to tell whoever has just opened the tunnel of that name in this process; empty: nothing."""
@@ -45,11 +46,7 @@ class ServiceOwners:
             return ""
         return f"{name} closes with the openclaw-tunnel up that runs in the foreground and holds it (pid {pid})"
 
-    def told(self) -> dict[str, Any]:
-        """For the answer to ``ping``."""
-        return {"services": self._services}
-
     def complete(self, info: DaemonInfo) -> DaemonInfo:
         """``info`` with what may change while the daemon runs."""
         installed = installed_version()
-        return replace(info, services=dict(self._services), installed=installed or info.version)
+        return replace(info, services=dict(self.services), installed=installed or info.version)

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from openclaw_tunnel.control.follow import Deadline, client_of
+from openclaw_tunnel.control.orders import Ping
 from openclaw_tunnel.daemon.standby import Standby, is_standing_by, last_words, start, take_early
 from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, TunnelError
 from openclaw_tunnel.host.paths import Paths, ensure_private_dir
@@ -55,7 +56,7 @@ def _wait_for_another(paths: Paths, standby: Standby) -> None:
 
 def _answers(paths: Paths) -> bool:
     try:
-        client_of(paths).call("ping", timeout=5.0)
+        client_of(paths).call(Ping(), timeout=5.0)
     except DaemonUnreachable:
         return False
     return True

@@ -6,23 +6,20 @@ import os
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from openclaw_tunnel import __version__
-from openclaw_tunnel.ask.over_tunnel import ask
-from openclaw_tunnel.control.messages import unknown_method
 from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.link import Connector
 from openclaw_tunnel.core.spec import TunnelSpec
 from openclaw_tunnel.core.states import LINK_STATES
-from openclaw_tunnel.core.status import DaemonInfo, Snapshot, report
+from openclaw_tunnel.core.status import DaemonInfo, Snapshot
 from openclaw_tunnel.daemon.autoports import AutoPorts
 from openclaw_tunnel.daemon.credentials import SettingsCredentials
 from openclaw_tunnel.daemon.history import Recorders
 from openclaw_tunnel.daemon.notifications import Announcer
-from openclaw_tunnel.daemon.onlookers import Emit, look, watch
+from openclaw_tunnel.daemon.onlookers import watch
 from openclaw_tunnel.daemon.portclash import clash
-from openclaw_tunnel.daemon.requests import RELOAD_AGAIN, DaemonCloses, goes_on, not_running, wanted_tunnel
+from openclaw_tunnel.daemon.requests import RELOAD_AGAIN, DaemonCloses, goes_on, not_running
 from openclaw_tunnel.daemon.service_owners import ServiceOwners
 from openclaw_tunnel.errors import ExitCode, HelperError, TunnelError
 from openclaw_tunnel.host.loop.tasks import Tasks
@@ -87,53 +84,17 @@ class Daemon:
         self._ports = AutoPorts(paths.state_dir)
         self.ending: asyncio.Future[ExitCode] = asyncio.get_running_loop().create_future()
 
-    # What the command line may ask for
-
-    async def handle(self, method: str, params: dict[str, Any], emit: Emit) -> dict[str, Any]:
-        """Answer one request; see ``control.messages`` for the wire and the errors.
-
-        Raises:
-            RequestRefused: the answer is no; message, hint and exit code are for the user.
-        """
-        match method:
-            case "ping":
-                return {"pid": os.getpid(), "version": __version__, "ending": self.ending.done(), **self.owners.told()}
-            case "status":
-                return self.report(params.get("name"))
-            case "up":
-                return await self._up(params)
-            case "watch":
-                name = self._named(params)
-                how = {"waits": bool(params.get("waits")), "asks": bool(params.get("asks"))}
-                return await watch(lambda: self.supervisor(name), lambda: self._changed, emit, **how)
-            case "look":
-                return look(self.supervisor(name) for name in self._tunnels if params.get("name") in (None, name))
-            case "down":
-                return {"closed": await self.down(None if params.get("all") else [self._named(params)])}
-            case "restart":
-                self._adopt_agent(params)
-                self._tunnels[self._named(params)].supervisor.post(ev.RestartRequested())
-                return {}
-            case "ask":
-                return await ask(self._tunnels[self._named(params)].supervisor, params["question"], self._paths)
-            case "retry":
-                for tunnel in self._tunnels.values():
-                    tunnel.supervisor.post(ev.DependencyChanged())
-                return {}
-            case "reload":
-                await self.reload()
-                return {}
-        raise unknown_method(method)
+    # What may be asked for
 
     def orphaned(self) -> None:
         """Nobody can reach this daemon any more: its folder is gone."""
         logger.warning("the daemon's folder is gone; closing")
         self.end(ExitCode.OK)
 
-    def report(self, name: str | None = None) -> dict[str, Any]:
-        """The object of ``status --json``, of one tunnel or of all."""
-        chosen = [tunnel for tunnel in self.snapshots() if name in (None, tunnel.name)]
-        return report(self.owners.complete(self._info), chosen)
+    @property
+    def info(self) -> DaemonInfo:
+        """Who this is."""
+        return self.owners.complete(self._info)
 
     def snapshots(self) -> list[Snapshot]:
         """All tunnels, at this moment; those that cannot even begin come last."""
@@ -187,6 +148,11 @@ class Daemon:
             self.end_if_idle()
         return names
 
+    def retry(self) -> None:
+        """Something was fixed that tunnels may wait for: those that failed try again."""
+        for tunnel in self._tunnels.values():
+            tunnel.supervisor.post(ev.DependencyChanged())
+
     async def reload(self) -> None:
         """Read the settings again: tunnels whose settings changed are started anew, failed ones try again."""
         logger.info("reading the settings again")
@@ -216,6 +182,29 @@ class Daemon:
         tunnel = self._tunnels.get(name)
         return tunnel.supervisor if tunnel else None
 
+    def running(self, name: str) -> Supervisor:
+        """The tunnel of that name.
+
+        Raises:
+            RequestRefused: it does not run.
+        """
+        if name not in self._tunnels:
+            raise not_running(name, self._tunnels)
+        return self._tunnels[name].supervisor
+
+    def supervisors(self, name: str | None = None) -> list[Supervisor]:
+        """The tunnel of that name if it runs, or all."""
+        return [tunnel.supervisor for each, tunnel in self._tunnels.items() if name in (None, each)]
+
+    async def changes(self, name: str, *, waits: bool, asks: bool, emit: Callable[[Snapshot], None]) -> None:
+        """See ``daemon.onlookers.watch``."""
+        await watch(lambda: self.supervisor(name), lambda: self._changed, emit, waits=waits, asks=asks)
+
+    def adopt_agent(self, agent: str) -> None:
+        """A new login has a new agent: the one this daemon was started with may be gone for days. Empty: none."""
+        if agent:
+            self._env["SSH_AUTH_SOCK"] = agent
+
     def woke(self, slept: float) -> None:
         """The computer was asleep for ``slept`` seconds: every connection may be dead."""
         logger.info("awake again after %.0f s of sleep", slept)
@@ -244,23 +233,6 @@ class Daemon:
         self.end(ExitCode.INTERRUPTED if number is signal.SIGINT else ExitCode.OK)
 
     # Steps
-
-    async def _up(self, params: dict[str, Any]) -> dict[str, Any]:
-        self._adopt_agent(params)
-        if "spec" not in params:
-            return self._again(self._named(params))
-        spec, options, env = wanted_tunnel(params)
-        started, note = await self.up(spec, options, env, by_hand=not params.get("service"))
-        self.owners.keep(spec.name, params.get("service"))
-        snapshot = self._tunnels[spec.name].supervisor.snapshot().to_json()
-        warning = self.owners.warning(spec.name, self._info.pid) if started else ""
-        return {"started": started, "note": note or warning, "snapshot": snapshot}
-
-    def _again(self, name: str) -> dict[str, Any]:
-        """Answer an ``up`` that named no destination, for a tunnel that runs."""
-        supervisor = self._tunnels[name].supervisor
-        supervisor.post(ev.StartRequested())
-        return {"started": False, "note": "", "snapshot": supervisor.snapshot().to_json()}
 
     async def _start(self, spec: TunnelSpec, options: UpOptions | None, env: Mapping[str, str]) -> str:
         """Start it, and return a note for the user (empty: none)."""
@@ -327,17 +299,6 @@ class Daemon:
                 self._tasks.start(self._reload_named(name, RELOAD_AGAIN), name=f"reload {name}")
             if name not in self._tunnels:  # the new settings cannot be had: what ran before goes on
                 await self._start(tunnel.supervisor.spec, tunnel.options, tunnel.env)
-
-    def _adopt_agent(self, params: dict[str, Any]) -> None:
-        """A new login has a new agent: the one this daemon was started with may be gone for days."""
-        if isinstance(agent := params.get("agent"), str):
-            self._env["SSH_AUTH_SOCK"] = agent
-
-    def _named(self, params: dict[str, Any]) -> str:
-        name = params.get("name")
-        if not isinstance(name, str) or name not in self._tunnels:
-            raise not_running(name, self._tunnels)
-        return name
 
     def _tunnel_changed(self, name: str) -> None:
         if tunnel := self._tunnels.get(name):  # else it is just being opened

@@ -11,6 +11,7 @@ from openclaw_tunnel.actions.install_service import LINGERS
 from openclaw_tunnel.actions.service_manager import Verb, comes_back, control_service, manager_of
 from openclaw_tunnel.actions.trust_key import agree_to_key, check_key, described, file_of, look_at_key, remember_key
 from openclaw_tunnel.control.follow import client_of, our_agent, settle
+from openclaw_tunnel.control.orders import Restart
 from openclaw_tunnel.doctor.report import Fix, Remedy
 from openclaw_tunnel.errors import ConfigError, TunnelError
 from openclaw_tunnel.service.systemd import Linger
@@ -95,7 +96,7 @@ def _with_service(verb: Verb, name: str) -> list[str]:
 
 
 def _restart_tunnel(name: str) -> list[str]:
-    client_of().call("restart", {"name": name, **our_agent()})
+    client_of().call(Restart(name, our_agent()))
     return [f"{name} is {settle(client_of(), name, SETTLES).state}"]
 
 

@@ -9,6 +9,7 @@ from importlib import metadata
 
 from openclaw_tunnel import __version__
 from openclaw_tunnel.control.client import ControlClient
+from openclaw_tunnel.control.messages import Status
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.spec import Forward, PortChoice
 from openclaw_tunnel.core.states import State
@@ -32,13 +33,12 @@ def look_at_daemon(asked: Asked) -> DaemonView:
     """Ask the daemon of this user, if one runs."""
     client = ControlClient(asked.paths.socket_path, lock_path=asked.paths.lock_path)
     try:
-        answer = client.call("status", timeout=5.0)
-        tunnels = tuple(Snapshot.from_json(tunnel) for tunnel in answer["tunnels"])
+        answer = client.call(Status(), timeout=5.0)
     except DaemonUnreachable:
         return DaemonView()
     except TunnelError as error:
         return DaemonView(trouble=error)
-    return DaemonView(answer["daemon"], tunnels)
+    return DaemonView(answer.daemon, answer.tunnels)
 
 
 def port_checks(plan: Plan, daemon: DaemonView, state: ManagerState | None) -> Iterator[Check]:

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 from openclaw_tunnel.actions.service_manager import find_program, manager_of
 from openclaw_tunnel.cli import registry
-from openclaw_tunnel.control.follow import client_of, snapshots
+from openclaw_tunnel.control.follow import client_of
+from openclaw_tunnel.control.messages import Status
+from openclaw_tunnel.control.orders import Down
 from openclaw_tunnel.core.spec import LOCALHOST, LOOPBACK, Endpoint, listen_on
 from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.errors import DaemonUnreachable, ServiceError, TunnelError
@@ -28,14 +30,14 @@ class ThisComputer:
     def running(self, name: str) -> Snapshot | None:
         """The tunnel of that name, where one runs."""
         try:
-            tunnels = snapshots(self._client.call("status"))
+            tunnels = self._client.call(Status()).tunnels
         except DaemonUnreachable:
             return None
         return next((tunnel for tunnel in tunnels if tunnel.name == name), None)
 
     def close(self, name: str) -> None:
         """Close it."""
-        self._client.call("down", {"name": name}, CLOSE_DEADLINE)
+        self._client.call(Down(name), CLOSE_DEADLINE)
 
     def why_taken(self, port: int) -> str:
         """Who has a local port; empty where nobody has."""

@@ -12,12 +12,15 @@ from typing import Any
 
 import pytest
 
-from openclaw_tunnel.control import messages
+from openclaw_tunnel.control import wire
 from openclaw_tunnel.control.client import ControlClient, StreamTimeout
 from openclaw_tunnel.control.lock import DaemonLock
+from openclaw_tunnel.control.messages import Watch
+from openclaw_tunnel.control.orders import UpAgain
 from openclaw_tunnel.control.server import Emit, _peer_is_us
 from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, RequestRefused, TunnelError
 from support.fakedaemon import FakeDaemon, serving
+from support.rawrequest import raw, raw_stream
 from support.waiting import wait_until
 
 
@@ -43,7 +46,7 @@ async def hang(params: dict[str, Any], emit: Emit) -> dict[str, Any]:
 
 @pytest.fixture
 def daemon() -> FakeDaemon:
-    return FakeDaemon(refuse=refuse, crash=break_down, count=count, hang=hang)
+    return FakeDaemon(refuse=refuse, crash=break_down, count=count, hang=hang, up=lambda params, emit: {}, watch=hang)
 
 
 @pytest.fixture
@@ -57,7 +60,7 @@ def client(path: Path) -> ControlClient:
     return ControlClient(path)
 
 
-def raw(path: Path, data: bytes) -> list[dict[str, Any]]:
+def exchange(path: Path, data: bytes) -> list[dict[str, Any]]:
     """Send bytes, return the objects that come back until the server answers or hangs up."""
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(10)
@@ -68,36 +71,48 @@ def raw(path: Path, data: bytes) -> list[dict[str, Any]]:
 
 
 def test_a_call_is_answered(client: ControlClient, daemon: FakeDaemon) -> None:
-    assert client.call("ping", {"a": 1}) == {"pid": os.getpid(), "version": "0.1.0"}
+    assert client.call(raw("ping", a=1)) == {"pid": os.getpid(), "version": "0.1.0"}
     assert daemon.asked == [("ping", {"a": 1})]
+
+
+def test_an_answer_that_cannot_be_read_is_an_error(client: ControlClient) -> None:
+    with pytest.raises(TunnelError) as raised:
+        client.call(UpAgain("dev"))
+    assert raised.value.message == "the running daemon's answer cannot be read: KeyError"
+    assert "openclaw-tunnel down --all" in raised.value.hint
+
+
+def test_an_event_that_cannot_be_read_is_one_too(client: ControlClient) -> None:
+    with pytest.raises(TunnelError, match="the running daemon's answer cannot be read: KeyError"):
+        next(client.stream(Watch("dev")))
 
 
 def test_a_refusal_arrives_as_it_was_raised(client: ControlClient) -> None:
     with pytest.raises(RequestRefused) as refused:
-        client.call("refuse")
+        client.call(raw("refuse"))
     assert (refused.value.message, refused.value.hint, refused.value.exit_code) == ("no", "why", ExitCode.CONFIG)
 
 
 def test_an_unknown_method_is_refused(client: ControlClient) -> None:
     with pytest.raises(RequestRefused, match="the running daemon does not know 'fly'"):
-        client.call("fly")
+        client.call(raw("fly"))
 
 
 def test_a_bug_of_the_daemon_is_one_sentence_and_the_daemon_goes_on(client: ControlClient) -> None:
     with pytest.raises(RequestRefused) as refused:
-        client.call("crash")
+        client.call(raw("crash"))
     assert refused.value.message == "internal error of the daemon"
     assert refused.value.exit_code is ExitCode.BUG
-    assert client.call("ping")
+    assert client.call(raw("ping"))
 
 
 def test_events_come_in_order_before_the_answer(client: ControlClient) -> None:
-    assert [event["number"] for event in client.stream("count", {"to": 1000})] == list(range(1000))
-    assert client.call("count", {"to": 3}) == {"done": True}
+    assert [event["number"] for event in client.stream(raw_stream("count", to=1000))] == list(range(1000))
+    assert client.call(raw("count", to=3)) == {"done": True}
 
 
 def test_hanging_up_cancels_the_call(client: ControlClient, daemon: FakeDaemon) -> None:
-    events = client.stream("hang")
+    events = client.stream(raw_stream("hang"))
     assert next(events) == {"number": 0}
     assert not daemon.cancelled.is_set()
     events.close()  # type: ignore[attr-defined]  # an iterator by contract, a generator by nature
@@ -105,7 +120,7 @@ def test_hanging_up_cancels_the_call(client: ControlClient, daemon: FakeDaemon) 
 
 
 def test_a_stream_ends_at_its_deadline(client: ControlClient) -> None:
-    events = client.stream("hang", timeout=3)
+    events = client.stream(raw_stream("hang"), timeout=3)
     assert next(events) == {"number": 0}
     with pytest.raises(StreamTimeout):
         next(events)
@@ -113,7 +128,7 @@ def test_a_stream_ends_at_its_deadline(client: ControlClient) -> None:
 
 def test_a_daemon_that_hangs_is_named(client: ControlClient) -> None:
     with pytest.raises(TunnelError) as raised:
-        client.call("hang", timeout=0.1)
+        client.call(raw("hang"), timeout=0.1)
     assert raised.value.message == f"the daemon (pid {os.getpid()}) does not answer"
     assert raised.value.hint == (
         f"let it go on if it was stopped with Ctrl-Z: kill -CONT {os.getpid()}; "
@@ -128,7 +143,7 @@ def test_a_daemon_that_never_accepts_hangs_too(tmp_path: Path) -> None:
         with socket.socket(socket.AF_UNIX) as other:
             other.connect(str(tmp_path / "control.sock"))
             with pytest.raises(TunnelError, match="the daemon does not answer"):
-                ControlClient(tmp_path / "control.sock").call("ping", timeout=0.1)
+                ControlClient(tmp_path / "control.sock").call(raw("ping"), timeout=0.1)
 
 
 @pytest.mark.parametrize("leftover", ["none", "file", "socket", "folder"])
@@ -142,7 +157,7 @@ def test_no_daemon(tmp_path: Path, leftover: str) -> None:
         with socket.socket(socket.AF_UNIX) as stale:
             stale.bind(str(path))
     with pytest.raises(DaemonUnreachable) as raised:
-        ControlClient(path).call("ping")
+        ControlClient(path).call(raw("ping"))
     assert raised.value.message == "no tunnel is running"
     assert raised.value.hint == "start one: openclaw-tunnel up"
 
@@ -151,7 +166,7 @@ def test_a_stale_socket_is_replaced(tmp_path: Path, daemon: FakeDaemon) -> None:
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(str(tmp_path / "control.sock"))
     with serving(tmp_path, daemon) as path:
-        assert ControlClient(path).call("ping")
+        assert ControlClient(path).call(raw("ping"))
         assert path.stat().st_mode & 0o777 == 0o600
     assert not path.exists()
 
@@ -160,7 +175,7 @@ def test_a_live_socket_is_not(path: Path, client: ControlClient) -> None:
     before = path.stat().st_ino
     with pytest.raises(RequestRefused, match="another openclaw-tunnel daemon of this user runs"):
         DaemonLock(path.with_name("daemon.lock")).acquire()
-    assert client.call("ping")
+    assert client.call(raw("ping"))
     assert path.stat().st_ino == before
 
 
@@ -171,7 +186,7 @@ def test_a_long_path_works(tmp_path: Path, daemon: FakeDaemon) -> None:
     folder.mkdir()
     with serving(folder, daemon) as path:
         assert len(str(path)) == 100
-        assert ControlClient(path).call("ping")
+        assert ControlClient(path).call(raw("ping"))
 
 
 def test_a_socket_that_vanished_is_made_again(path: Path, client: ControlClient) -> None:
@@ -198,30 +213,30 @@ def test_a_removed_folder_orphans_the_daemon(path: Path, daemon: FakeDaemon) -> 
     ],
 )
 def test_noise_is_answered_with_a_sentence(path: Path, client: ControlClient, line: bytes, message: str) -> None:
-    (answer,) = raw(path, line)
+    (answer,) = exchange(path, line)
     assert answer["ok"] is False
     assert answer["error"]["message"] == message
-    assert client.call("ping")
+    assert client.call(raw("ping"))
 
 
 def test_a_line_that_does_not_end_is_answered_with_a_sentence(tmp_path: Path, daemon: FakeDaemon) -> None:
     with serving(tmp_path, daemon, limit=1 << 20) as path:
-        (answer,) = raw(path, b"x" * (1 << 20) + b"xx\n")
+        (answer,) = exchange(path, b"x" * (1 << 20) + b"xx\n")
         assert answer["error"]["message"] == "not a request: longer than 1048576 bytes"
-        assert ControlClient(path).call("ping")
+        assert ControlClient(path).call(raw("ping"))
 
 
 def test_a_long_request_arrives(client: ControlClient, daemon: FakeDaemon) -> None:
     daemon.methods["measure"] = lambda params, emit: {"length": len(params["text"])}
-    assert client.call("measure", {"text": "x" * (3 << 20)}) == {"length": 3 << 20}
+    assert client.call(raw("measure", text="x" * (3 << 20))) == {"length": 3 << 20}
 
 
 def test_one_connection_may_ask_twice(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as sock, sock.makefile("rb") as lines:
         sock.settimeout(10)
         sock.connect(str(path))
-        sock.sendall(messages.encode_request(messages.Request(1, "ping")))
-        sock.sendall(messages.encode_request(messages.Request(2, "ping")))
+        sock.sendall(wire.encode_request(wire.Request(1, "ping")))
+        sock.sendall(wire.encode_request(wire.Request(2, "ping")))
         assert [json.loads(lines.readline())["id"] for _ in range(2)] == [1, 2]
 
 
@@ -234,7 +249,7 @@ def test_a_client_that_never_reads_is_hung_up_on(path: Path, daemon: FakeDaemon)
     daemon.methods["flood"] = flood
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(str(path))
-        sock.sendall(messages.encode_request(messages.Request(1, "flood")))
+        sock.sendall(wire.encode_request(wire.Request(1, "flood")))
         assert daemon.cancelled.wait(10)
 
 
@@ -248,7 +263,7 @@ def test_closing_lets_the_last_answer_out(tmp_path: Path) -> None:
 
     answers: list[dict[str, Any]] = []
     with serving(tmp_path, FakeDaemon(slow=slow)) as path:
-        asking = threading.Thread(target=lambda: answers.append(ControlClient(path).call("slow")))
+        asking = threading.Thread(target=lambda: answers.append(ControlClient(path).call(raw("slow"))))
         asking.start()
         assert begun.wait(10)
         go_on.set()
@@ -260,7 +275,7 @@ def test_closing_lets_the_last_answer_out(tmp_path: Path) -> None:
 def test_a_folder_of_another_user_is_not_trusted(tmp_path: Path) -> None:
     os.chown(tmp_path, 12345, 12345)
     with pytest.raises(TunnelError) as raised:
-        ControlClient(tmp_path / "control.sock").call("ping")
+        ControlClient(tmp_path / "control.sock").call(raw("ping"))
     assert raised.value.message == f"the folder of the control socket belongs to another user: {tmp_path}"
 
 
@@ -281,6 +296,6 @@ def test_a_process_of_another_user_is_refused() -> None:
 
 def _answers(client: ControlClient) -> bool:
     try:
-        return bool(client.call("ping"))
+        return bool(client.call(raw("ping")))
     except DaemonUnreachable:
         return False

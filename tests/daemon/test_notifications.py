@@ -108,7 +108,7 @@ async def test_hooks_of_a_tunnel_that_comes_up_is_lost_and_is_closed() -> None:
     async with running() as rig:
         await rig.up()
         await rig.ran("default up")
-        shown = json.loads(json.dumps(rig.daemon.report()["tunnels"][0]))
+        shown = json.loads(json.dumps(rig.daemon.snapshots()[0].to_json()))
         assert rig.told("up") == {**shown, "ssh": rig.told("up")["ssh"]}
         assert (shown["state"], shown["target"]) == ("up", "me@gw:22")
         rig.connectors["default"].links[0].lose(REFUSED)
@@ -155,10 +155,10 @@ async def test_a_person_is_called_and_told_when_it_is_well_again() -> None:
         await settle(lambda: rig.desktop.notices, "the notice")
         assert rig.desktop.notices == [Notice(("default",), "default: the host key of gw has changed", CHANGED.hint)]
         assert rig.desktop.envs[0]["OUT"] == str(rig.folder)
-        await rig.daemon.handle("retry", {}, lambda _: None)
+        rig.daemon.retry()
         await settle(lambda: rig.connectors["default"].dials == 2)
         await rig.reaches("default", State.FAILED)
-        await rig.daemon.handle("retry", {}, lambda _: None)
+        rig.daemon.retry()
         await settle(lambda: len(rig.desktop.notices) == 2, "the second notice")
         assert rig.desktop.titles[1] == "default: well again"
         await rig.ran("default failure", "default up")

@@ -11,12 +11,12 @@ def test_kept_and_forgotten() -> None:
     owners = ServiceOwners()
     owners.keep("default", SERVICE)
     owners.keep("lab", None)  # `up` brings no service along
-    assert owners.told() == {"services": {"default": SERVICE}}
+    assert owners.services == {"default": SERVICE}
     assert (owners.keeps("default"), owners.keeps("lab")) == (True, False)
     info = owners.complete(DaemonInfo(1, "2026-11-22T06:00:00Z", "0.0.9"))
     assert (info.services, info.version, info.installed) == ({"default": SERVICE}, "0.0.9", __version__)
     owners.forget(["default", "other"])
-    assert owners.told() == {"services": {}}
+    assert owners.services == {}
     assert info.services == {"default": SERVICE}
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from openclaw_tunnel.control.client import ControlClient
+from openclaw_tunnel.control.orders import Ping
 from openclaw_tunnel.daemon.standby import (
     Standby,
     dismiss_early,
@@ -55,7 +56,7 @@ def test_it_makes_nothing_before_it_is_told_to_begin_and_answers_when_it_has(cli
     with standing_by(cli) as standby:
         assert not cli.tunnel_home.exists()
         assert standby.begin(PATIENCE)
-        assert "pid" in ControlClient(paths.socket_path).call("ping")
+        assert ControlClient(paths.socket_path).call(Ping()).pid
     assert standby.said == b"\0"
     assert (paths.log_dir / "daemon.err").read_bytes() == b""
 

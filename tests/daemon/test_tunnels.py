@@ -32,6 +32,7 @@ from openclaw_tunnel.settings.resolve import UpOptions
 from openclaw_tunnel.ssh.lookup import Address, look_up
 from support.aio import async_test, pass_time, settle
 from support.links import ScriptedConnector
+from support.rawrequest import raw, raw_stream
 from support.scripted import Script, scripted
 from support.waiting import accepts, free_port, free_ports
 
@@ -56,7 +57,7 @@ class Rig:
 
     async def ask(self, method: str, **params: Any) -> dict[str, Any]:
         client = ControlClient(self.paths.socket_path, lock_path=self.paths.lock_path)
-        return await asyncio.to_thread(client.call, method, params)
+        return await asyncio.to_thread(client.call, raw(method, **params))
 
     async def up(self, spec: TunnelSpec) -> dict[str, Any]:
         return await self.ask("up", spec=spec.to_json())
@@ -241,8 +242,8 @@ async def test_two_close_the_same_tunnel_at_the_same_time() -> None:
     async with running() as rig:
         await rig.up(make_spec("a"))
         await rig.up(make_spec("b"))
-        answers = await asyncio.gather(*(rig.daemon.handle("down", {"name": "a"}, print) for _ in range(3)))
-        assert answers == [{"closed": ["a"]}] * 3
+        answers = await asyncio.gather(*(rig.daemon.down(["a"]) for _ in range(3)))
+        assert answers == [["a"]] * 3
         assert not rig.daemon.ending.done()
 
 
@@ -252,12 +253,12 @@ async def test_a_daemon_that_closes_takes_no_more_tunnels() -> None:
     async with running() as rig:
         await rig.up(make_spec("a"))
         closing = asyncio.gather(
-            rig.daemon.handle("down", {"name": "a"}, print),
-            rig.daemon.handle("up", {"spec": make_spec("b").to_json()}, print),
+            rig.daemon.down(["a"]),
+            rig.daemon.up(make_spec("b")),
             return_exceptions=True,
         )
         closed, refused = await closing
-        assert closed == {"closed": ["a"]}
+        assert closed == ["a"]
         assert isinstance(refused, RequestRefused)
         assert refused.exit_code is ExitCode.NOT_RUNNING
         assert rig.daemon.supervisor("b") is None
@@ -272,7 +273,7 @@ async def test_watch_tells_each_change_until_the_tunnel_is_gone() -> None:
         seen: list[str] = []
 
         def watch() -> None:
-            for event in client.stream("watch", {"name": "default"}, 20):
+            for event in client.stream(raw_stream("watch", name="default"), 20):
                 seen.append(event["snapshot"]["state"])  # noqa: PERF401  another thread looks at it meanwhile
 
         watching = asyncio.get_running_loop().run_in_executor(None, watch)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from openclaw_tunnel.control.client import ControlClient
+from openclaw_tunnel.control.messages import Status
 from openclaw_tunnel.errors import TunnelError
 from support.cli import Answer, Cli
 from support.fakelaunchd import FakeLaunchd
@@ -50,7 +51,7 @@ def pid(mac: FakeLaunchd, label: str = LABEL) -> int:
 
 def is_hung(cli: Cli) -> bool:
     try:
-        ControlClient(cli.tunnel_home / "control.sock").call("status", timeout=5)
+        ControlClient(cli.tunnel_home / "control.sock").call(Status(), timeout=5)
     except TunnelError:
         return True
     return False

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from openclaw_tunnel.control.lock import DaemonLock
-from openclaw_tunnel.control.messages import MAX_REQUEST, unknown_method
 from openclaw_tunnel.control.server import ControlServer, Emit, Handler
+from openclaw_tunnel.control.wire import MAX_REQUEST, unknown_method
 from openclaw_tunnel.core.status import DaemonInfo, Snapshot, report
 
 INFO = DaemonInfo(os.getpid(), "2026-11-22T06:00:00Z", "0.1.0")

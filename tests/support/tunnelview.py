@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from openclaw_tunnel.control.client import ControlClient
+from openclaw_tunnel.control.messages import Status
+from openclaw_tunnel.control.orders import Ping, Restart
 from support.cli import Cli
 from support.netlab import Lab
 from support.waiting import wait_until
@@ -34,7 +36,7 @@ class TunnelView:
 
     def __call__(self) -> dict[str, Any]:
         """The tunnel's object in ``status --json``."""
-        tunnels = self._control.call("status")["tunnels"]
+        tunnels = self._control.call(Status()).data["tunnels"]
         assert len(tunnels) == 1
         return dict(tunnels[0])
 
@@ -46,7 +48,7 @@ class TunnelView:
     @property
     def pid(self) -> int:
         """Of the daemon."""
-        return int(self._control.call("ping")["pid"])
+        return self._control.call(Ping()).pid or 0
 
     def footprint(self) -> Footprint:
         """What the daemon takes at this moment."""
@@ -67,7 +69,7 @@ class TunnelView:
     def restart(self) -> None:
         """As ``restart``; returns when it is up again."""
         connects = self()["counters"]["connects"]
-        self._control.call("restart", {"name": "default"})
+        self._control.call(Restart("default"))
         self.wait_up(connects + 1)
 
     def lose(self, lab: Lab) -> None:

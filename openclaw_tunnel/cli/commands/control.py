@@ -13,9 +13,10 @@ from openclaw_tunnel.control.follow import (
     our_agent,
     pick,
     settle,
-    snapshots,
     waits_for_a_person,
 )
+from openclaw_tunnel.control.messages import Status
+from openclaw_tunnel.control.orders import Restart
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.ui import output, progress, tunnelrows
@@ -53,7 +54,7 @@ def wait(name: str | None, timeout: float) -> int:
     """
     client = client_of()
     deadline = Deadline(timeout)
-    tunnel = until_decided(client, pick(snapshots(client.call("status")), name), deadline)
+    tunnel = until_decided(client, pick(client.call(Status()).tunnels, name), deadline)
     if tunnel.state is State.UP:
         output.say(tunnelrows.change(tunnel))
         return ExitCode.OK
@@ -76,9 +77,9 @@ def restart(name: str | None) -> int:
     Returns when it is up again, or with the reason and the exit code of the failure.
     """
     client = client_of()
-    tunnel = pick(snapshots(client.call("status")), name)
+    tunnel = pick(client.call(Status()).tunnels, name)
     with progress.working(f"restarting {tunnel.name}"):
-        client.call("restart", {"name": tunnel.name, **our_agent()})
+        client.call(Restart(tunnel.name, our_agent()))
     return show_outcome(settle(client, tunnel.name, RESTART_DEADLINE))
 
 
