@@ -10,8 +10,7 @@ are the same in every version: a new command can always end an old daemon, and t
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 from openclaw_tunnel.errors import ExitCode, RequestRefused, TunnelError
 
@@ -31,29 +30,26 @@ ANY_VERSION = frozenset({"ping", "down"})
 _START_ANEW = "end the running daemon and start it anew: openclaw-tunnel down --all, then openclaw-tunnel up -d"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What the command line asks for."""
 
     id: int
     method: str
-    params: dict[str, Any] = field(default_factory=dict)
+    params: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """News for a request that is still being answered."""
 
     id: int
     event: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """The end of a request: a result, or the error to raise."""
 
     id: int
-    result: dict[str, Any] = field(default_factory=dict)
+    result: dict[str, Any]
     error: TunnelError | None = None
 
 
@@ -153,7 +149,7 @@ def decode_reply(line: bytes) -> Event | Answer:
         if data.get("ok") is True and isinstance(result, dict):
             return Answer(number, result)
         if data.get("ok") is False and isinstance(error, dict):
-            return Answer(number, error=_error(error))
+            return Answer(number, {}, _error(error))
     raise not_understood("no event, result or error in it")
 
 

@@ -235,8 +235,8 @@ def test_one_connection_may_ask_twice(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as sock, sock.makefile("rb") as lines:
         sock.settimeout(10)
         sock.connect(str(path))
-        sock.sendall(wire.encode_request(wire.Request(1, "ping")))
-        sock.sendall(wire.encode_request(wire.Request(2, "ping")))
+        sock.sendall(wire.encode_request(wire.Request(1, "ping", {})))
+        sock.sendall(wire.encode_request(wire.Request(2, "ping", {})))
         assert [json.loads(lines.readline())["id"] for _ in range(2)] == [1, 2]
 
 
@@ -249,7 +249,7 @@ def test_a_client_that_never_reads_is_hung_up_on(path: Path, daemon: FakeDaemon)
     daemon.methods["flood"] = flood
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(str(path))
-        sock.sendall(wire.encode_request(wire.Request(1, "flood")))
+        sock.sendall(wire.encode_request(wire.Request(1, "flood", {})))
         assert daemon.cancelled.wait(10)
 
 
