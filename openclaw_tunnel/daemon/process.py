@@ -17,6 +17,7 @@ from openclaw_tunnel.daemon.answers import Answers
 from openclaw_tunnel.daemon.requests import DaemonCloses, refusal
 from openclaw_tunnel.daemon.tunnels import Daemon, MakeConnector
 from openclaw_tunnel.errors import ExitCode
+from openclaw_tunnel.host.loop.parts import Parts
 from openclaw_tunnel.host.loop.watch import watched_in_debug
 from openclaw_tunnel.host.net.monitor import NetworkWatch
 from openclaw_tunnel.host.net.wake import WakeWatch
@@ -25,6 +26,8 @@ from openclaw_tunnel.host.paths import Paths, ensure_private_dir
 from openclaw_tunnel.settings.resolve import UpOptions
 
 logger = logging.getLogger(__name__)
+
+_NAME = "daemon"
 
 IDLE = 15.0
 """Seconds a daemon without a tunnel waits for its first one."""
@@ -38,8 +41,12 @@ async def open_daemon(
     make_connector: MakeConnector | None = None,
     on_change: Callable[[Daemon], None] = lambda _: None,
     desktop: Desktop | None = None,
+    parts: Parts | None = None,
 ) -> AsyncIterator[Daemon]:
-    """Take the lock, open the control socket, and close everything in order at the end; arguments as of ``Daemon``.
+    """Take the lock, open the control socket, and close everything in order at the end.
+
+    Args:
+        parts: of the process, which the daemon becomes one of; the others are as of ``Daemon``.
 
     Raises:
         RequestRefused: another daemon of this user runs.
@@ -50,26 +57,30 @@ async def open_daemon(
     _allow_many_clients()
     lock = DaemonLock(paths.lock_path)
     lock.acquire()
+    process = parts or Parts()
+    ours = process.branch(_NAME)
     try:
         daemon = Daemon(paths, env, make_connector=make_connector, on_change=on_change, desktop=desktop)
-        server = ControlServer(paths.socket_path, Answers(daemon, paths), lock=lock)
-        await server.start()
-        logger.info("daemon %s started, version %s", os.getpid(), __version__)
-        watches = (WakeWatch(daemon.woke), NetworkWatch(daemon.network_changed))
-        for watch in watches:
-            watch.start()
-        try:
-            with watched_in_debug(asyncio.get_running_loop()):
-                yield daemon
-        finally:
-            for watch in watches:
-                watch.close()
-            # tunnels first: whoever asked for "down" gets the answer before the socket closes
-            await daemon.close()
-            await server.close()
-            logger.info("daemon %s ended", os.getpid())
+        await _start(ours, daemon, ControlServer(paths.socket_path, Answers(daemon, paths), lock=lock))
+        logger.debug("what runs: %s", str(process))
+        with watched_in_debug(asyncio.get_running_loop()):
+            yield daemon
     finally:
-        lock.release()
+        try:
+            await process.stop(_NAME)
+            logger.info("daemon %s ended", os.getpid())
+        finally:
+            lock.release()
+
+
+async def _start(parts: Parts, daemon: Daemon, server: ControlServer) -> None:
+    """Their order is that of the end, reversed: whoever asked for "down" gets the answer before the socket closes."""
+    await parts.start("control socket", server.start, server.close)
+    logger.info("daemon %s started, version %s", os.getpid(), __version__)
+    daemon.start(parts)
+    wake, network = WakeWatch(daemon.woke), NetworkWatch(daemon.network_changed)
+    await parts.start("watch of sleep", wake.start, wake.close)
+    await parts.start("watch of the network", network.start, network.close)
 
 
 async def serve(

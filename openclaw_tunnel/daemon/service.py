@@ -23,6 +23,7 @@ from openclaw_tunnel.daemon.tunnels import Daemon
 from openclaw_tunnel.daemon.watchdog import Watchdog
 from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.host import inherited
+from openclaw_tunnel.host.loop.parts import Parts
 from openclaw_tunnel.host.loop.tasks import Tasks
 from openclaw_tunnel.host.loop.tracebacks import Tracebacks
 from openclaw_tunnel.host.paths import Paths
@@ -72,6 +73,7 @@ class ServiceProcess:
         self._words = words
         self._name = options.name or DEFAULT_NAME
         self._daemon: Daemon | None = None
+        self._parts = Parts()
         self._tasks = Tasks()
         self._tracebacks = Tracebacks(logger)
         self._stop = asyncio.Event()
@@ -87,7 +89,8 @@ class ServiceProcess:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end, number)
         loop.add_signal_handler(signal.SIGHUP, lambda: self._tasks.start(self._reload(), name="reload"))
-        self._watchdog.start()
+        self._parts.add("waits and reloads", self._tasks.cancel_all)
+        await self._parts.start("watchdog", self._watchdog.start, self._watchdog.stop)
         try:
             while not self._stop.is_set():
                 try:
@@ -98,8 +101,7 @@ class ServiceProcess:
                         break
         finally:
             self._notifier.stopping()
-            await self._watchdog.stop()
-            await self._tasks.cancel_all()
+            await self._parts.stop_all()
         return ExitCode.OK
 
     def _end(self, number: signal.Signals) -> None:
@@ -125,7 +127,7 @@ class ServiceProcess:
         Raises:
             DaemonRuns: another process is it.
         """
-        async with open_daemon(self._paths, self._env, on_change=self._changed) as daemon:
+        async with open_daemon(self._paths, self._env, on_change=self._changed, parts=self._parts) as daemon:
             self._daemon = daemon
             self._watchdog.watch(daemon)
             starting = self._tasks.start(self._bring_up(daemon), name="bring the tunnel up")

@@ -22,6 +22,7 @@ from openclaw_tunnel.daemon.portclash import clash
 from openclaw_tunnel.daemon.requests import RELOAD_AGAIN, DaemonCloses, goes_on, not_running
 from openclaw_tunnel.daemon.service_owners import ServiceOwners
 from openclaw_tunnel.errors import ExitCode, HelperError, TunnelError
+from openclaw_tunnel.host.loop.parts import Parts
 from openclaw_tunnel.host.loop.tasks import Tasks
 from openclaw_tunnel.host.notify import Desktop
 from openclaw_tunnel.host.paths import Paths
@@ -80,9 +81,16 @@ class Daemon:
         self.owners = ServiceOwners()
         self.announcer = Announcer(desktop, has_desktop=self.owners.has_desktop)
         self._recorders = Recorders(paths.state_dir)
-        self._tasks.start(self._recorders.keep_beating(), name="heartbeat of the histories")
+        self._running = Parts()
         self._ports = AutoPorts(paths.state_dir)
         self.ending: asyncio.Future[ExitCode] = asyncio.get_running_loop().create_future()
+
+    def start(self, parts: Parts) -> None:
+        """Be the rest of a process whose ``parts`` run: tunnels, histories, and who is told of them."""
+        parts.run("heartbeat of the histories", self._recorders.keep_beating())
+        parts.add("reloads", self._tasks.cancel_all)
+        parts.add("announcer", self.announcer.close)
+        self._running = parts.branch("tunnels", self.close)
 
     # What may be asked for
 
@@ -164,8 +172,6 @@ class Daemon:
         """Close every tunnel."""
         async with self._turn:
             await self._close(list(self._tunnels))
-        await self.announcer.close()
-        await self._tasks.cancel_all()
 
     def end(self, code: ExitCode) -> None:
         """Let :func:`serve` return ``code`` once everything is closed; the first call decides."""
@@ -243,6 +249,7 @@ class Daemon:
         except BindFailed as error:
             running = {name: tunnel.supervisor.spec for name, tunnel in self._tunnels.items()}
             raise clash(spec, error.failure, running) from error
+        self._running.add(spec.name, supervisor.stop)
         self._tunnels[spec.name] = _Tunnel(supervisor, options.kept() if options else None, env)
         self._tunnel_changed(spec.name)
         return await asyncio.to_thread(self._ports.keep, supervisor.spec)
@@ -273,7 +280,7 @@ class Daemon:
     async def _close(self, names: list[str]) -> None:
         async with asyncio.TaskGroup() as group:
             for name in names:
-                group.create_task(self._tunnels[name].supervisor.stop())
+                group.create_task(self._running.stop(name))
         for name in names:
             del self._tunnels[name]
         self._note_change()

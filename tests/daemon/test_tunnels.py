@@ -106,6 +106,28 @@ async def test_up_status_restart_down() -> None:
         assert not await asyncio.to_thread(accepts, spec.main.listen.port)
 
 
+def test_the_log_names_what_runs_and_when_each_ended(caplog: pytest.LogCaptureFixture) -> None:
+    @async_test
+    async def run() -> None:
+        async with running() as rig:
+            await rig.up(make_spec("dev"))
+            await rig.up(make_spec("lab"))
+            await rig.ask("down", name="lab")
+
+    with caplog.at_level(logging.DEBUG, "openclaw_tunnel"):
+        run()
+    said = [record.getMessage() for record in caplog.records]
+    assert (
+        "what runs: daemon (control socket, heartbeat of the histories, reloads, announcer, tunnels (none), "
+        "watch of sleep, watch of the network)"
+    ) in said
+    ended = [line.partition(" ended after ")[0].removeprefix("daemon: ") for line in said if " ended after " in line]
+    assert ended == [
+        *("tunnels: lab", "watch of the network", "watch of sleep", "tunnels: dev", "tunnels", "announcer"),
+        *("reloads", "heartbeat of the histories", "control socket", "daemon"),
+    ]
+
+
 @async_test
 async def test_what_becomes_of_a_tunnel_is_recorded_and_stays_when_the_daemon_ends() -> None:
     with tempfile.TemporaryDirectory() as kept:
