@@ -15,7 +15,7 @@ from openclaw_tunnel.actions.trust_key import (
 )
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.errors import ExitCode, TunnelError, UsageError
-from openclaw_tunnel.ssh.endpoint import Place
+from openclaw_tunnel.ssh.hop import Hop
 from openclaw_tunnel.ssh.hostkeys.knownhosts import Trust, Verdict
 from openclaw_tunnel.ssh.hostkeys.trust import Found
 from support.sshtargets import make_target
@@ -28,7 +28,7 @@ def found(code: Code | None) -> Found:
     """A key that a tunnel would fail with so; None: it is known."""
     failure = None if code is None else Failure(code, f"it is {code}")
     target = make_target(user_known_hosts_files=("/home/me/known_hosts",))
-    return Found(Place("gw", "gw:22"), target, KEY, Verdict(Trust.OK), failure)
+    return Found(Hop("gw", "gw:22"), target, KEY, Verdict(Trust.OK), failure)
 
 
 UNKNOWN, CHANGED = found(Code.HOST_KEY_UNKNOWN), found(Code.HOST_KEY_CHANGED)
