@@ -48,7 +48,7 @@ def watch(name: str | None, as_json: bool) -> int:
     foot = tunnelrows.Row("Ctrl-C", "ends this view, and nothing else", tunnelrows.Tone.PAST)
     live = LiveView(lambda: watched.tables(time.monotonic()), lambda: foot)
     try:
-        live.start()
+        live.begin()
         while True:
             time.sleep(EVERY)
             watched.look(client)

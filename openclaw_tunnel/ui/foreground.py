@@ -4,12 +4,15 @@ import contextlib
 import sys
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.errors import TunnelError
 from openclaw_tunnel.ui import output, tunnelrows
-from openclaw_tunnel.ui.live import LiveView
+
+if TYPE_CHECKING:
+    from openclaw_tunnel.ui.live import LiveView
 
 _OVER = (State.STOPPING, State.STOPPED)
 
@@ -27,11 +30,16 @@ class Foreground:
         self._seen: tuple[tuple[Snapshot, ...], float] = (), 0.0
         self._told: dict[str, tuple[State, str, str | None]] = {}
         self._closing = self._closed = False
-        self._live = LiveView(self._tables, self._foot) if output.can_redraw(sys.stdout) else None
+        self._live = self._view() if output.can_redraw(sys.stdout) else None
+
+    def _view(self) -> "LiveView":
+        from openclaw_tunnel.ui.live import LiveView  # only for a terminal
+
+        return LiveView(self._tables, self._foot)
 
     def __enter__(self) -> "Foreground":
         if self._live:
-            self._live.start()
+            self._live.begin()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

@@ -1,44 +1,85 @@
-"""Blocks of rows that are drawn again and again in place, on a terminal.
+"""Blocks of rows that are drawn again and again in place, on a terminal, by rich.
 
-The cursor stays visible and the screen is the ordinary one: whoever is killed leaves nothing to be put right. Lines do
-not wrap while they are drawn, so that a window that became narrower meanwhile does not shift what is above; when it has
-another size the screen is cleared, because terminals disagree on where the old lines are then.
+The screen is the ordinary one and the cursor stays visible, below the last line: whoever is killed leaves nothing to be
+put right. When the window has another size the screen is cleared, because terminals disagree on where the old lines are
+then.
 """
 
 import contextlib
 import os
+import select
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from types import FrameType
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
 
-from openclaw_tunnel.ui import output
-from openclaw_tunnel.ui.terminal import NO_WRAP, WRAP
-from openclaw_tunnel.ui.tunnelrows import URGENT, Row, condensed, is_well
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.control import Control
+from rich.live import Live
+from rich.segment import ControlType, Segment
+from rich.spinner import Spinner
+from rich.text import Text
+
+from openclaw_tunnel.core.wording.durations import duration
+from openclaw_tunnel.ui.renderables import blocks, console_on
+from openclaw_tunnel.ui.terminal import can_write, colourful
+from openclaw_tunnel.ui.tunnelrows import Row, Tone, clean
 
 EVERY = 0.25
 """Seconds between two looks at what there is to show."""
 
-_USUAL = os.terminal_size((80, 24))
-_CLEAR, _ERASE_LINE, _ERASE_BELOW = "\x1b[H\x1b[2J", "\x1b[2K", "\x1b[J"
+URGENT = ("asks you", "error", "hint", "then", "now", "warning")
+"""Labels of rows that say what is wrong, and what to do."""
 
+_USUAL = os.terminal_size((80, 24))
+
+_NO_WRAP, _WRAP, _ERASE_BELOW = "\x1b[?7l", "\x1b[?7h", "\x1b[J"
+_DOTS = "⠋"
+_SPARE = 3
+"""Columns that stay free: for the cursor, and for the ^C that a terminal shows, which would begin another line."""
+
+_QUIETLY: dict[str, Any] = {"auto_refresh": False, "redirect_stdout": False, "redirect_stderr": False}
+"""rich draws when it is told to, and leaves what others print alone."""
+
+Lines = list[list[Segment]]
 Tables = Sequence[Sequence[Row]]
 
 
-def fitted(tables: Tables, foot: Row | None, size: os.terminal_size, *, colours: bool) -> list[str]:
-    """The lines that fit a window, one less than it has; what does not fit is said.
+class Frame:
+    """Lines that are drawn in place, and nothing below. One that is wider than thought is cut, and moves nothing."""
+
+    def __init__(self, lines: Sequence[Sequence[Segment]]) -> None:
+        self._lines = lines
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """See rich's protocol."""
+        yield _control(_NO_WRAP)
+        for number, line in enumerate(self._lines):
+            if number:
+                yield Segment.line()
+            yield from line
+        yield _control(_ERASE_BELOW + _WRAP)
+
+
+def _control(code: str) -> Segment:
+    """A code for which rich has no name; on a terminal it writes the text of it, whatever the name."""
+    return Segment(code, None, [(ControlType.CARRIAGE_RETURN,)])
+
+
+def fitted(tables: Tables, foot: Row | None, console: Console) -> Lines:
+    """The lines that fit the console, one less than it has; what does not fit is said.
 
     Args:
         foot: stays in sight at the bottom.
     """
 
-    def drawn(what: Tables) -> list[str]:
-        return output.painted(what, size.columns, colours=colours)
+    def drawn(what: Tables) -> Lines:
+        return console.render_lines(blocks(what), pad=False) if what else []
 
-    below = ["", *drawn([[foot]])] if foot and tables else []
-    room = max(size.lines - 1 - len(below), 1)
+    below = [[], *drawn([[foot]])] if foot and tables else []
+    room = max(console.height - 1 - len(below), 1)
     lines = drawn(tables)
     for rows in (None, URGENT):
         if len(lines) > room:
@@ -50,17 +91,32 @@ def fitted(tables: Tables, foot: Row | None, size: os.terminal_size, *, colours:
             if len(drawn(condensed(ill, labels))) < room:
                 break
     if len(lines) > room:
-        lines = [*lines[: room - 1], f"... {len(lines) - room + 1} more lines"]
+        lines = [*lines[: room - 1], [Segment(f"... {len(lines) - room + 1} more lines")]]
     return [*lines, *below]
 
 
-def frame(lines: Sequence[str], before: int, *, anew: bool) -> str:
-    """What draws these lines where the last ``before`` lines are; ``anew``: on an empty screen."""
-    start = _CLEAR if anew else "\r" + (f"\x1b[{before}A" if before else "")
-    return NO_WRAP + start + "".join(f"{_ERASE_LINE}{line}\r\n" for line in lines) + _ERASE_BELOW + WRAP
+def condensed(tables: Sequence[Sequence[Row]], kept: Collection[str] | None = None) -> list[list[Row]]:
+    """The same for a window that is too low: of tunnels that are well only the first row, one below the other.
+
+    Args:
+        kept: labels of the rows that the others keep below their first; None: all.
+    """
+    found: list[list[Row]] = []
+    for table in tables:
+        left = [row for row in table if row.heads or (not is_well(table) and (kept is None or row.label in kept))]
+        if found and all(row.heads for row in (*found[-1], *left)):
+            found[-1].extend(left)
+        elif left:
+            found.append(left)
+    return found
 
 
-def size_of(stream: TextIO) -> os.terminal_size:
+def is_well(table: Sequence[Row]) -> bool:
+    """Whether these are the rows of a tunnel that wants nothing."""
+    return bool(table) and table[0].heads and table[0].tone is Tone.GOOD
+
+
+def size_of(stream: IO[str]) -> os.terminal_size:
     """Columns and lines of the window, now."""
     try:
         found = os.get_terminal_size(stream.fileno())
@@ -69,8 +125,8 @@ def size_of(stream: TextIO) -> os.terminal_size:
     return found if found.columns and found.lines else _USUAL
 
 
-class LiveView:
-    """Draws in a thread of its own, from :meth:`start` to :meth:`end`. The last rows stay on the screen."""
+class LiveView(Live):
+    """Draws in a thread of its own, from :meth:`begin` to :meth:`end`. The last rows stay on the screen."""
 
     def __init__(self, tables: Callable[[], Tables], foot: Callable[[], Row | None] = lambda: None) -> None:
         """Draw nothing yet.
@@ -81,45 +137,93 @@ class LiveView:
         """
         self._tables = tables
         self._foot = foot
-        self._stream = sys.stdout
-        self._colours = output.colourful(self._stream)
-        self._lock = threading.Lock()
-        self._ended = threading.Event()
-        self._seen: tuple[list[str], os.terminal_size | None] = [], None
+        self._seen: tuple[Lines, os.terminal_size | None] = [], None
+        self._stopped = False
         self._continued: Any = signal.SIG_DFL
+        self._drawing = threading.Lock()
+        self._ended = threading.Event()
+        console = console_on(sys.stdout, size_of(sys.stdout), colours=colourful(sys.stdout))
+        super().__init__(console=console, vertical_overflow="crop", **_QUIETLY)
 
-    def start(self) -> None:
-        """Begin to draw. From the main thread."""
-        self._continued = signal.signal(signal.SIGCONT, self._draw_below)
+    def begin(self) -> None:
+        """Draw, and go on with it. From the main thread, which Ctrl-C may interrupt: it draws nothing itself."""
+        self._continued = signal.signal(signal.SIGCONT, self._go_on)
+        self.start()
         threading.Thread(target=self._keep_drawing, name="live view", daemon=True).start()
 
     def end(self, *, erased: bool = False) -> None:
-        """Draw for the last time, or erase what was drawn; idempotent. Also where :meth:`start` was interrupted."""
-        if self._ended.is_set():
-            return
-        self._ended.set()
-        signal.signal(signal.SIGCONT, self._continued)
-        with self._lock:
-            self._draw([] if erased else self._tables(), None)
+        """Draw for the last time, or erase what was drawn; idempotent. Also where :meth:`begin` was interrupted."""
+        if self.is_started:
+            self._ended.set()
+            signal.signal(signal.SIGCONT, self._continued)
+            self.transient = erased
+            with self._drawing, contextlib.suppress(OSError, ValueError):
+                self.stop()
 
     def _keep_drawing(self) -> None:
         while not self._ended.is_set():
-            with self._lock:
+            with self._drawing:
                 if not self._ended.is_set():
-                    self._draw(self._tables(), self._foot())
+                    self.refresh()
             self._ended.wait(EVERY)
 
-    def _draw(self, tables: Tables, foot: Row | None) -> None:
-        size = size_of(self._stream)
-        lines = fitted(tables, foot, size, colours=self._colours)
-        before, old_size = self._seen
-        if (lines, size) == self._seen and not self._ended.is_set():
+    def refresh(self) -> None:
+        """Draw what there is to show now, if it is not what is seen: what has not changed can be marked and copied."""
+        size = size_of(self.console.file)
+        self.console.size = size
+        lines = fitted(self._tables(), self._foot() if self.is_started else None, self.console)
+        typed = lines_typed()
+        if (lines, size) == self._seen and self.is_started and not (typed or self._stopped):
             return
-        self._seen = lines, size
-        with contextlib.suppress(OSError, ValueError):  # nobody looks any more: what is shown goes on
-            self._stream.write(frame(lines, len(before), anew=old_size not in (None, size)))
-            self._stream.flush()
+        # Nobody may look any more: what is shown goes on.
+        with contextlib.suppress(OSError, ValueError), self.console:
+            self._move(size, typed)
+            self._seen = lines, size
+            # The cursor stands below the last line until the end, which adds a line of its own.
+            self.update(Frame([*lines, []] if self.is_started else lines))
+            super().refresh()
 
-    def _draw_below(self, number: int, where: FrameType | None) -> None:
-        """After Ctrl-Z and fg the last lines are somewhere above."""
-        self._seen = [], self._seen[1]
+    def _move(self, size: os.terminal_size, typed: int) -> None:
+        """Go to where rich thinks the cursor is."""
+        before, old_size = self._seen
+        if old_size not in (None, size):
+            self.console.control(Control.clear(), Control.home())
+        elif self._stopped:
+            self.console.file.write("\n" * len(before))  # the last lines are somewhere above
+        elif typed:
+            self.console.control(Control((ControlType.CURSOR_UP, typed)))
+        self._stopped = False
+
+    def _go_on(self, number: int, where: FrameType | None) -> None:
+        """After Ctrl-Z and fg."""
+        self._stopped = True
+
+
+def in_place(stream: TextIO, *, colours: bool) -> Live:
+    """What draws a frame over the last one, and leaves nothing of it."""
+    return Live(console=console_on(stream, (80, 2), colours=colours), transient=True, **_QUIETLY)
+
+
+def spinning(what: str, seconds: float, console: Console) -> Frame:
+    """A spinner, what goes on, and for how long; one line, whatever the words are."""
+    spinner = Spinner("dots" if can_write(_DOTS, console.encoding) else "line")
+    spinner.start_time = 0.0
+    turn, after = str(spinner.render(seconds)), f" {duration(seconds)}"
+    words, room = Text(clean(what)), max(0, console.width - _SPARE - 2 - len(after))
+    if words.cell_len > room:
+        words.truncate(max(0, room - 3))
+        words.rstrip()
+        words.append("..."[:room])
+    line = Text.assemble(turn, " ", words, after, overflow="ignore", no_wrap=True)
+    return Frame(console.render_lines(line, pad=False))
+
+
+def lines_typed() -> int:
+    """Lines that were typed since: each has moved the cursor down by one. They are taken; nobody else wants them."""
+    found = 0
+    with contextlib.suppress(OSError, ValueError):
+        terminal = sys.stdin.fileno()
+        if os.isatty(terminal) and os.tcgetpgrp(terminal) == os.getpgrp():  # in the background reading would stop it
+            while select.select([terminal], [], [], 0)[0] and (typed := os.read(terminal, 4096)):
+                found += typed.count(b"\n")
+    return found

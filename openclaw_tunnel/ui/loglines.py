@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
 from openclaw_tunnel.core.states import State
-from openclaw_tunnel.ui.tunnelrows import Tone, tone_of, wrapped
+from openclaw_tunnel.ui.tunnelrows import Row, Tone, tone_of
 
 HEAD = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)Z ([A-Z]+) (?:([A-Za-z0-9][\w-]*): )?")
 """Time, level, and the name of a tunnel where the line is about one; the rest is words."""
@@ -17,26 +16,11 @@ _MOST_NAME = 16
 _TONES = {"WARNING": Tone.BUSY, "ERROR": Tone.BAD, "CRITICAL": Tone.BAD, "DEBUG": Tone.PAST}
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """One line on the screen: what stands at its left, and the words."""
-
-    label: str
-    words: str
-    tone: Tone = Tone.PLAIN
-
-
 class Layout:
     """Lays lines out as they come; remembers the day, and how long names are."""
 
-    def __init__(self, width: int, zone: tzinfo | None = None) -> None:
-        """Nothing was shown yet.
-
-        Args:
-            width: columns of the terminal.
-            zone: None for that of this computer.
-        """
-        self._width = width
+    def __init__(self, zone: tzinfo | None = None) -> None:
+        """Nothing was shown yet. Args: ``zone``: None for that of this computer."""
         self._zone = zone
         self._day = ""
         self._names = 0
@@ -48,27 +32,26 @@ class Layout:
             if head:
                 self._names = max(self._names, len(_name(head)))
 
-    def pieces(self, line: str) -> Iterator[Piece]:
+    def rows(self, line: str) -> Iterator[Row]:
         """What to show for a line of the log; before the first one of a day the day."""
         head = HEAD.match(line)
         if head is None:
-            yield Piece(" " * 10, line, Tone.PAST)  # of a traceback
+            yield _row(" " * 10, line, Tone.PAST)  # of a traceback
             return
         at = datetime.fromisoformat(head[1]).replace(tzinfo=UTC).astimezone(self._zone)
         day = f"{at:%a %d %b %Y}"
         if day != self._day:
             self._day = day
-            yield Piece("", f"{day}, times in UTC{at:%z}"[: self._width], Tone.PAST)
+            yield _row("", f"{day}, times in UTC{at:%z}", Tone.PAST)
         self._names = min(max(self._names, len(_name(head))), _MOST_NAME)
         level, words = head[2], line[head.end() if _name(head) else head.end(2) + 1 :]
         shown = words if level in ("INFO", "DEBUG") else f"{level.lower()}: {words}"
         name = f"{_name(head):<{self._names}}  " if self._names else ""
-        yield from self._wrapped(f"{at:%H:%M:%S}  {name}", shown, _tone(level, words))
+        yield _row(f"{at:%H:%M:%S}  {name}", shown, _tone(level, words))
 
-    def _wrapped(self, label: str, words: str, tone: Tone) -> Iterator[Piece]:
-        for part in wrapped(words, max(20, self._width - len(label))) or [""]:
-            yield Piece(label, part, tone)
-            label = " " * len(label)
+
+def _row(lead: str, words: str, tone: Tone) -> Row:
+    return Row("", words, tone, columns=((lead, Tone.PAST),))
 
 
 def of_tunnel(lines: Iterable[str], name: str | None) -> Iterator[str]:

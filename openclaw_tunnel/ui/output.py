@@ -3,7 +3,6 @@
 import contextlib
 import sys
 from collections.abc import Sequence
-from itertools import groupby
 from typing import TextIO
 
 from openclaw_tunnel.core.status import Snapshot
@@ -14,10 +13,9 @@ from openclaw_tunnel.ui.terminal import can_redraw as can_redraw
 from openclaw_tunnel.ui.terminal import colourful as colourful
 from openclaw_tunnel.ui.terminal import columns as columns
 from openclaw_tunnel.ui.terminal import is_terminal as is_terminal
-from openclaw_tunnel.ui.tunnelrows import Row, Tone, clean, lines, rows, utc_now
+from openclaw_tunnel.ui.tunnelrows import Row, Tone, clean, plain, rows, utc_now
 
-_RED, _BOLD, _DIM, _OFF = "\x1b[31m", "\x1b[1m", "\x1b[2m", "\x1b[0m"
-_CODES = {Tone.GOOD: "\x1b[32m", Tone.BUSY: "\x1b[33m", Tone.BAD: _RED, Tone.PAST: _DIM, Tone.PLAIN: ""}
+_ALARM = "bold red"
 
 
 def say(text: str) -> None:
@@ -65,8 +63,7 @@ def note(text: str) -> None:
 
 def warn(text: str) -> None:
     """A line about a danger, in red."""
-    before, after = (_RED + _BOLD, _OFF) if colourful(sys.stderr) else ("", "")
-    _talk(f"{before}{flowed(f'warning: {text}', sys.stderr)}{after}\n")
+    _talk(_alarming(flowed(f"warning: {text}", sys.stderr)) + "\n")
 
 
 def waits_for_you(what: str) -> None:
@@ -77,11 +74,18 @@ def waits_for_you(what: str) -> None:
 
 def print_error(error: TunnelError) -> None:
     """``error: ...`` and, after an empty line, ``hint: ...``; one of each, on stderr."""
-    before, after = (_RED + _BOLD, _OFF) if colourful(sys.stderr) else ("", "")
     words = flowed(f"error: {error.message}", sys.stderr).removeprefix("error:")
     # The hint is not flowed: a command that is copied from it must stay one line.
     hint = f"\nhint: {clean(error.hint)}\n" if error.hint else ""
-    _talk(f"{before}error:{after}{words}\n{hint}")
+    _talk(f"{_alarming('error:')}{words}\n{hint}")
+
+
+def _alarming(text: str) -> str:
+    if not colourful(sys.stderr):
+        return text
+    from openclaw_tunnel.ui.renderables import styled
+
+    return styled(text, _ALARM)
 
 
 def _talk(text: str) -> None:
@@ -98,33 +102,16 @@ def rows_of(tunnel: Snapshot, elapsed: float = 0.0) -> list[Row]:
 
 def print_rows(tables: Sequence[Sequence[Row]]) -> None:
     """Tunnels as a block each: wrapped and coloured on a terminal, as they are in a pipe."""
-    width = columns() if is_terminal(sys.stdout) else None
-    say("\n".join(painted(tables, width, colours=colourful(sys.stdout))))
+    if colourful(sys.stdout):
+        from openclaw_tunnel.ui.renderables import drawn  # slow to load
 
-
-def painted(tables: Sequence[Sequence[Row]], width: int | None, *, colours: bool) -> list[str]:
-    """The lines of the blocks, an empty one between two of them.
-
-    Args:
-        width: columns to wrap at; None: not at all.
-    """
-    found: list[str] = []
-    for number, table in enumerate(tables):
-        found += [""] if number else []
-        for label, words, row in lines(table, width):
-            found.append(in_colour(label, words, row) if colours else (label + words).rstrip())
-    return found
+        say(drawn(tables, columns()))
+    else:
+        say(plain(tables, columns() if is_terminal(sys.stdout) else None))
 
 
 def toned(text: str, tone: Tone) -> str:
-    """A piece of a line in its colour; for terminals that want colours."""
-    code = _CODES[tone]
-    return f"{code}{text}{_OFF}" if code else text
+    """A piece of a line in its colour; for terminals that are :func:`colourful`."""
+    from openclaw_tunnel.ui.renderables import STYLES, styled
 
-
-def in_colour(label: str, words: str, row: Row) -> str:
-    """One line of a row: the label, then the words in their tone."""
-    parts = [f"{_BOLD if row.heads else _DIM}{label}{_OFF}"] if label else []
-    for tone, group in groupby(words, lambda c: row.marks.get(c, row.tone)):
-        parts.append(toned("".join(group), tone))
-    return "".join(parts)
+    return styled(text, STYLES[tone])

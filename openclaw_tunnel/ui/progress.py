@@ -12,20 +12,18 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from openclaw_tunnel.core.wording.durations import duration
-from openclaw_tunnel.ui.terminal import NO_WRAP, WRAP, can_redraw, can_write, columns, is_terminal
+from openclaw_tunnel.ui.terminal import can_redraw, colourful, columns, is_terminal
+from openclaw_tunnel.ui.tunnelrows import clean
+
+if TYPE_CHECKING:
+    from rich.live import Live
 
 AFTER = 0.5
 """Seconds for which nothing is shown."""
 
 _EVERY = 0.1
-_FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-_ASCII_FRAMES = "|/-\\"
-_ERASE = "\r\x1b[K"
-_SPARE = 3
-"""Columns that stay free: for the cursor, and for the ^C that a terminal shows, which would begin another line."""
 
 
 class Line:
@@ -37,13 +35,12 @@ class Line:
 
         self._stream = stream
         self._redraws = can_redraw(stream, env)
-        self._frames = _FRAMES if can_write(_FRAMES, stream.encoding) else _ASCII_FRAMES
+        self._colours = colourful(stream, env)
         self._width = width
         self._lock = threading.RLock()
         self._works: list[Work] = []
         self._held = 0
-        self._shown = False
-        self._turn = 0
+        self._live: Live | None = None
 
     def begin(self, work: "Work") -> None:
         """From now on this goes on; what went on before is shown again when it has ended."""
@@ -60,15 +57,18 @@ class Line:
 
     def tick(self, now: float) -> None:
         """Draw what goes on, if it has lasted long enough by now (``time.monotonic``)."""
-        with self._lock:
+        if self._redraws:
+            import openclaw_tunnel.ui.live  # noqa: F401  # slow: not while somebody waits for the lock
+        with self._lock, contextlib.suppress(OSError, ValueError):  # it was closed: what is worked at goes on
             if self._held or not self._works or now - self._works[0].began < AFTER:
                 return
             work = self._works[-1]
             if self._redraws:
-                self._draw(work, now)
+                self._draw(work, now - work.began)
             elif not work.told:
                 work.told = True
-                self._write(f"{_cut(work.what, len(work.what))} ...\n")
+                self._stream.write(f"{clean(work.what)} ...\n")
+                self._stream.flush()
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -82,23 +82,21 @@ class Line:
             with self._lock:
                 self._held -= 1
 
-    def _draw(self, work: "Work", now: float) -> None:
-        frame = self._frames[self._turn % len(self._frames)]
-        self._turn += 1
-        after = f" {duration(now - work.began)}"
-        room = max(0, self._width() - _SPARE - len(frame) - 1 - len(after))
-        self._shown = True
-        self._write(f"{_ERASE}{NO_WRAP}{frame} {_cut(work.what, room)}{after}{WRAP}")
+    def _draw(self, work: "Work", seconds: float) -> None:
+        from openclaw_tunnel.ui.live import in_place, spinning
+
+        if self._live is None:
+            self._live = in_place(self._stream, colours=self._colours)
+            self._live.start()
+        console = self._live.console
+        console.size = (self._width(), 2)
+        self._live.update(spinning(work.what, seconds, console), refresh=True)
 
     def _erase(self) -> None:
-        if self._shown:
-            self._shown = False
-            self._write(_ERASE)
-
-    def _write(self, text: str) -> None:
-        with contextlib.suppress(OSError, ValueError):  # it was closed: what is worked at goes on
-            self._stream.write(text)
-            self._stream.flush()
+        live, self._live = self._live, None
+        with contextlib.suppress(OSError, ValueError):
+            if live:
+                live.stop()
 
 
 class Work:
@@ -161,8 +159,3 @@ def _drawn(line: Line) -> Iterator[Line]:
     finally:
         _line = None
         ended.set()
-
-
-def _cut(text: str, room: int) -> str:
-    text = "".join(c if c.isprintable() else "?" for c in text)
-    return text if len(text) <= room else text[: max(0, room - 3)] + "..."[:room]

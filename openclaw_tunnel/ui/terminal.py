@@ -6,8 +6,7 @@ from typing import TextIO
 
 BLOCK_CHARACTERS = "▁▂▃▄▅▆▇█·"
 
-NO_WRAP, WRAP = "\x1b[?7l", "\x1b[?7h"
-"""Around what is drawn in place: a line that is longer than thought is cut at the edge, and moves nothing."""
+_COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
 
 _WITHOUT_BLOCKS = ("", "dumb", "linux")
 """Values of TERM that stand for terminals whose font may lack block characters."""
@@ -22,8 +21,16 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 def colourful(stream: TextIO, env: Mapping[str, str] = os.environ) -> bool:
-    """Whether ``stream`` shows colours and the user wants them (no-color.org)."""
-    return can_redraw(stream, env) and not env.get("NO_COLOR")
+    """Whether what is said on ``stream`` is for rich: it shows colours, has all characters, and the user wants them."""
+    wanted = not env.get("NO_COLOR") and not _is_plain(env)  # no-color.org
+    return wanted and can_redraw(stream, env) and can_write(BLOCK_CHARACTERS, stream.encoding)
+
+
+def _is_plain(env: Mapping[str, str]) -> bool:
+    """Whether the user has asked for the C locale; Python itself sets LC_CTYPE then (PEP 538)."""
+    ctype = env.get("LC_CTYPE", "")
+    asked = env.get("LC_ALL") or ("" if ctype in _COERCED else ctype) or env.get("LANG")
+    return asked in ("C", "POSIX")
 
 
 def can_redraw(stream: TextIO, env: Mapping[str, str] = os.environ) -> bool:

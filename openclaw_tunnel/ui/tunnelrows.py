@@ -1,6 +1,6 @@
 """A tunnel in words: snapshots in, rows of text out. Pure; the same words on a terminal and in a pipe."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -12,8 +12,8 @@ from openclaw_tunnel.core.wording.outlook import outlook
 
 LOOPBACK = ("127.", "localhost:", "[::1]:", "/")
 LABEL_WIDTH = 10
-URGENT = ("asks you", "error", "hint", "then", "now", "warning")
-"""Labels of rows that say what is wrong, and what to do."""
+LEAST = 20
+"""Columns that a text gets on the narrowest terminal."""
 
 
 class Tone(StrEnum):
@@ -24,13 +24,16 @@ class Tone(StrEnum):
     BUSY = "busy"
     BAD = "bad"
     PAST = "past"
+    HEAD = "head"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One row: the name of a tunnel or of a field of it, and what is said of it.
 
-    ``marks``: characters of the text that have a tone of their own.
+    Attributes:
+        marks: characters of the text that have a tone of their own.
+        columns: what stands before the text instead of the label, in its tones; widths are the caller's.
     """
 
     label: str
@@ -38,6 +41,14 @@ class Row:
     tone: Tone = Tone.PLAIN
     heads: bool = False
     marks: Mapping[str, Tone] = field(default_factory=dict, hash=False)
+    columns: tuple[tuple[str, Tone], ...] = ()
+
+    @property
+    def lead(self) -> tuple[tuple[str, Tone], ...]:
+        """What stands before the text; the lines that follow the first are indented by as much."""
+        if self.columns:
+            return self.columns
+        return ((f"{self.label}  ", Tone.HEAD),) if self.heads else ((f"  {self.label:<{LABEL_WIDTH}}", Tone.PAST),)
 
 
 _TONES = {State.UP: Tone.GOOD, State.DEGRADED: Tone.BAD, State.FAILED: Tone.BAD, State.BACKOFF: Tone.BAD}
@@ -119,54 +130,31 @@ def change(tunnel: Snapshot) -> str:
     return clean(text)
 
 
-def condensed(tables: Sequence[Sequence[Row]], kept: Collection[str] | None = None) -> list[list[Row]]:
-    """The same for a window that is too low: of tunnels that are well only the first row, one below the other.
-
-    Args:
-        kept: labels of the rows that the others keep below their first; None: all.
-    """
-    found: list[list[Row]] = []
-    for table in tables:
-        left = [row for row in table if row.heads or (not is_well(table) and (kept is None or row.label in kept))]
-        if found and all(row.heads for row in (*found[-1], *left)):
-            found[-1].extend(left)
-        elif left:
-            found.append(left)
-    return found
-
-
-def is_well(table: Sequence[Row]) -> bool:
-    """Whether these are the rows of a tunnel that wants nothing."""
-    return bool(table) and table[0].heads and table[0].tone is Tone.GOOD
-
-
-def lines(table: Sequence[Row], width: int | None = None) -> Iterator[tuple[str, str, Row]]:
-    """The rows as lines: label, padded; text, wrapped to ``width`` columns where one is given; its row."""
-    for row in table:
-        label = f"{row.label}  " if row.heads else f"  {row.label:<{LABEL_WIDTH}}"
-        room = max(20, width - len(label)) if width else None
-        parts = wrapped(row.text, room) if room else [row.text]
-        for part in parts or [""]:
-            yield label, part, row
-            label = " " * len(label)
-
-
-def wrapped(text: str, room: int) -> list[str]:
-    """The text in lines of at most ``room`` columns; none where it is empty."""
-    import textwrap  # only for a terminal; a pipe gets whole lines, quickly
-
-    return textwrap.wrap(text, room, break_on_hyphens=False)
-
-
 def tone_of(state: State) -> Tone:
     """What a state means."""
     quiet = state in (State.STOPPING, State.STOPPED)
     return _TONES.get(state, Tone.PLAIN if quiet else Tone.BUSY)
 
 
-def plain(table: Sequence[Row], width: int | None = None) -> str:
-    """The rows as text, without a final newline."""
-    return "\n".join((label + text).rstrip() for label, text, _ in lines(table, width))
+def plain(tables: Sequence[Sequence[Row]], width: int | None = None) -> str:
+    """The rows as text without colours, an empty line between two blocks, and without a final newline.
+
+    Args:
+        width: columns to wrap at; None: lines are as long as they are.
+    """
+    return "\n\n".join("\n".join(line for row in table for line in _lines(row, width)) for table in tables)
+
+
+def _lines(row: Row, width: int | None) -> Iterator[str]:
+    lead = "".join(text for text, _ in row.lead)
+    parts = [row.text]
+    if width:
+        import textwrap  # only for a terminal; a pipe gets whole lines, quickly
+
+        parts = textwrap.wrap(row.text, max(LEAST, width - len(lead)), break_on_hyphens=False) or [""]
+    for part in parts:
+        yield (lead + part).rstrip()
+        lead = " " * len(lead)
 
 
 def url(forward: ForwardStatus) -> str:

@@ -221,4 +221,4 @@ def test_status_imports_nothing_heavy(tmp_path: Path) -> None:
         timeout=30,
     )
     assert "openclaw_tunnel" in done.stdout.split()
-    assert not {"asyncio", "asyncssh", "click", "json5", "tenacity"} & set(done.stdout.split())
+    assert not {"asyncio", "asyncssh", "click", "json5", "rich", "tenacity"} & set(done.stdout.split())

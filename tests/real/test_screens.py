@@ -243,7 +243,7 @@ def test_colours_where_they_are_wanted_and_blocks_where_they_can_be_shown(show: 
         for env in ({"NO_COLOR": "1"}, {"TERM": "dumb"}, ascii_only):
             with show("status", **env) as window:
                 text = window.wait_for("exit code")
-                assert bool(_COLOUR.search(window.colours())) is (env is ascii_only)
+                assert not _COLOUR.search(window.colours())
                 blocks = "  ▁▁▁▅▁▂▁█▁▁" if "NO_COLOR" in env else ""
                 assert f"  ping      21 ms{blocks}  21 to 44 ms, median 21" in text
 
@@ -298,6 +298,17 @@ def test_watching_goes_on_below_after_it_was_stopped_for_a_while(cli: Cli, serve
         window.wait_until(lambda text: normal(text).endswith(f"{UP_SCREEN}\n$"))
         window.type("exit", "Enter")
         window.wait_for("exit code")
+
+
+@pytest.mark.parametrize("lines", [24, 11], ids=["in the middle of the screen", "at its bottom"])
+def test_enter_leaves_no_stale_line(show: Show, serve: Any, lines: int) -> None:
+    with serve(UP), show("status", "--watch", lines=lines) as window:
+        window.wait_for(FOOT)
+        window.type("Enter", "Enter", "x", "Enter")
+        window.wait_until(lambda text: text.splitlines()[-1] == FOOT and text.count("default  up for") == 1)
+        window.type("C-c")
+        text = window.wait_for("exit code 130")
+        assert normal(text) == f"{UP_SCREEN}\nexit code 130"
 
 
 def test_watching_a_daemon_that_goes_and_comes_back(show: Show, cli: Cli) -> None:

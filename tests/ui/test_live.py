@@ -1,8 +1,11 @@
 """The live view: what fits a window, and how it is drawn in place (ui/live.py); seen in tests/real/test_screens.py."""
 
+import contextlib
+import io
 import os
 
 from openclaw_tunnel.ui import live
+from openclaw_tunnel.ui.renderables import console_on
 from openclaw_tunnel.ui.tunnelrows import Row, Tone
 
 WELL = [Row("a", "up", Tone.GOOD, heads=True), Row("target", "gw"), Row("local", "port")]
@@ -11,7 +14,8 @@ FOOT = Row("Ctrl-C", "ends it")
 
 
 def fitted(*tables: list[Row], columns: int = 80, height: int = 24, foot: Row | None = FOOT) -> list[str]:
-    return live.fitted(tables, foot, os.terminal_size((columns, height)), colours=False)
+    console = console_on(io.StringIO(), (columns, height), colours=False)
+    return ["".join(part.text for part in line) for line in live.fitted(tables, foot, console)]
 
 
 WELL_LINES = ["a  up", "  target    gw", "  local     port"]
@@ -62,13 +66,57 @@ def test_without_a_tunnel_there_is_nothing() -> None:
     assert fitted() == []
 
 
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal of UTF-8."""
+
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+    def said(self) -> str:
+        """What was written since the last call."""
+        text = self.getvalue()
+        self.seek(0)
+        self.truncate()
+        return text
+
+
+class Views:
+    """A view that draws when it is told to."""
+
+    def __init__(self) -> None:
+        self.terminal = Terminal()
+        self.tables = [[Row("a", "up", heads=True), Row("local", "port")]]
+        with contextlib.redirect_stdout(self.terminal):
+            self.view = live.LiveView(lambda: self.tables, lambda: Row("foot", "x"))
+        self.view.start()
+
+    def drawn(self) -> str:
+        """What was written to draw it."""
+        self.view.refresh()
+        return self.terminal.said().replace("\x1b[1A\x1b[2K", "<up>")
+
+
 def test_a_frame_takes_the_place_of_the_last_one() -> None:
-    assert live.frame(["a", "b"], 0, anew=False) == "\x1b[?7l\r\x1b[2Ka\r\n\x1b[2Kb\r\n\x1b[J\x1b[?7h"
-    assert live.frame(["a"], 2, anew=False) == "\x1b[?7l\r\x1b[2A\x1b[2Ka\r\n\x1b[J\x1b[?7h"
+    shown = Views()
+    before = shown.drawn()
+    assert before.startswith("\x1b[?7l")
+    assert before.count("\n") == 4
+    assert shown.drawn() == ""  # nothing has changed: what is there can be marked and copied
+    shown.tables = [[Row("b", "up", heads=True)]]
+    assert shown.drawn().startswith("\r\x1b[2K<up><up><up><up>\x1b[?7l")
+    shown.view.end()
+    assert shown.terminal.said().endswith("\x1b[J\x1b[?7h\n")
 
 
-def test_after_a_change_of_its_size_the_screen_is_cleared() -> None:
-    assert live.frame(["a"], 2, anew=True) == "\x1b[?7l\x1b[H\x1b[2J\x1b[2Ka\r\n\x1b[J\x1b[?7h"
+def test_the_end_of_what_is_erased() -> None:
+    shown = Views()
+    shown.drawn()
+    shown.view.end(erased=True)
+    assert shown.terminal.said().endswith("\n\r\x1b[1A\x1b[2K\x1b[1A\x1b[2K")
+    shown.view.end()
+    assert shown.terminal.said() == ""
 
 
 def test_the_size_of_what_is_no_window() -> None:

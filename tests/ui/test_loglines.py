@@ -4,8 +4,8 @@ from datetime import UTC, timedelta, timezone
 
 import pytest
 
-from openclaw_tunnel.ui.loglines import Layout, Piece
-from openclaw_tunnel.ui.tunnelrows import Tone
+from openclaw_tunnel.ui.loglines import Layout
+from openclaw_tunnel.ui.tunnelrows import Row, Tone, plain
 
 LINES = """\
 2026-11-22T06:00:00Z INFO daemon 1 started, version 0.1.0
@@ -19,9 +19,9 @@ LINES = """\
 
 
 def shown(width: int, hours: int = 0) -> list[str]:
-    layout = Layout(width, timezone(timedelta(hours=hours)))
+    layout = Layout(timezone(timedelta(hours=hours)))
     layout.expect(LINES)
-    return [(piece.label + piece.words).rstrip() for line in LINES for piece in layout.pieces(line)]
+    return plain([[row for line in LINES for row in layout.rows(line)]], width).splitlines()
 
 
 def test_names_and_words_stand_below_each_other() -> None:
@@ -56,8 +56,8 @@ def test_long_lines_go_on_below_their_words() -> None:
 
 
 def test_a_name_that_nobody_expected_moves_what_follows() -> None:
-    layout = Layout(80, UTC)
-    assert [piece.label for line in LINES[:3] for piece in layout.pieces(line)] == [
+    layout = Layout(UTC)
+    assert [row.lead[0][0] for line in LINES[:3] for row in layout.rows(line)] == [
         "",
         "06:00:00  ",
         "06:00:01  dev  ",
@@ -80,9 +80,9 @@ def test_a_name_that_nobody_expected_moves_what_follows() -> None:
     ],
 )
 def test_what_a_line_means(line: str, tone: Tone) -> None:
-    *_, last = Layout(80, UTC).pieces(f"2026-11-22T06:00:00Z {line}")
+    *_, last = Layout(UTC).rows(f"2026-11-22T06:00:00Z {line}")
     assert last.tone is tone
 
 
 def test_what_is_no_line_of_ours_is_shown_as_it_is() -> None:
-    assert list(Layout(80, UTC).pieces("  x")) == [Piece(" " * 10, "  x", Tone.PAST)]
+    assert list(Layout(UTC).rows("  x")) == [Row("", "  x", Tone.PAST, columns=((" " * 10, Tone.PAST),))]

@@ -35,7 +35,7 @@ def shown(
     most: int = MOST,
 ) -> str:
     made = tables("default", history, Frame(NOW, blocks, zone, width), most, tunnel)
-    return "\n\n".join(plain(table, width) for table in made)
+    return plain(made, width)
 
 
 def a_day() -> History:

@@ -22,6 +22,7 @@ from openclaw_tunnel.core.status import (
     Was,
 )
 from openclaw_tunnel.ui import tunnelrows
+from openclaw_tunnel.ui.live import URGENT, condensed
 
 NOW = datetime(2026, 11, 22, 9, 12, 1, tzinfo=UTC)
 MAIN = ForwardStatus("127.0.0.1:18789", "127.0.0.1:18789", True)
@@ -222,7 +223,7 @@ default  connecting for 1s
 
 @pytest.mark.parametrize(("tunnel", "text"), WORDS.values(), ids=WORDS.keys())
 def test_words_of_each_state(tunnel: Snapshot, text: str) -> None:
-    assert tunnelrows.plain(tunnelrows.rows(tunnel, NOW)) == text
+    assert tunnelrows.plain([tunnelrows.rows(tunnel, NOW)]) == text
 
 
 def test_what_up_says_of_forwards_that_listen() -> None:
@@ -260,7 +261,7 @@ def test_narrow_terminals_get_wrapped_rows() -> None:
     failed = replace(
         QUIET, state=State.FAILED, failure=replace(LOCKED, hint=hint), retry=RetryStatus(1, 4.0, on=("wake", "network"))
     )
-    assert tunnelrows.plain(tunnelrows.rows(failed, NOW), 60).splitlines()[-5:] == [
+    assert tunnelrows.plain([tunnelrows.rows(failed, NOW)], 60).splitlines()[-5:] == [
         "  hint      compare the fingerprint with the host's own,",
         "            then remember the key: openclaw-tunnel trust gw",
         "  then      it tries again in 4s, when the computer wakes",
@@ -270,13 +271,13 @@ def test_narrow_terminals_get_wrapped_rows() -> None:
     for tunnel, _ in WORDS.values():
         for width in (40, 80):
             assert all(
-                len(line) <= width for line in tunnelrows.plain(tunnelrows.rows(tunnel, NOW), width).splitlines()
+                len(line) <= width for line in tunnelrows.plain([tunnelrows.rows(tunnel, NOW)], width).splitlines()
             )
 
 
 def test_other_peoples_words_cannot_steer_the_terminal() -> None:
     evil = replace(QUIET, failure=replace(REFUSED, message="bye\x1b[2J\nerror: ok\x07"))
-    assert "error     bye?[2J?error: ok?" in tunnelrows.plain(tunnelrows.rows(evil, NOW))
+    assert "error     bye?[2J?error: ok?" in tunnelrows.plain([tunnelrows.rows(evil, NOW)])
     assert "\x1b" not in tunnelrows.change(replace(evil, state=State.FAILED))
 
 
@@ -383,12 +384,12 @@ def test_a_probe_that_asks_no_gateway(gateway: GatewayStatus, words: str) -> Non
 
 def test_a_low_window_gets_one_row_of_those_that_are_well() -> None:
     tables = [tunnelrows.rows(tunnel, NOW) for tunnel in (UP, UP, BACKOFF, UP)]
-    short = tunnelrows.condensed(tables)
+    short = condensed(tables)
     assert [len(table) for table in short] == [2, len(tables[2]), 1]
     assert short[0] == [tables[0][0], tables[1][0]]
     assert short[1] == tables[2]
-    shorter = tunnelrows.condensed(tables, tunnelrows.URGENT)
+    shorter = condensed(tables, URGENT)
     assert [row.label for row in shorter[1]] == ["default", "error", "hint"]
     assert [len(table) for table in shorter] == [2, 3, 1]
-    assert tunnelrows.condensed(tables, ()) == [[table[0] for table in tables]]
-    assert tunnelrows.condensed([tables[2], [tunnelrows.Row("note", "none of a tunnel")]], ()) == [[tables[2][0]]]
+    assert condensed(tables, ()) == [[table[0] for table in tables]]
+    assert condensed([tables[2], [tunnelrows.Row("note", "none of a tunnel")]], ()) == [[tables[2][0]]]

@@ -9,7 +9,7 @@ import click
 from openclaw_tunnel.core.spec import check_name
 from openclaw_tunnel.host.logtail import last_lines, new_lines
 from openclaw_tunnel.host.paths import Paths
-from openclaw_tunnel.ui import output, tunnelrows
+from openclaw_tunnel.ui import output
 from openclaw_tunnel.ui.loglines import Layout, of_tunnel
 
 
@@ -36,13 +36,10 @@ def logs(name: str | None, follow: bool, count: int) -> int:
 
 def _on_a_terminal(expected: list[str]) -> Callable[[str], None]:
     """Shows lines to a person; in a pipe they stay as they are."""
-    layout = Layout(output.columns())
+    layout = Layout()
     layout.expect(expected)
-    colours = output.colourful(sys.stdout)
 
     def show(line: str) -> None:
-        for piece in layout.pieces(line):
-            row = tunnelrows.Row("", piece.words, piece.tone)
-            output.say(output.in_colour(piece.label, piece.words, row) if colours else piece.label + piece.words)
+        output.print_rows([[*layout.rows(line)]])
 
     return show
