@@ -1,58 +1,36 @@
-"""A report as lines for a person. Pure; the same words on a terminal and in a pipe."""
+"""A report as rows for a person. Pure; the same words on a terminal and in a pipe."""
 
-import textwrap
 from collections.abc import Iterator
 
 from openclaw_tunnel.doctor.report import Check, Outcome, Report, title
-from openclaw_tunnel.ui.tunnelrows import Tone, clean
+from openclaw_tunnel.ui.tunnelrows import Row, Tone, clean
 
 _MARKS = {Outcome.OK: "ok", Outcome.WARNING: "warning", Outcome.FAULT: "FAULT", Outcome.SKIPPED: "-"}
-_TONES = {Outcome.OK: Tone.GOOD, Outcome.WARNING: Tone.BUSY, Outcome.FAULT: Tone.BAD, Outcome.SKIPPED: Tone.PLAIN}
-_BOLD, _OFF = "\x1b[1m", "\x1b[0m"
-_CODES = {Tone.GOOD: "\x1b[32m", Tone.BUSY: "\x1b[33m", Tone.BAD: "\x1b[1;31m", Tone.PLAIN: "\x1b[2m"}
-_NAME, _MARK = 12, 8
-_LEAST = 30
-"""Characters that the sentences get on the narrowest terminal."""
-
-Line = tuple[str, str, str, Tone]
-"""Name, mark, text, and the tone of the mark."""
+_TONES = {Outcome.OK: Tone.GOOD, Outcome.WARNING: Tone.BUSY, Outcome.FAULT: Tone.BAD, Outcome.SKIPPED: Tone.PAST}
 
 
-def lines(report: Report, width: int | None) -> Iterator[Line]:
-    """Every check, with its next step below it.
-
-    Args:
-        width: columns of the terminal; None: nothing is wrapped.
-    """
-    for check in report.checks:
-        yield from _lines(check, width)
+def tables(report: Report) -> list[list[Row]]:
+    """Every check, with its next step below it, and the summary; all of it can be copied."""
+    checks = [row for check in report.checks for row in _rows(check)]
+    return [checks, [Row("", summary(report), Tone.HEAD, columns=(("", Tone.HEAD),))]]
 
 
-def _lines(check: Check, width: int | None) -> Iterator[Line]:
-    room = max(_LEAST, width - _NAME - _MARK - 2) if width else None
-    name, mark = title(check.part), _MARKS[check.outcome]
-    for text in _wrapped(clean(check.message), room):
-        yield name, mark, text, _TONES[check.outcome]
-        name = mark = ""
-    for mark, words in [*(("said", line) for line in check.said.splitlines()), ("hint", check.hint)]:
-        for number, text in enumerate(_wrapped(clean(words), room) if words else []):
-            yield "", mark if number == 0 else "", text, Tone.PLAIN
+def _rows(check: Check) -> Iterator[Row]:
+    yield _row(title(check.part), _MARKS[check.outcome], check.message, _TONES[check.outcome])
+    for line in check.said.splitlines():
+        yield _row("", "said", line)
+    if check.hint:
+        yield _row("", "hint", check.hint)
 
 
-def shown(report: Report, width: int | None, *, colours: bool) -> str:
-    """The lines and, after an empty one, the summary; then where to begin, unwrapped: its commands can be copied.
+def _row(name: str, mark: str, words: str, tone: Tone = Tone.PAST) -> Row:
+    return Row(name, clean(words), columns=((f"{name:<12} ", Tone.HEAD), (f"{mark:<8} ", tone)), whole=True)
 
-    Args:
-        width: as :func:`lines`.
-    """
-    bold, off = (_BOLD, _OFF) if colours else ("", "")
-    found = []
-    for name, mark, text, tone in lines(report, width):
-        before, after = (_CODES[tone], _OFF) if colours else ("", "")
-        found.append(f"{bold}{name:<{_NAME}}{off} {before}{mark:<{_MARK}}{after} {text}".rstrip())
+
+def first_step(report: Report) -> str:
+    """Where to begin, unwrapped, for its commands are copied; empty: nowhere."""
     first = report.first_fault
-    step = ["", f"hint: {clean(first.hint)}"] if first and first.hint else []
-    return "\n".join([*found, "", f"{bold}{summary(report)}{off}", *step])
+    return f"hint: {clean(first.hint)}" if first and first.hint else ""
 
 
 def summary(report: Report) -> str:
@@ -68,7 +46,3 @@ def summary(report: Report) -> str:
 
 def _count(number: int, what: str) -> str:
     return f"1 {what}" if number == 1 else f"{number} {what}s"
-
-
-def _wrapped(text: str, room: int | None) -> list[str]:
-    return textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) if room else [text]

@@ -69,7 +69,8 @@ class Line:
 
 def _toned(row: Row) -> Text:
     tones = groupby(clean(row.text), lambda c: row.marks.get(c, row.tone))
-    return Text.assemble(*(("".join(group), STYLES[tone]) for tone, group in tones))
+    parts = (("".join(group), STYLES[tone]) for tone, group in tones)
+    return Text.assemble(*parts, overflow="ignore" if row.whole else "fold")
 
 
 def blocks(tables: Sequence[Sequence[Row]]) -> Group:

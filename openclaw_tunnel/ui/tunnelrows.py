@@ -34,6 +34,7 @@ class Row:
     Attributes:
         marks: characters of the text that have a tone of their own.
         columns: what stands before the text instead of the label, in its tones; widths are the caller's.
+        whole: words that are longer than a line are not broken: a path can be copied.
     """
 
     label: str
@@ -42,6 +43,7 @@ class Row:
     heads: bool = False
     marks: Mapping[str, Tone] = field(default_factory=dict, hash=False)
     columns: tuple[tuple[str, Tone], ...] = ()
+    whole: bool = False
 
     @property
     def lead(self) -> tuple[tuple[str, Tone], ...]:
@@ -151,7 +153,8 @@ def _lines(row: Row, width: int | None) -> Iterator[str]:
     if width:
         import textwrap  # only for a terminal; a pipe gets whole lines, quickly
 
-        parts = textwrap.wrap(row.text, max(LEAST, width - len(lead)), break_on_hyphens=False) or [""]
+        room = max(LEAST, width - len(lead))
+        parts = textwrap.wrap(row.text, room, break_long_words=not row.whole, break_on_hyphens=False) or [""]
     for part in parts:
         yield (lead + part).rstrip()
         lead = " " * len(lead)

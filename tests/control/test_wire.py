@@ -85,7 +85,6 @@ def refused_by(read: Callable[[bytes], object], line: bytes) -> TunnelError | No
         (b"[1]", "not a request: not an object"),
         (b"[" * 100_000, "not a request: nested too deep"),
         (b"1" * 5000, "not a request: not JSON"),
-        (b" " * (m.MAX_REQUEST + 1), "not a request: longer than 83886080 bytes"),
         (b"{}", "a request needs a whole number as its id"),
         (b'{"v":1,"id":true,"method":"x"}', "a request needs a whole number as its id"),
         (b'{"v":1,"id":7}', "a request needs the name of a method"),
@@ -97,6 +96,13 @@ def test_what_is_no_request_is_told_why(line: bytes, message: str) -> None:
         m.decode_request(line)
     assert raised.value.message == message
     assert raised.value.id == (7 if b'"id":7' in line else 0)
+
+
+def test_a_request_that_is_too_long_is_told_so() -> None:
+    with pytest.raises(m.BadRequest) as raised:
+        m.decode_request(b" " * (m.MAX_REQUEST + 1))
+    assert raised.value.message == "not a request: longer than 83886080 bytes"
+    assert raised.value.id == 0
 
 
 @pytest.mark.parametrize(("v", "shown"), [(2, "2"), (0, "0"), ("x" * 50, "'" + "x" * 36 + "..."), ([], "list")])

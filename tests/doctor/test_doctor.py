@@ -33,8 +33,8 @@ from openclaw_tunnel.doctor.local import (
     url_check,
     version_checks,
 )
-from openclaw_tunnel.doctor.render import lines, shown, summary
-from openclaw_tunnel.doctor.report import Check, Outcome, Part, Remedy, arrange, fault, ok, skipped, warning
+from openclaw_tunnel.doctor.render import first_step, summary, tables
+from openclaw_tunnel.doctor.report import Check, Outcome, Part, Remedy, Report, arrange, fault, ok, skipped, warning
 from openclaw_tunnel.doctor.route import fix_of, keys_checks, way_checks
 from openclaw_tunnel.doctor.service import (
     agent_check,
@@ -52,6 +52,8 @@ from openclaw_tunnel.service.manager import ManagerState
 from openclaw_tunnel.service.systemd import Systemd
 from openclaw_tunnel.settings.up_options import UpOptions
 from openclaw_tunnel.ssh.trace import Keys, Trace
+from openclaw_tunnel.ui.renderables import drawn
+from openclaw_tunnel.ui.tunnelrows import plain
 from support.aio import async_test
 from support.cli import Cli, environment
 from support.faketool import Tool
@@ -120,25 +122,29 @@ def test_a_report_in_a_pipe_and_on_a_narrow_terminal() -> None:
         skipped(Part.ROUTE, "not checked"),
     ]
     report = arrange(checks)
-    rows = [line[:3] for line in lines(report, None)]
+    rows = told(report)
     assert rows[2] == ("name", "FAULT", "the name?[2J " + "is bad " * 12)
     assert rows[3] == ("", "hint", "mend it")
     assert rows[4][1] == "-"
-    narrow = [text for _, _, text, _ in lines(report, 60)]
-    assert max(map(len, narrow)) <= 38
-    assert [line[1] for line in lines(report, 60)].count("FAULT") == 1
-    plain = shown(report, 80, colours=False)
-    assert max(map(len, plain.splitlines())) < 80
-    assert plain.splitlines()[-4:] == ["", "1 fault; begin with: name", "", "hint: mend it"]
-    coloured = shown(report, 80, colours=True)
-    assert "\x1b[1;31mFAULT" in coloured
-    assert re.sub("\x1b\\[[0-9;]*m", "", coloured) == plain
+    narrow = plain(tables(report), 60).splitlines()
+    assert max(map(len, narrow)) <= 60
+    assert sum("FAULT" in line for line in narrow) == 1
+    assert narrow[-2:] == ["", "1 fault; begin with: name"]
+    assert first_step(report) == "hint: mend it"
+    coloured = drawn(tables(report), 60)
+    assert "\x1b[31mFAULT" in coloured
+    assert re.sub("\x1b\\[[0-9;]*m", "", coloured).splitlines() == narrow
+
+
+def told(report: Report) -> list[tuple[str, str, str]]:
+    """Name, mark and words of every line."""
+    return [(row.columns[0][0].rstrip(), row.columns[1][0].rstrip(), row.text) for row in tables(report)[0]]
 
 
 def test_what_the_other_side_said_stands_below_a_fault() -> None:
     failure = Failure(Code.PROXY, "no way", {"ssh": "gw"}, said="Loading\nerror: 403")
     (check,) = way_checks(Trace(failure=failure), make_target())[-1:]
-    rows = [line[1:3] for line in lines(arrange([*WELL, check]), None)]
+    rows = [line[1:] for line in told(arrange([*WELL, check]))]
     at = rows.index(("FAULT", "no way"))
     assert rows[at + 1 : at + 3] == [("said", "Loading"), ("said", "error: 403")]
     assert rows[at + 3][0] == "hint"
@@ -148,9 +154,9 @@ def test_what_the_other_side_said_stands_below_a_fault() -> None:
 def test_commands_can_be_copied_from_a_narrow_terminal() -> None:
     command = f"openclaw-tunnel trust -F /{'a' * 70}/config gw"
     report = arrange([*WELL, fault(Part.HOST_KEY, "unknown", f"remember the key: {command}", code="c")])
-    told = shown(report, 60, colours=False)
-    assert f"/{'a' * 70}/config" in told.partition("\n1 fault; ")[0], "no path is cut"
-    assert told.endswith(f"\n\nhint: remember the key: {command}")
+    for seen in (plain(tables(report), 60), drawn(tables(report), 60)):
+        assert f"/{'a' * 70}/config" in seen, "no path is cut"
+    assert first_step(report) == f"hint: remember the key: {command}"
 
 
 @pytest.mark.parametrize(

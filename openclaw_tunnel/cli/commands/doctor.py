@@ -103,5 +103,6 @@ def _code(report: Report) -> int:
 
 
 def _show(report: Report) -> None:
-    width = output.columns() if output.is_terminal(sys.stdout) else None
-    output.say(render.shown(report, width, colours=output.colourful(sys.stdout)))
+    output.print_rows(render.tables(report))
+    if step := render.first_step(report):
+        output.say(f"\n{step}")
