@@ -369,6 +369,8 @@ def test_up_in_the_foreground_is_the_same_view(show: Show, remote: Remote) -> No
         window.resize(30, 24)
         window.wait_until(lambda text: text.splitlines()[-1] == "  Ctrl-C    closes the tunnel"[:30])
         window.resize(80, 24)
+        window.type("Enter", "Enter")
+        window.wait_until(lambda text: text.splitlines()[0].startswith("default  up") and text.count("Ctrl-C") == 1)
         window.type("C-c")
         assert window.wait_for("exit code 130") == "default  closed\nexit code 130"
     with show("up", "gw", "-p", str(port), "-r", str(remote.gateway)) as window:
