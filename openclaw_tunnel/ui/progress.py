@@ -33,6 +33,8 @@ class Line:
         """Show nothing yet. Args: ``width`` is that of the terminal."""
         import threading  # not for commands that show no progress
 
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._keep_drawing, name="progress", daemon=True)
         self._stream = stream
         self._redraws = can_redraw(stream, env)
         self._colours = colourful(stream, env)
@@ -41,6 +43,16 @@ class Line:
         self._works: list[Work] = []
         self._held = 0
         self._live: Live | None = None
+
+    def start(self) -> None:
+        """Draw now and then, in a thread, until the last work has ended."""
+        self._thread.start()
+
+    def _keep_drawing(self) -> None:
+        delay = AFTER
+        while not self._ended.wait(delay):
+            self.tick(time.monotonic())
+            delay = _EVERY
 
     def begin(self, work: "Work") -> None:
         """From now on this goes on; what went on before is shown again when it has ended."""
@@ -53,6 +65,7 @@ class Line:
             if work in self._works:
                 self._works.remove(work)
             if not self._works:
+                self._ended.set()
                 self._erase()
 
     def tick(self, now: float) -> None:
@@ -124,38 +137,23 @@ def working(what: str) -> Iterator[Work]:
     Args:
         what: what goes on, as in "asking the gateway"; no secret, and no full stop.
     """
+    global _line
     work = Work(what, time.monotonic())
-    with contextlib.ExitStack() as stack:
-        if is_terminal(sys.stderr):
-            line = _line or stack.enter_context(_drawn(Line(sys.stderr)))
-            stack.callback(line.end, work)
-            line.begin(work)
+    if not is_terminal(sys.stderr):
         yield work
+        return
+    outer = _line
+    line = _line = outer or Line(sys.stderr)
+    line.begin(work)
+    try:
+        if not outer:
+            line.start()
+        yield work
+    finally:
+        _line = outer
+        line.end(work)
 
 
 def pause() -> contextlib.AbstractContextManager[None]:
     """While the block runs nothing is drawn: something else is printed or asked. Fine where nothing goes on."""
     return contextlib.nullcontext() if _line is None else _line.held()
-
-
-@contextlib.contextmanager
-def _drawn(line: Line) -> Iterator[Line]:
-    """Let the line draw now and then, in a thread; meanwhile it is the one of this process."""
-    import threading
-
-    global _line
-    ended = threading.Event()
-
-    def draw() -> None:
-        delay = AFTER
-        while not ended.wait(delay):
-            line.tick(time.monotonic())
-            delay = _EVERY
-
-    try:
-        _line = line
-        threading.Thread(target=draw, name="progress", daemon=True).start()
-        yield line
-    finally:
-        _line = None
-        ended.set()
