@@ -33,7 +33,7 @@ def test_it_is_well_where_its_tunnel_is_or_will_be(view: ServiceView, well: bool
 
 
 def test_its_rows() -> None:
-    assert plain(ServiceView("dev", RUNS, UP, system=False).rows()).endswith("\n  service   active, pid 42")
-    assert plain(ServiceView("dev", RUNS, None, system=True).rows()) == "dev  runs\n  service   active, pid 42"
-    assert plain(ServiceView("dev", ENDED, None, system=True).rows()) == "dev  does not run\n  service   inactive"
-    assert plain(ServiceView("dev", WAITS, None, system=True).rows()).startswith("dev  waits for its first client\n")
+    assert plain([ServiceView("dev", RUNS, UP, system=False).rows()]).endswith("\n  service   active, pid 42")
+    assert plain([ServiceView("dev", RUNS, None, system=True).rows()]) == "dev  runs\n  service   active, pid 42"
+    assert plain([ServiceView("dev", ENDED, None, system=True).rows()]) == "dev  does not run\n  service   inactive"
+    assert plain([ServiceView("dev", WAITS, None, system=True).rows()]).startswith("dev  waits for its first client\n")
