@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from openclaw_tunnel.core.wording.durations import duration
-from openclaw_tunnel.doctor.report import Check, Part, fault, ok, skipped, warning
+from openclaw_tunnel.doctor.report import Finding, Part, fault, ok, skipped, warning
 
 REFUSED = 120.0
 NOTED = 30.0
@@ -23,7 +23,7 @@ _LONGEST = 64
 """Characters of a ``Date``; a good one has 29."""
 
 
-def clock_check(here: datetime, there: str, target: str, *, platform: str) -> Check:
+def clock_check(here: datetime, there: str, target: str, *, platform: str) -> Finding:
     """Compare.
 
     Args:

@@ -14,7 +14,7 @@ from openclaw_tunnel.core.spec import DEFAULT_GATEWAY_PORT, LOOPBACK, Endpoint, 
 from openclaw_tunnel.core.status import Verdict
 from openclaw_tunnel.doctor.clock import clock_check
 from openclaw_tunnel.doctor.inputs import Asked, Plan
-from openclaw_tunnel.doctor.report import Check, Part, fault, of_failure, ok, skipped, warning
+from openclaw_tunnel.doctor.report import Finding, Part, fault, of_failure, ok, skipped, warning
 from openclaw_tunnel.errors import CredentialError
 from openclaw_tunnel.gateway.http import get
 from openclaw_tunnel.gateway.probe import ask
@@ -34,7 +34,7 @@ _FILE_OPTIONS = re.compile(r", or (pass )?--(token|password)-file.*")
 _WRONG_PORT = (str(Code.NOT_LISTENING), str(Code.NOT_A_GATEWAY), str(Code.LOOP))
 
 
-async def remote_checks(link: Link, plan: Plan, asked: Asked) -> tuple[list[Check], str]:
+async def remote_checks(link: Link, plan: Plan, asked: Asked) -> tuple[list[Finding], str]:
     """Ask; the lines, and the version of the gateway (empty where it is not known)."""
     try:
         return await _remote_checks(link, plan, asked)
@@ -44,7 +44,7 @@ async def remote_checks(link: Link, plan: Plan, asked: Asked) -> tuple[list[Chec
         return [of_failure(Part.FORWARDING, lost)], ""
 
 
-async def _remote_checks(link: Link, plan: Plan, asked: Asked) -> tuple[list[Check], str]:
+async def _remote_checks(link: Link, plan: Plan, asked: Asked) -> tuple[list[Finding], str]:
     spec = plan.resolved.spec
     route = LinkRoute(link, spec.main.to)
     if spec.probe is Probe.NONE:
@@ -61,18 +61,18 @@ async def _remote_checks(link: Link, plan: Plan, asked: Asked) -> tuple[list[Che
         return [_allowed(plan), *(skipped(part, "not asked: the tunnel's probe is tcp") for part in _BEHIND[1:])], ""
     clock = clock_check(datetime.now(UTC), answer.date if answer else "", spec.target, platform=sys.platform)
     timeout = asked.timeout if answer else min(asked.timeout, SILENT)
-    checks, version = await _gateway_checks(route, plan, asked, timeout)
-    return [_allowed(plan), *[await _unheard(check, link, plan) for check in checks], clock], version
+    findings, version = await _gateway_checks(route, plan, asked, timeout)
+    return [_allowed(plan), *[await _unheard(finding, link, plan) for finding in findings], clock], version
 
 
 _BEHIND = (Part.FORWARDING, Part.GATEWAY, Part.CREDENTIALS, Part.CLOCK)
 
 
-def _allowed(plan: Plan) -> Check:
+def _allowed(plan: Plan) -> Finding:
     return ok(Part.FORWARDING, f"allowed to {plan.resolved.spec.main.to}")
 
 
-async def _gateway_checks(route: LinkRoute, plan: Plan, asked: Asked, timeout: float) -> tuple[list[Check], str]:
+async def _gateway_checks(route: LinkRoute, plan: Plan, asked: Asked, timeout: float) -> tuple[list[Finding], str]:
     """What ``probe`` finds out, as lines."""
     spec = plan.resolved.spec
     question = Question(Kind.PROBE, timeout=timeout, env=dict(asked.env), cwd=str(working_folder() or "/"))
@@ -96,7 +96,7 @@ async def _gateway_checks(route: LinkRoute, plan: Plan, asked: Asked, timeout: f
     return [*probe_checks(answer)], answer["version"] or ""
 
 
-def probe_checks(answer: dict[str, Any]) -> Iterator[Check]:
+def probe_checks(answer: dict[str, Any]) -> Iterator[Finding]:
     """The answer to ``probe`` as lines."""
     failure, to = answer["failure"], answer["gateway"]
     failed = next((layer["name"] for layer in answer["layers"] if layer["outcome"] == "failed"), "")
@@ -127,15 +127,15 @@ def _gateway(route: LinkRoute, version: str | None) -> str:
     return f"OpenClaw {version} answers on {route.name}" if version else f"a gateway answers on {route.name}"
 
 
-async def _unheard(check: Check, link: Link, plan: Plan) -> Check:
-    """The check, where no gateway is on the port with the port on which one is."""
-    if check.part is not Part.GATEWAY or check.code not in _WRONG_PORT:
-        return check
+async def _unheard(finding: Finding, link: Link, plan: Plan) -> Finding:
+    """The finding, where no gateway is on the port with the port on which one is."""
+    if finding.part is not Part.GATEWAY or finding.code not in _WRONG_PORT:
+        return finding
     port = await _find_gateway(link, plan)
     if port is None:
-        return check
-    message = f"{check.message}; the gateway of {plan.resolved.spec.target} answers on port {port}"
-    return fault(Part.GATEWAY, message, where_to_set(plan, port), code=check.code)
+        return finding
+    message = f"{finding.message}; the gateway of {plan.resolved.spec.target} answers on port {port}"
+    return fault(Part.GATEWAY, message, where_to_set(plan, port), code=finding.code)
 
 
 async def _find_gateway(link: Link, plan: Plan) -> int | None:

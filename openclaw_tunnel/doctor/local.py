@@ -17,7 +17,7 @@ from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.core.wording.durations import duration
 from openclaw_tunnel.core.wording.upgrade import to_change
 from openclaw_tunnel.doctor.inputs import Asked, DaemonView, Plan
-from openclaw_tunnel.doctor.report import Check, Fix, Part, Remedy, fault, of_failure, ok, skipped, title, warning
+from openclaw_tunnel.doctor.report import Finding, Part, Remedy, Repair, fault, of_failure, ok, skipped, title, warning
 from openclaw_tunnel.errors import ConfigError, DaemonUnreachable, TunnelError
 from openclaw_tunnel.gateway.url import is_loopback, parse_url
 from openclaw_tunnel.host.paths import Paths, ensure_private_dir
@@ -41,7 +41,7 @@ def look_at_daemon(asked: Asked) -> DaemonView:
     return DaemonView(answer.daemon, answer.tunnels)
 
 
-def port_checks(plan: Plan, daemon: DaemonView, state: ManagerState | None) -> Iterator[Check]:
+def port_checks(plan: Plan, daemon: DaemonView, state: ManagerState | None) -> Iterator[Finding]:
     """Whether the tunnel has its local ports, or could have them."""
     if daemon.trouble:  # it may be the one that has them, and cannot be asked
         yield skipped(Part.LOCAL_PORT, f"not checked: because of {title(Part.TUNNEL)}")
@@ -52,7 +52,7 @@ def port_checks(plan: Plan, daemon: DaemonView, state: ManagerState | None) -> I
         yield from filter(None, (_further_check(spec.name, forward, daemon) for forward in spec.forwards[1:]))
 
 
-def _further_check(name: str, forward: Forward, daemon: DaemonView) -> Check | None:
+def _further_check(name: str, forward: Forward, daemon: DaemonView) -> Finding | None:
     """A forward beside the main one that could not be had; one that cannot keeps the whole tunnel from starting."""
     holder = _holder(str(forward.listen), daemon)
     if holder:
@@ -69,13 +69,13 @@ def _holder(listen: str, daemon: DaemonView) -> Snapshot | None:
     return next((t for t in daemon.tunnels if any(f.listening and f.listen == listen for f in t.forwards)), None)
 
 
-def _taken(listen: str, holder: Snapshot) -> Check:
+def _taken(listen: str, holder: Snapshot) -> Finding:
     facts = {"step": f"close it: openclaw-tunnel down {holder.name}", "listen": listen}
     message = f"local port {listen} is in use by tunnel {holder.name}"
     return of_failure(Part.LOCAL_PORT, Failure(Code.PORT_IN_USE, message, facts))
 
 
-def _main_check(plan: Plan, daemon: DaemonView, state: ManagerState | None) -> Check:
+def _main_check(plan: Plan, daemon: DaemonView, state: ManagerState | None) -> Finding:
     spec, main = plan.resolved.spec, plan.resolved.spec.main
     listen = str(main.listen)
     holder = _holder(listen, daemon)
@@ -100,7 +100,7 @@ def _main_check(plan: Plan, daemon: DaemonView, state: ManagerState | None) -> C
     return ok(Part.LOCAL_PORT, f"{listen} is free")
 
 
-def url_check(plan: Plan, asked: Asked) -> Check | None:
+def url_check(plan: Plan, asked: Asked) -> Finding | None:
     """Where OpenClaw's own programs would not find the tunnel that is meant for them; else None."""
     settings, spec = plan.settings.openclaw, plan.resolved.spec
     if (
@@ -124,7 +124,7 @@ def url_check(plan: Plan, asked: Asked) -> Check | None:
     return warning(Part.LOCAL_PORT, message, hint, code="other_port")
 
 
-def tunnel_check(name: str, daemon: DaemonView, address: str, *, way_is_well: bool, opener: str = "") -> Check:
+def tunnel_check(name: str, daemon: DaemonView, address: str, *, way_is_well: bool, opener: str = "") -> Finding:
     """What the daemon sees, beside what was found here.
 
     Args:
@@ -151,11 +151,11 @@ def tunnel_check(name: str, daemon: DaemonView, address: str, *, way_is_well: bo
         return warning(Part.TUNNEL, said, f"see how it goes on: openclaw-tunnel wait {name}", code=str(tunnel.state))
     code = tunnel.failure.code if tunnel.failure else str(tunnel.state)
     message = f"the daemon (pid {daemon.about.get('pid')}) sees it otherwise than this shell: {said}"
-    fix = Fix(Remedy.RESTART_TUNNEL, name, f"Let tunnel {name} connect anew, with the SSH agent of this shell?")
-    return fault(Part.TUNNEL, message, f"let it connect anew: openclaw-tunnel restart {name}", code=code, fix=fix)
+    repair = Repair(Remedy.RESTART_TUNNEL, name, f"Let tunnel {name} connect anew, with the SSH agent of this shell?")
+    return fault(Part.TUNNEL, message, f"let it connect anew: openclaw-tunnel restart {name}", code=code, repair=repair)
 
 
-def folder_checks(paths: Paths) -> Iterator[Check]:
+def folder_checks(paths: Paths) -> Iterator[Finding]:
     """Folders of our own that a tunnel could not use; one that is not there yet is not made."""
     for folder in dict.fromkeys((paths.socket_path.parent, paths.state_dir, paths.log_dir)):
         try:
@@ -172,7 +172,7 @@ def folder_checks(paths: Paths) -> Iterator[Check]:
             yield fault(Part.TUNNEL, message, hint, code=str(Code.CONFIG))
 
 
-def version_checks(daemon: DaemonView, env: Mapping[str, str], server: str, gateway: str) -> Iterator[Check]:
+def version_checks(daemon: DaemonView, env: Mapping[str, str], server: str, gateway: str) -> Iterator[Finding]:
     """Which versions there are, and whether the daemon is the one that is installed."""
     here = [f"openclaw-tunnel {__version__}", f"Python {platform.python_version()}"]
     here += [f"asyncssh {metadata.version('asyncssh')}", ssh_version(env)]
@@ -182,14 +182,13 @@ def version_checks(daemon: DaemonView, env: Mapping[str, str], server: str, gate
     running, installed = daemon.about.get("version"), daemon.about.get("installed") or __version__
     if running and running != installed:
         kept = next(iter(daemon.services), "")
+        question = f"Restart the service of {kept}? Its clients have to connect again."
         yield warning(
             Part.VERSIONS,
             f"version {installed} is installed, and {running} still runs (pid {daemon.about.get('pid')})",
             f"to change: {to_change(daemon.services)}",
             code="old_version",
-            fix=Fix(Remedy.RESTART_SERVICE, kept, f"Restart the service of {kept}? Its clients have to connect again.")
-            if kept
-            else None,
+            repair=Repair(Remedy.RESTART_SERVICE, kept, question) if kept else None,
         )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from openclaw_tunnel.doctor.report import Check, Outcome, Report, title
+from openclaw_tunnel.doctor.report import Finding, Outcome, Report, title
 from openclaw_tunnel.ui.tunnelrows import Row, Tone, clean
 
 _MARKS = {Outcome.OK: "ok", Outcome.WARNING: "warning", Outcome.FAULT: "FAULT", Outcome.SKIPPED: "-"}
@@ -11,16 +11,16 @@ _TONES = {Outcome.OK: Tone.GOOD, Outcome.WARNING: Tone.BUSY, Outcome.FAULT: Tone
 
 def tables(report: Report) -> list[list[Row]]:
     """Every check, with its next step below it, and the summary; all of it can be copied."""
-    checks = [row for check in report.checks for row in _rows(check)]
-    return [checks, [Row("", summary(report), Tone.HEAD, columns=(("", Tone.HEAD),))]]
+    findings = [row for finding in report.findings for row in _rows(finding)]
+    return [findings, [Row("", summary(report), Tone.HEAD, columns=(("", Tone.HEAD),))]]
 
 
-def _rows(check: Check) -> Iterator[Row]:
-    yield _row(title(check.part), _MARKS[check.outcome], check.message, _TONES[check.outcome])
-    for line in check.said.splitlines():
+def _rows(finding: Finding) -> Iterator[Row]:
+    yield _row(title(finding.part), _MARKS[finding.outcome], finding.message, _TONES[finding.outcome])
+    for line in finding.said.splitlines():
         yield _row("", "said", line)
-    if check.hint:
-        yield _row("", "hint", check.hint)
+    if finding.hint:
+        yield _row("", "hint", finding.hint)
 
 
 def _row(name: str, mark: str, words: str, tone: Tone = Tone.PAST) -> Row:
@@ -36,7 +36,7 @@ def first_step(report: Report) -> str:
 def summary(report: Report) -> str:
     """One line: is all well, and where to begin if not."""
     first = report.first_fault
-    counts = {outcome: sum(check.outcome is outcome for check in report.checks) for outcome in Outcome}
+    counts = {outcome: sum(finding.outcome is outcome for finding in report.findings) for outcome in Outcome}
     warnings = _count(counts[Outcome.WARNING], "warning")
     if first is None:
         return f"all is well ({warnings})" if counts[Outcome.WARNING] else "all is well"

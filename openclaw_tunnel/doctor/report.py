@@ -100,7 +100,7 @@ class Remedy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Fix:
+class Repair:
     """One repair: what is done, to what, and the question that a person is asked before.
 
     ``ssh_config`` is the file for ``-F`` where the subject is a destination; empty for none.
@@ -118,14 +118,14 @@ class Fix:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """One line of the answer.
+class Finding:
+    """What a check found: one line of the answer.
 
     Attributes:
         message: what was found, one sentence.
         hint: for a warning or a fault: the next step.
         code: of a failure, as in ``core.failures`` where it is one of those.
-        fix: what ``--fix`` would do about it.
+        repair: what ``--fix`` would do about it.
         said: what the other side said, as in ``core.failures``.
     """
 
@@ -134,7 +134,7 @@ class Check:
     message: str
     hint: str = ""
     code: str = ""
-    fix: Fix | None = None
+    repair: Repair | None = None
     said: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -145,34 +145,34 @@ class Check:
             "message": self.message,
             "hint": self.hint or None,
             "code": self.code or None,
-            "fix": self.fix is not None,
+            "fix": self.repair is not None,
             "said": self.said or None,
         }
 
 
-def ok(part: Part, message: str) -> Check:
+def ok(part: Part, message: str) -> Finding:
     """A check that found nothing wrong."""
-    return Check(part, Outcome.OK, message)
+    return Finding(part, Outcome.OK, message)
 
 
-def warning(part: Part, message: str, hint: str, *, code: str = "", fix: Fix | None = None) -> Check:
+def warning(part: Part, message: str, hint: str, *, code: str = "", repair: Repair | None = None) -> Finding:
     """Something that works, and that a person should know."""
-    return Check(part, Outcome.WARNING, message, hint, code, fix)
+    return Finding(part, Outcome.WARNING, message, hint, code, repair)
 
 
-def fault(part: Part, message: str, hint: str, *, code: str, fix: Fix | None = None) -> Check:
+def fault(part: Part, message: str, hint: str, *, code: str, repair: Repair | None = None) -> Finding:
     """Something that has to be repaired."""
-    return Check(part, Outcome.FAULT, message, hint, code, fix)
+    return Finding(part, Outcome.FAULT, message, hint, code, repair)
 
 
-def skipped(part: Part, why: str) -> Check:
+def skipped(part: Part, why: str) -> Finding:
     """A check that was not made."""
-    return Check(part, Outcome.SKIPPED, why)
+    return Finding(part, Outcome.SKIPPED, why)
 
 
-def of_failure(part: Part, failure: Failure, *, fix: Fix | None = None) -> Check:
+def of_failure(part: Part, failure: Failure, *, repair: Repair | None = None) -> Finding:
     """A failure as a fault."""
-    return replace(fault(part, failure.message, failure.hint, code=str(failure.code), fix=fix), said=failure.said)
+    return replace(fault(part, failure.message, failure.hint, code=str(failure.code), repair=repair), said=failure.said)
 
 
 def stage_of(failure: Failure) -> Part:
@@ -188,12 +188,12 @@ def stage_of(failure: Failure) -> Part:
 class Report:
     """All checks in their order; some parts have several lines."""
 
-    checks: tuple[Check, ...]
+    findings: tuple[Finding, ...]
 
     @property
-    def first_fault(self) -> Check | None:
+    def first_fault(self) -> Finding | None:
         """The one to begin with: what comes after it may be its consequence."""
-        return next((check for check in self.checks if check.outcome is Outcome.FAULT), None)
+        return next((finding for finding in self.findings if finding.outcome is Outcome.FAULT), None)
 
     @property
     def ok(self) -> bool:
@@ -201,9 +201,9 @@ class Report:
         return self.first_fault is None
 
     @property
-    def fixes(self) -> tuple[Fix, ...]:
+    def repairs(self) -> tuple[Repair, ...]:
         """What ``--fix`` can do, each once."""
-        return tuple(dict.fromkeys(check.fix for check in self.checks if check.fix))
+        return tuple(dict.fromkeys(finding.repair for finding in self.findings if finding.repair))
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``doctor --json``."""
@@ -211,29 +211,29 @@ class Report:
         return {
             "version": VERSION,
             "ok": self.ok,
-            "checks": [check.to_json() for check in self.checks],
+            "checks": [finding.to_json() for finding in self.findings],
             "first_fault": first.to_json() if first else None,
         }
 
 
-def arrange(found: Iterable[Check]) -> Report:
+def arrange(found: Iterable[Finding]) -> Report:
     """Put checks in their order, and leave out what a fault below makes meaningless.
 
     Whoever gathers may leave parts out, and may add what follows from a fault: where a part that another one needs
     has a fault, the other one is skipped, whatever was found of it; and beside a fault nothing of its part is well.
     Keys that could not be used are no fault where the login went well without them.
     """
-    checks = list(found)
-    if any(check.part is Part.LOGIN and check.outcome is Outcome.OK for check in checks):
-        checks = [_softened(check) if check.part is Part.KEYS else check for check in checks]
+    findings = list(found)
+    if any(finding.part is Part.LOGIN and finding.outcome is Outcome.OK for finding in findings):
+        findings = [_softened(finding) if finding.part is Part.KEYS else finding for finding in findings]
     culprits: dict[Part, Part] = {}
-    arranged: list[Check] = []
+    arranged: list[Finding] = []
     for part in Part:
-        own = [check for check in checks if check.part is part]
+        own = [finding for finding in findings if finding.part is part]
         blame = next((culprits[need] for need in NEEDS[part] if need in culprits), None)
-        faults = any(check.outcome is Outcome.FAULT for check in own)
+        faults = any(finding.outcome is Outcome.FAULT for finding in own)
         if faults:
-            own = [check for check in own if check.outcome is not Outcome.OK]
+            own = [finding for finding in own if finding.outcome is not Outcome.OK]
         if blame is not None:
             own = [skipped(part, f"not checked: because of {title(blame)}")]
         arranged += own or [skipped(part, "not checked")]
@@ -242,8 +242,8 @@ def arrange(found: Iterable[Check]) -> Report:
     return Report(tuple(arranged))
 
 
-def _softened(check: Check) -> Check:
-    return replace(check, outcome=Outcome.WARNING) if check.outcome is Outcome.FAULT else check
+def _softened(finding: Finding) -> Finding:
+    return replace(finding, outcome=Outcome.WARNING) if finding.outcome is Outcome.FAULT else finding
 
 
 def title(part: Part) -> str:

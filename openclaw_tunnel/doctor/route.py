@@ -5,25 +5,25 @@ from contextlib import suppress
 from ipaddress import ip_address
 
 from openclaw_tunnel.core.failures import Code, Failure
-from openclaw_tunnel.doctor.report import WAY, Check, Fix, Part, Remedy, of_failure, ok, stage_of, warning
+from openclaw_tunnel.doctor.report import WAY, Finding, Part, Remedy, Repair, of_failure, ok, stage_of, warning
 from openclaw_tunnel.ssh.trace import Keys, Trace
 from openclaw_tunnel.ssh_config.target import SshTarget
 
 
-def keys_checks(keys: Keys) -> list[Check]:
+def keys_checks(keys: Keys) -> list[Finding]:
     """What there is to log in with."""
     if keys.shortage:
-        return [of_failure(Part.KEYS, keys.shortage, fix=fix_of(keys.shortage))]
+        return [of_failure(Part.KEYS, keys.shortage, repair=repair_of(keys.shortage))]
     what = "1 key" if keys.offers == 1 else f"{keys.offers} keys"
     source = "of the SSH agent alone" if keys.only_agent else keys.first and f"the first is {keys.first}"
     troubles = (
-        warning(Part.KEYS, trouble.message, trouble.hint, code=str(trouble.code), fix=fix_of(trouble))
+        warning(Part.KEYS, trouble.message, trouble.hint, code=str(trouble.code), repair=repair_of(trouble))
         for trouble in keys.troubles
     )
     return [ok(Part.KEYS, f"{what} to offer" + (f", {source}" if source else "")), *troubles]
 
 
-def way_checks(trace: Trace, target: SshTarget) -> list[Check]:
+def way_checks(trace: Trace, target: SshTarget) -> list[Finding]:
     """The stages of a dial up to the one that failed."""
     words = {
         Part.NAME: _name(trace, target),
@@ -38,7 +38,7 @@ def way_checks(trace: Trace, target: SshTarget) -> list[Check]:
     ended = _ended(trace.reached, failure)
     passed = WAY[: WAY.index(ended)] if ended in WAY else ()
     failure = failure.with_facts(start=", and to start it: systemctl start ssh")
-    return [*(ok(part, words[part]) for part in passed), of_failure(ended, failure, fix=fix_of(failure))]
+    return [*(ok(part, words[part]) for part in passed), of_failure(ended, failure, repair=repair_of(failure))]
 
 
 def _ended(reached: bool, failure: Failure) -> Part:
@@ -55,13 +55,13 @@ def _ended(reached: bool, failure: Failure) -> Part:
     return stage if stage not in WAY or stage is Part.NAME else Part.ROUTE
 
 
-def fix_of(failure: Failure) -> Fix | None:
+def repair_of(failure: Failure) -> Repair | None:
     """What can be done about a failure, where it is safe."""
     if failure.code is Code.KEY_EXPOSED:
         names = " and ".join(shlex.split(failure.facts["key"]))
-        return Fix(Remedy.CHMOD, failure.facts["key"], f"Let nobody else read {names}?")
+        return Repair(Remedy.CHMOD, failure.facts["key"], f"Let nobody else read {names}?")
     if failure.code is Code.HOST_KEY_UNKNOWN:
-        return Fix(Remedy.TRUST, failure.facts["target"], "", failure.facts.get("ssh_config", ""))
+        return Repair(Remedy.TRUST, failure.facts["target"], "", failure.facts.get("ssh_config", ""))
     return None
 
 

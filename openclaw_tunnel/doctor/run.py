@@ -14,7 +14,7 @@ from openclaw_tunnel.doctor.local import (
     url_check,
     version_checks,
 )
-from openclaw_tunnel.doctor.report import Check, Outcome, Part, Report, arrange
+from openclaw_tunnel.doctor.report import Finding, Outcome, Part, Report, arrange
 from openclaw_tunnel.doctor.route import keys_checks, way_checks
 from openclaw_tunnel.doctor.service import (
     agent_check,
@@ -54,7 +54,8 @@ async def check_up(asked: Asked) -> Report:
         keys = await _look_at_keys(plan, asked)
         far, server, gateway = await _far_checks(plan, asked)
         found += [*keys_checks(keys), *far]
-    way_is_well = plan is not None and not _faulty([c for c in arrange(found).checks if c.part not in _NOT_OF_THE_WAY])
+    of_the_way = [one for one in arrange(found).findings if one.part not in _NOT_OF_THE_WAY]
+    way_is_well = plan is not None and not _faulty(of_the_way)
     if plan:
         found += await asyncio.to_thread(_ports, plan, daemon, state)
         found += filter(None, [url_check(plan, asked)])
@@ -67,15 +68,15 @@ async def check_up(asked: Asked) -> Report:
     return arrange(found)
 
 
-def _faulty(checks: Sequence[Check]) -> bool:
-    return any(check.outcome is Outcome.FAULT for check in checks)
+def _faulty(findings: Sequence[Finding]) -> bool:
+    return any(finding.outcome is Outcome.FAULT for finding in findings)
 
 
-def _ports(plan: Plan, daemon: DaemonView, state: ManagerState | None) -> list[Check]:
+def _ports(plan: Plan, daemon: DaemonView, state: ManagerState | None) -> list[Finding]:
     return list(port_checks(plan, daemon, state))
 
 
-def _versions(daemon: DaemonView, asked: Asked, server: str, gateway: str) -> list[Check]:
+def _versions(daemon: DaemonView, asked: Asked, server: str, gateway: str) -> list[Finding]:
     return list(version_checks(daemon, asked.env, server, gateway))
 
 
@@ -84,7 +85,7 @@ async def _look_at_keys(plan: Plan, asked: Asked, env: dict[str, str] | None = N
     return await look_at_keys(plan.resolved.ssh, ssh_config=spec.ssh_config, env=asked.env if env is None else env)
 
 
-async def _far_checks(plan: Plan, asked: Asked) -> tuple[list[Check], str, str]:
+async def _far_checks(plan: Plan, asked: Asked) -> tuple[list[Finding], str, str]:
     """What is beyond this computer; the versions of the SSH server and of the gateway."""
     traced = await trace(plan.resolved.spec, env=asked.env, asks=waits_for_you)
     found = way_checks(traced, plan.resolved.ssh)
@@ -101,11 +102,11 @@ async def _service_checks(
     name: str,
     manager: Manager | None,
     state: ManagerState | None,
-    instead: Check | None,
+    instead: Finding | None,
     plan: Plan | None,
     keys: Keys | None,
     asked: Asked,
-) -> list[Check]:
+) -> list[Finding]:
     if manager is None or state is None:
         return [instead] if instead else []
     found = await asyncio.to_thread(lambda: list(service_checks(name, manager, state, asked.env)))

@@ -9,7 +9,7 @@ from openclaw_tunnel.actions.service_manager import manager_of
 from openclaw_tunnel.core.failures import Failure
 from openclaw_tunnel.core.spec import DEFAULT_NAME
 from openclaw_tunnel.doctor.inputs import Asked
-from openclaw_tunnel.doctor.report import Check, Fix, Part, Remedy, fault, ok, warning
+from openclaw_tunnel.doctor.report import Finding, Part, Remedy, Repair, fault, ok, warning
 from openclaw_tunnel.errors import ServiceError, TunnelError
 from openclaw_tunnel.service.agentenv import agent_of_services, to_pass_on
 from openclaw_tunnel.service.installed import Installed, read_plist, read_unit
@@ -49,7 +49,7 @@ def installed(name: str, manager: Manager, env: Mapping[str, str]) -> Installed 
     return None
 
 
-def service_state(name: str, asked: Asked) -> tuple[Manager | None, ManagerState | None, Check | None]:
+def service_state(name: str, asked: Asked) -> tuple[Manager | None, ManagerState | None, Finding | None]:
     """The service of a tunnel, or the line that says why there is none to look at."""
     try:
         manager = manager_of(asked.env)
@@ -63,7 +63,7 @@ def service_state(name: str, asked: Asked) -> tuple[Manager | None, ManagerState
         return None, None, warning(Part.SERVICE, error.message, error.hint, code=SERVICE)
 
 
-def service_checks(name: str, manager: Manager, state: ManagerState, env: Mapping[str, str]) -> Iterator[Check]:
+def service_checks(name: str, manager: Manager, state: ManagerState, env: Mapping[str, str]) -> Iterator[Finding]:
     """Whether the service runs, and goes on without a login."""
     found = installed(name, manager, env)
     if found and not os.access(found.program, os.X_OK):
@@ -78,7 +78,7 @@ def service_checks(name: str, manager: Manager, state: ManagerState, env: Mappin
             f"the service of {name} does not run: {state.words}",
             f"start it: openclaw-tunnel service start{_word(name)}",
             code=SERVICE,
-            fix=Fix(Remedy.START_SERVICE, name, f"Start the service of {name}?"),
+            repair=Repair(Remedy.START_SERVICE, name, f"Start the service of {name}?"),
         )
     if manager.name == "systemd" and Linger(env).is_on() is False:
         yield warning(
@@ -86,7 +86,7 @@ def service_checks(name: str, manager: Manager, state: ManagerState, env: Mappin
             "it ends with your last logout, and starts with the next login only",
             "loginctl enable-linger",
             code="linger",
-            fix=Fix(Remedy.LINGER, name, "Run it from boot on, and after you have logged out (linger)?"),
+            repair=Repair(Remedy.LINGER, name, "Run it from boot on, and after you have logged out (linger)?"),
         )
 
 
@@ -98,7 +98,7 @@ def agent_seen(manager: Manager, keys: Keys, env: Mapping[str, str]) -> str | No
     return None if seen == keys.agent else seen
 
 
-def agent_check(name: str, manager: Manager, seen: str, shortage: Failure, keys: Keys) -> Check:
+def agent_check(name: str, manager: Manager, seen: str, shortage: Failure, keys: Keys) -> Finding:
     """A service that could not log in, where this shell can.
 
     Args:

@@ -9,7 +9,7 @@ from openclaw_tunnel.core.failures import Code
 from openclaw_tunnel.core.spec import DEFAULT_NAME
 from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.doctor.inputs import Asked, DaemonView, Plan
-from openclaw_tunnel.doctor.report import Check, Fix, Part, Remedy, fault, ok, warning
+from openclaw_tunnel.doctor.report import Finding, Part, Remedy, Repair, fault, ok, warning
 from openclaw_tunnel.errors import ConfigError, HelperError, UsageError
 from openclaw_tunnel.openclaw.credentials.load import credential_inputs
 from openclaw_tunnel.openclaw.credentials.secretref import Secret, read_input
@@ -25,7 +25,7 @@ _CONFIG_PATH = "OPENCLAW_CONFIG_PATH"
 _SET_UP = "set a tunnel up: openclaw-tunnel setup me@gateway-host, or check one: openclaw-tunnel doctor me@gateway-host"
 
 
-def settings_checks(asked: Asked) -> list[Check]:
+def settings_checks(asked: Asked) -> list[Finding]:
     """What is wrong with openclaw.json and tunnels.json5."""
     problems = all_problems(asked.env, asked.paths.tunnels_file)
     if problems:
@@ -37,14 +37,14 @@ def settings_checks(asked: Asked) -> list[Check]:
     return [ok(Part.SETTINGS, words), *_lost(settings), *_unset(settings), *_readable(settings)]
 
 
-def _lost(settings: OpenClawSettings) -> Iterator[Check]:
+def _lost(settings: OpenClawSettings) -> Iterator[Finding]:
     """A file that somebody named and that is not there: OpenClaw goes on without it, and so do we."""
     if settings.env.get(_CONFIG_PATH) and not settings.path.exists():
         message = f"{_CONFIG_PATH} names {settings.path}, which is not there"
         yield warning(Part.SETTINGS, message, f"mend it, or leave it out: unset {_CONFIG_PATH}", code=CONFIG)
 
 
-def _unset(settings: OpenClawSettings) -> Iterator[Check]:
+def _unset(settings: OpenClawSettings) -> Iterator[Finding]:
     for name, places in settings.loaded.missing.items():
         yield warning(
             Part.SETTINGS,
@@ -54,7 +54,7 @@ def _unset(settings: OpenClawSettings) -> Iterator[Check]:
         )
 
 
-def _readable(settings: OpenClawSettings) -> Iterator[Check]:
+def _readable(settings: OpenClawSettings) -> Iterator[Finding]:
     """Whether others can read a file with a secret in it."""
     for path in (settings.path, *settings.loaded.included):
         try:
@@ -68,7 +68,7 @@ def _readable(settings: OpenClawSettings) -> Iterator[Check]:
                 f"{path} can be read by others (mode {mode:04o}), and a token or password is in it",
                 f"chmod 600 {words}",
                 code="secret_exposed",
-                fix=Fix(Remedy.CHMOD, words, f"Let nobody else read {path}?"),
+                repair=Repair(Remedy.CHMOD, words, f"Let nobody else read {path}?"),
             )
 
 
@@ -97,8 +97,8 @@ def options_of(tunnel: Snapshot, asked: UpOptions) -> UpOptions:
 
 async def plan_of(
     asked: Asked, daemon: DaemonView, service: UpOptions | None = None
-) -> tuple[Plan | None, list[Check]]:
-    """The tunnel that is meant, and the checks that say so, or why there is none.
+) -> tuple[Plan | None, list[Finding]]:
+    """The tunnel that is meant, and the findings that say so, or why there is none.
 
     A name that no settings file has may be that of a tunnel that runs or that a service keeps, and without any settings
     that one is meant.
@@ -154,7 +154,7 @@ def _meant(asked: Asked, daemon: DaemonView, service: UpOptions | None, settings
     return UpOptions.from_json({**service.to_json(), **typed}) if service else options
 
 
-def _ssh_checks(resolved: Resolved) -> Iterator[Check]:
+def _ssh_checks(resolved: Resolved) -> Iterator[Finding]:
     spec, ssh = resolved.spec, resolved.ssh
     through = f", through {' and '.join(ssh.proxy_jump)}" if ssh.proxy_jump else ""
     through = through or (", through its ProxyCommand" if ssh.proxy_command else "")

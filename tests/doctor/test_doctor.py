@@ -1,6 +1,6 @@
 """``doctor`` without servers: its sentences, and what it makes of settings, daemon, services and clocks.
 
-Also doctor/run.py, doctor/fixes.py and cli/commands/doctor.py, as far as they need none.
+Also doctor/run.py, doctor/repairs.py and cli/commands/doctor.py, as far as they need none.
 """
 
 import asyncio
@@ -34,8 +34,8 @@ from openclaw_tunnel.doctor.local import (
     version_checks,
 )
 from openclaw_tunnel.doctor.render import first_step, summary, tables
-from openclaw_tunnel.doctor.report import Check, Outcome, Part, Remedy, Report, arrange, fault, ok, skipped, warning
-from openclaw_tunnel.doctor.route import fix_of, keys_checks, way_checks
+from openclaw_tunnel.doctor.report import Finding, Outcome, Part, Remedy, Report, arrange, fault, ok, skipped, warning
+from openclaw_tunnel.doctor.route import keys_checks, repair_of, way_checks
 from openclaw_tunnel.doctor.service import (
     agent_check,
     agent_seen,
@@ -90,8 +90,8 @@ def write(cli: Cli, gateway: Mapping[str, Any] | None = None, tunnels: Mapping[s
 
 def planned(cli: Cli, **options: Any) -> Plan:
     """The plan of a set-up that has one."""
-    plan, checks = asyncio.run(plan_of(asked(cli, **options), DaemonView()))
-    assert plan, checks
+    plan, findings = asyncio.run(plan_of(asked(cli, **options), DaemonView()))
+    assert plan, findings
     return plan
 
 
@@ -108,20 +108,20 @@ def daemon(*tunnels: Snapshot, **about: Any) -> DaemonView:
     return DaemonView({"pid": 7, "version": "0", "services": {}, **about}, tunnels)
 
 
-def outcomes(checks: list[Check]) -> list[tuple[str, str]]:
-    return [(str(check.outcome), check.code) for check in checks]
+def outcomes(findings: list[Finding]) -> list[tuple[str, str]]:
+    return [(str(finding.outcome), finding.code) for finding in findings]
 
 
 # Words
 
 
 def test_a_report_in_a_pipe_and_on_a_narrow_terminal() -> None:
-    checks = [
+    findings = [
         *WELL[:2],
         fault(Part.NAME, "the name\x1b[2J " + "is bad " * 12, "mend it", code="dns"),
         skipped(Part.ROUTE, "not checked"),
     ]
-    report = arrange(checks)
+    report = arrange(findings)
     rows = told(report)
     assert rows[2] == ("name", "FAULT", "the name?[2J " + "is bad " * 12)
     assert rows[3] == ("", "hint", "mend it")
@@ -143,12 +143,12 @@ def told(report: Report) -> list[tuple[str, str, str]]:
 
 def test_what_the_other_side_said_stands_below_a_fault() -> None:
     failure = Failure(Code.PROXY, "no way", {"ssh": "gw"}, said="Loading\nerror: 403")
-    (check,) = way_checks(Trace(failure=failure), make_target())[-1:]
-    rows = [line[1:] for line in told(arrange([*WELL, check]))]
+    (finding,) = way_checks(Trace(failure=failure), make_target())[-1:]
+    rows = [line[1:] for line in told(arrange([*WELL, finding]))]
     at = rows.index(("FAULT", "no way"))
     assert rows[at + 1 : at + 3] == [("said", "Loading"), ("said", "error: 403")]
     assert rows[at + 3][0] == "hint"
-    assert check.to_json()["said"] == "Loading\nerror: 403"
+    assert finding.to_json()["said"] == "Loading\nerror: 403"
 
 
 def test_commands_can_be_copied_from_a_narrow_terminal() -> None:
@@ -172,7 +172,7 @@ def test_commands_can_be_copied_from_a_narrow_terminal() -> None:
         ),
     ],
 )
-def test_the_summary(more: list[Check], words: str) -> None:
+def test_the_summary(more: list[Finding], words: str) -> None:
     assert summary(arrange([*WELL, *more])) == words
 
 
@@ -201,11 +201,11 @@ def test_the_summary(more: list[Check], words: str) -> None:
     ],
 )
 def test_two_clocks(there: str, outcome: Outcome, words: str) -> None:
-    check = clock_check(NOW, there, "gw", platform="linux")
-    assert check.outcome is outcome
-    assert words in check.message
+    finding = clock_check(NOW, there, "gw", platform="linux")
+    assert finding.outcome is outcome
+    assert words in finding.message
     if outcome in (Outcome.WARNING, Outcome.FAULT):
-        assert check.hint.endswith("sudo timedatectl set-ntp true")
+        assert finding.hint.endswith("sudo timedatectl set-ntp true")
         assert "sntp" in clock_check(NOW, there, "gw", platform="darwin").hint
 
 
@@ -219,9 +219,9 @@ def test_two_clocks(there: str, outcome: Outcome, words: str) -> None:
     )
 )
 def test_any_date_is_compared_or_not(there: str) -> None:
-    check = clock_check(NOW, there, "gw", platform="linux")
-    assert check.outcome in Outcome
-    assert check.message.isprintable()
+    finding = clock_check(NOW, there, "gw", platform="linux")
+    assert finding.outcome in Outcome
+    assert finding.message.isprintable()
 
 
 # Keys and the way
@@ -236,9 +236,9 @@ def test_keys() -> None:
     assert (trouble.outcome, trouble.hint.endswith("chmod 600 '/a b'")) == (Outcome.WARNING, True)
     (none,) = keys_checks(replace(KEYS, shortage=exposed))
     assert (none.outcome, none.code) == (Outcome.FAULT, "key_exposed")
-    assert none.fix
-    assert (none.fix.remedy, none.fix.question) == (Remedy.CHMOD, "Let nobody else read /a b?")
-    assert fix_of(Failure(Code.HOST_KEY_CHANGED, "changed", {"trust": "x"})) is None
+    assert none.repair
+    assert (none.repair.remedy, none.repair.question) == (Remedy.CHMOD, "Let nobody else read /a b?")
+    assert repair_of(Failure(Code.HOST_KEY_CHANGED, "changed", {"trust": "x"})) is None
 
 
 @pytest.mark.parametrize(
@@ -261,16 +261,16 @@ def test_keys() -> None:
     ],
 )
 def test_a_way_that_ends(trace: Trace, last: str, name: str | None) -> None:
-    checks = way_checks(trace, make_target(hostname="gw.example"))
-    assert [check.outcome for check in checks[:-1]] == [Outcome.OK] * (len(checks) - 1)
-    assert (str(checks[-1].part), checks[-1].outcome) == (last, Outcome.FAULT)
+    findings = way_checks(trace, make_target(hostname="gw.example"))
+    assert [finding.outcome for finding in findings[:-1]] == [Outcome.OK] * (len(findings) - 1)
+    assert (str(findings[-1].part), findings[-1].outcome) == (last, Outcome.FAULT)
     if name:
-        assert name in checks[0].message
+        assert name in findings[0].message
 
 
 def test_a_way_all_through() -> None:
     told = way_checks(Trace("127.0.0.1:22", True, "ED25519 x", "/id (ED25519 y)"), make_target())
-    assert [check.message for check in told] == [
+    assert [finding.message for finding in told] == [
         "127.0.0.1 is an address",
         "127.0.0.1:22 accepts connections",
         "it speaks SSH",
@@ -307,22 +307,22 @@ def test_a_secret_that_others_can_read(cli: Cli) -> None:
     write(cli, {"remote": {"token": SECRET}})
     path = cli.home / ".openclaw" / "openclaw.json"
     path.chmod(0o640)
-    check = settings_checks(asked(cli))[1]
-    assert (check.outcome, check.code, check.hint) == (Outcome.WARNING, "secret_exposed", f"chmod 600 {path}")
-    assert check.fix
-    assert check.fix.subject == str(path)
-    assert SECRET not in str(check)
+    finding = settings_checks(asked(cli))[1]
+    assert (finding.outcome, finding.code, finding.hint) == (Outcome.WARNING, "secret_exposed", f"chmod 600 {path}")
+    assert finding.repair
+    assert finding.repair.subject == str(path)
+    assert SECRET not in str(finding)
     write(cli, {"remote": {"token": "${TOKEN}"}})
     path.chmod(0o640)
     assert not holds_secret(load_openclaw(asked(cli).env))
-    assert [check.code for check in settings_checks(asked(cli))] == ["", "config"], "TOKEN is not set"
+    assert [finding.code for finding in settings_checks(asked(cli))] == ["", "config"], "TOKEN is not set"
 
 
 def test_every_error_of_the_files(cli: Cli) -> None:
     write(cli, {"remote": {"tokn": 1}, "port": 0}, {"default": {"localport": 1}})
-    checks = settings_checks(asked(cli))
-    assert outcomes(checks) == [("fault", "config")] * 3
-    assert [check.message.rpartition(": ")[2].split()[0] for check in checks] == [
+    findings = settings_checks(asked(cli))
+    assert outcomes(findings) == [("fault", "config")] * 3
+    assert [finding.message.rpartition(": ")[2].split()[0] for finding in findings] == [
         "tunnels.default.localport",
         "gateway.remote.tokn",
         "gateway.port",
@@ -331,27 +331,27 @@ def test_every_error_of_the_files(cli: Cli) -> None:
 
 def test_nobody_says_where_to(cli: Cli) -> None:
     settings = cli.home / ".openclaw" / "openclaw.json"
-    plan, (check,) = asyncio.run(plan_of(asked(cli), DaemonView()))
+    plan, (finding,) = asyncio.run(plan_of(asked(cli), DaemonView()))
     assert plan is None
-    assert (check.part, check.code) == (Part.SETTINGS, "no_destination")
-    assert check.message == f"no gateway host is given, and none is configured: there is no {settings}"
-    assert check.hint.startswith("set a tunnel up: openclaw-tunnel setup me@gateway-host, or ")
+    assert (finding.part, finding.code) == (Part.SETTINGS, "no_destination")
+    assert finding.message == f"no gateway host is given, and none is configured: there is no {settings}"
+    assert finding.hint.startswith("set a tunnel up: openclaw-tunnel setup me@gateway-host, or ")
     write(cli, tunnels={"default": {}})
-    plan, (check,) = asyncio.run(plan_of(asked(cli), DaemonView()))
-    assert (plan, check.code) == (None, "config")
-    assert check.message.endswith(f"no gateway.remote.sshTarget: there is no {settings}")
-    assert 'add to tunnels.default: target: "me@gateway-host"' in check.hint
+    plan, (finding,) = asyncio.run(plan_of(asked(cli), DaemonView()))
+    assert (plan, finding.code) == (None, "config")
+    assert finding.message.endswith(f"no gateway.remote.sshTarget: there is no {settings}")
+    assert 'add to tunnels.default: target: "me@gateway-host"' in finding.hint
     write(cli, {})
-    _, (check,) = asyncio.run(plan_of(asked(cli), DaemonView()))
-    assert check.message.endswith("no gateway.remote.sshTarget")
+    _, (finding,) = asyncio.run(plan_of(asked(cli), DaemonView()))
+    assert finding.message.endswith("no gateway.remote.sshTarget")
 
 
 def test_a_setting_that_cannot_be_meant_so(cli: Cli) -> None:
     """What is a matter of usage where it is typed is one of settings where a file says it."""
     write(cli, tunnels={"default": {"target": "me@h", "bind": "0.0.0.0"}})
-    plan, (check,) = asyncio.run(plan_of(asked(cli), DaemonView()))
-    assert (plan, check.part, check.code) == (None, Part.SETTINGS, "config")
-    assert "--allow-remote-clients" in check.hint
+    plan, (finding,) = asyncio.run(plan_of(asked(cli), DaemonView()))
+    assert (plan, finding.part, finding.code) == (None, Part.SETTINGS, "config")
+    assert "--allow-remote-clients" in finding.hint
     with pytest.raises(UsageError):
         asyncio.run(plan_of(asked(cli, target="me@h", bind="0.0.0.0"), DaemonView()))
 
@@ -377,9 +377,9 @@ def test_the_options_of_a_tunnel_that_runs() -> None:
 
 
 def test_a_key_file_that_is_not_there_is_a_matter_of_settings(cli: Cli) -> None:
-    plan, (check,) = asyncio.run(plan_of(asked(cli, target="me@h", identity="/nowhere/id"), DaemonView()))
-    assert (plan, check.part) == (None, Part.SETTINGS)
-    assert "/nowhere/id (-i) does not exist" in check.message
+    plan, (finding,) = asyncio.run(plan_of(asked(cli, target="me@h", identity="/nowhere/id"), DaemonView()))
+    assert (plan, finding.part) == (None, Part.SETTINGS)
+    assert "/nowhere/id (-i) does not exist" in finding.message
 
 
 def test_what_ssh_config_says_and_is_not_done(cli: Cli) -> None:
@@ -387,10 +387,10 @@ def test_what_ssh_config_says_and_is_not_done(cli: Cli) -> None:
         "Host gw\n  HostName h.example\n  StrictHostKeyChecking accept-new\n  ProxyJump me@jump\n"
         "  LocalForward 8080 127.0.0.1:80\n  LocalForward 18789 127.0.0.1:18789\n  RemoteForward 1 127.0.0.1:2\n"
     )
-    _, checks = asyncio.run(plan_of(asked(cli, target="gw"), DaemonView()))
-    assert checks[0].message.endswith("@h.example:22, through me@jump")
-    told = {check.message: check.hint for check in checks[1:]}
-    assert [check.outcome for check in checks[1:]] == [Outcome.WARNING] * 3
+    _, findings = asyncio.run(plan_of(asked(cli, target="gw"), DaemonView()))
+    assert findings[0].message.endswith("@h.example:22, through me@jump")
+    told = {finding.message: finding.hint for finding in findings[1:]}
+    assert [finding.outcome for finding in findings[1:]] == [Outcome.WARNING] * 3
     hint = told[
         "StrictHostKeyChecking of ssh_config makes ssh accept host keys that are not known; "
         "here they are refused all the same"
@@ -404,7 +404,7 @@ def test_what_ssh_config_says_and_is_not_done(cli: Cli) -> None:
 # The gateway
 
 
-def probed(failed: str = "", code: str = "x", verdict: str = "unreachable") -> list[Check]:
+def probed(failed: str = "", code: str = "x", verdict: str = "unreachable") -> list[Finding]:
     names = ("channel", "http", "handshake", "credentials", "scopes")
     layers = [{"name": n, "outcome": "failed" if n == failed else "ok", "text": f"{n} is well"} for n in names]
     failure = {"code": code, "message": "m", "hint": "h"} if failed else None
@@ -420,9 +420,9 @@ def test_what_a_probe_says() -> None:
     assert outcomes(probed("http", "not_a_gateway")) == [("fault", "not_a_gateway")]
     assert outcomes(probed("handshake", "protocol_mismatch")) == [("fault", "protocol_mismatch")]
     for layer in ("credentials", "scopes"):
-        checks = probed(layer, "auth_failed")
-        assert outcomes(checks) == [("ok", ""), ("fault", "auth_failed")]
-        assert checks[1].part is Part.CREDENTIALS
+        findings = probed(layer, "auth_failed")
+        assert outcomes(findings) == [("ok", ""), ("fault", "auth_failed")]
+        assert findings[1].part is Part.CREDENTIALS
     starting = probed("http", "gateway_starting", "starting")
     assert outcomes(starting) == [("warning", "gateway_starting"), ("skipped", "")]
 
@@ -451,24 +451,24 @@ async def test_the_far_end(tmp_path: Path) -> None:
             plan, _ = await plan_of(asked(cli, remote_port=to.port), DaemonView())
             assert plan
             link = DirectLink()
-            checks, version = await remote_checks(link, plan, asked(cli))
-            assert [(str(c.part), str(c.outcome), c.code) for c in checks] == [
+            findings, version = await remote_checks(link, plan, asked(cli))
+            assert [(str(c.part), str(c.outcome), c.code) for c in findings] == [
                 ("forwarding", "ok", ""),
                 ("gateway", "ok", ""),
                 ("credentials", "fault", "auth_failed"),
                 ("clock", "fault", "clock"),
             ]
             assert version == "2026.9.6"
-            assert checks[2].hint.endswith("openclaw config set gateway.remote.token VALUE"), "no option of probe"
+            assert findings[2].hint.endswith("openclaw config set gateway.remote.token VALUE"), "no option of probe"
             plan, _ = await plan_of(asked(cli, remote_port=other.port), DaemonView())
             assert plan
-            checks, _ = await remote_checks(link, plan, asked(cli))
-            assert (checks[1].code, checks[1].hint) == ("not_a_gateway", f"give that port: -r {to.port}")
-            assert checks[1].message.endswith(f"; the gateway of me@h answers on port {to.port}")
+            findings, _ = await remote_checks(link, plan, asked(cli))
+            assert (findings[1].code, findings[1].hint) == ("not_a_gateway", f"give that port: -r {to.port}")
+            assert findings[1].message.endswith(f"; the gateway of me@h answers on port {to.port}")
             plan, _ = await plan_of(asked(cli, remote_port=free_port()), DaemonView())
             assert plan
-            checks, _ = await remote_checks(link, plan, asked(cli))
-            assert (checks[1].code, checks[1].hint) == ("not_listening", f"give that port: -r {to.port}")
+            findings, _ = await remote_checks(link, plan, asked(cli))
+            assert (findings[1].code, findings[1].hint) == ("not_listening", f"give that port: -r {to.port}")
             link.refuse = Failure(Code.FORWARDING_FORBIDDEN, "forbidden", {"to": "x"})
             assert outcomes((await remote_checks(link, plan, asked(cli)))[0]) == [("fault", "forwarding_forbidden")]
             link.lose()
@@ -486,9 +486,9 @@ async def test_odd_answers_are_findings() -> None:
                 gateway.says = says
                 plan, _ = await plan_of(asked(cli, remote_port=to.port), DaemonView())
                 assert plan
-                checks, _ = await remote_checks(link, plan, asked(cli))
-            assert checks[0].outcome is Outcome.OK, name
-            assert [check.code for check in checks if check.outcome is Outcome.FAULT] in (
+                findings, _ = await remote_checks(link, plan, asked(cli))
+            assert findings[0].outcome is Outcome.OK, name
+            assert [finding.code for finding in findings if finding.outcome is Outcome.FAULT] in (
                 ["not_a_gateway"],
                 ["gateway_unreachable"],
             ), name
@@ -503,18 +503,18 @@ async def test_what_is_not_asked_for_is_not_asked() -> None:
                 write(cli, tunnels={"default": {"target": "me@h", "probe": probe, "remotePort": to.port}})
                 plan, _ = await plan_of(asked(cli), DaemonView())
                 assert plan
-                checks, _ = await remote_checks(link, plan, asked(cli))
-                assert [str(check.outcome) for check in checks] == expected
+                findings, _ = await remote_checks(link, plan, asked(cli))
+                assert [str(finding.outcome) for finding in findings] == expected
             await link.close()
 
 
 # This computer
 
 
-def port_check(plan: Plan, daemon: DaemonView, state: ManagerState | None) -> Check:
+def port_check(plan: Plan, daemon: DaemonView, state: ManagerState | None) -> Finding:
     """The check of the only forward."""
-    (check,) = port_checks(plan, daemon, state)
-    return check
+    (finding,) = port_checks(plan, daemon, state)
+    return finding
 
 
 def test_a_forward_beside_the_main_one(cli: Cli) -> None:
@@ -523,7 +523,7 @@ def test_a_forward_beside_the_main_one(cli: Cli) -> None:
     listen = f"127.0.0.1:{further}"
     write(cli, tunnels={"default": {"target": "me@h", "localPort": port, "forwards": [f"{further}:127.0.0.1:80"]}})
     plan = planned(cli)
-    assert [check.message for check in port_checks(plan, DaemonView(), None)] == [f"127.0.0.1:{port} is free"]
+    assert [finding.message for finding in port_checks(plan, DaemonView(), None)] == [f"127.0.0.1:{port} is free"]
     assert outcomes(list(port_checks(plan, daemon(running("default", listen=listen)), None))) == [("ok", "")]
     *_, other = port_checks(plan, daemon(running("lab", listen=listen)), None)
     assert other.message == f"local port {listen} is in use by tunnel lab"
@@ -563,9 +563,9 @@ def test_the_other_loopback_address_is_taken(cli: Cli) -> None:
     except OSError:
         pytest.skip("no IPv6 here")
     with taken:
-        check = port_check(planned(cli, target="me@h", local_port=port), DaemonView(), None)
-    assert (check.outcome, check.code) == (Outcome.WARNING, "port_in_use")
-    assert f"127.0.0.1:{port} is free; local port [::1]:{port} is in use by pid " in check.message
+        finding = port_check(planned(cli, target="me@h", local_port=port), DaemonView(), None)
+    assert (finding.outcome, finding.code) == (Outcome.WARNING, "port_in_use")
+    assert f"127.0.0.1:{port} is free; local port [::1]:{port} is in use by pid " in finding.message
 
 
 @pytest.mark.parametrize(
@@ -582,13 +582,13 @@ def test_the_other_loopback_address_is_taken(cli: Cli) -> None:
 )
 def test_what_the_daemon_sees(tunnel: Snapshot | None, way_is_well: bool, outcome: Outcome, words: str) -> None:
     opener = "openclaw-tunnel up -d lab"
-    check = tunnel_check("lab", daemon(*([tunnel] if tunnel else [])), "", way_is_well=way_is_well, opener=opener)
-    assert check.outcome is outcome
-    assert words in check.message
+    finding = tunnel_check("lab", daemon(*([tunnel] if tunnel else [])), "", way_is_well=way_is_well, opener=opener)
+    assert finding.outcome is outcome
+    assert words in finding.message
     if outcome is Outcome.FAULT:
-        assert (check.code, check.hint) == ("key_locked", "let it connect anew: openclaw-tunnel restart lab")
-        assert check.fix
-        assert (check.fix.remedy, check.fix.subject) == (Remedy.RESTART_TUNNEL, "lab")
+        assert (finding.code, finding.hint) == ("key_locked", "let it connect anew: openclaw-tunnel restart lab")
+        assert finding.repair
+        assert (finding.repair.remedy, finding.repair.subject) == (Remedy.RESTART_TUNNEL, "lab")
 
 
 def test_a_tunnel_that_nothing_would_open() -> None:
@@ -597,8 +597,8 @@ def test_a_tunnel_that_nothing_would_open() -> None:
 
 def test_a_tunnel_of_that_name_that_leads_elsewhere() -> None:
     assert tunnel_check("lab", daemon(running()), "me@h:22", way_is_well=True).outcome is Outcome.OK
-    check = tunnel_check("lab", daemon(running()), "me@other:22", way_is_well=True)
-    assert (check.outcome, check.message) == (Outcome.SKIPPED, "lab runs, and leads to me@h:22")
+    finding = tunnel_check("lab", daemon(running()), "me@other:22", way_is_well=True)
+    assert (finding.outcome, finding.message) == (Outcome.SKIPPED, "lab runs, and leads to me@h:22")
 
 
 def test_openclaw_looks_for_the_gateway_on_another_port(cli: Cli) -> None:
@@ -606,10 +606,10 @@ def test_openclaw_looks_for_the_gateway_on_another_port(cli: Cli) -> None:
     write(cli, {"mode": "remote", "remote": remote})
     assert url_check(planned(cli), asked(cli)) is None
     write(cli, tunnels={"default": {"localPort": 4711}})
-    check = url_check(planned(cli), asked(cli))
-    assert check
-    assert (check.part, check.outcome) == (Part.LOCAL_PORT, Outcome.WARNING)
-    assert check.hint == "tell OpenClaw: openclaw config set gateway.remote.url ws://127.0.0.1:4711"
+    finding = url_check(planned(cli), asked(cli))
+    assert finding
+    assert (finding.part, finding.outcome) == (Part.LOCAL_PORT, Outcome.WARNING)
+    assert finding.hint == "tell OpenClaw: openclaw config set gateway.remote.url ws://127.0.0.1:4711"
     assert url_check(planned(cli, target="me@other"), asked(cli, target="me@other")) is None
     write(cli, {"mode": "local", "remote": remote})
     assert url_check(planned(cli), asked(cli)) is None
@@ -621,8 +621,8 @@ def test_openclaw_looks_for_the_gateway_on_another_port(cli: Cli) -> None:
 
 def test_a_daemon_that_hangs(cli: Cli) -> None:
     view = DaemonView(trouble=TunnelError("the daemon does not answer", hint="kill -9 7"))
-    check = tunnel_check("lab", view, "me@h:22", way_is_well=True)
-    assert (check.outcome, check.code, check.hint) == (Outcome.FAULT, "daemon", "kill -9 7")
+    finding = tunnel_check("lab", view, "me@h:22", way_is_well=True)
+    assert (finding.outcome, finding.code, finding.hint) == (Outcome.FAULT, "daemon", "kill -9 7")
     port = port_check(planned(cli, target="me@h"), view, None)
     assert (port.outcome, port.message) == (Outcome.SKIPPED, "not checked: because of tunnel")
     assert look_at_daemon(asked(cli)) == DaemonView()
@@ -635,14 +635,14 @@ def test_folders_that_a_tunnel_could_not_use(cli: Cli) -> None:
     assert list(folder_checks(asked(cli).paths)) == []
     cli.tunnel_home.rmdir()
     cli.tunnel_home.touch()
-    (check,) = folder_checks(asked(cli).paths)
-    assert (check.part, check.outcome, check.code) == (Part.TUNNEL, Outcome.FAULT, "config")
-    assert check.message == f"{cli.tunnel_home} is not a folder"
+    (finding,) = folder_checks(asked(cli).paths)
+    assert (finding.part, finding.outcome, finding.code) == (Part.TUNNEL, Outcome.FAULT, "config")
+    assert finding.message == f"{cli.tunnel_home} is not a folder"
     within = f"{cli.tunnel_home}/t"
     cli.env["OPENCLAW_TUNNEL_HOME"] = within  # nobody can make a folder in a file, not even root
-    (check,) = folder_checks(asked(cli).paths)
-    assert check.message == f"folder {within} cannot be made: {cli.tunnel_home} cannot be written to"
-    assert check.hint == f"let yourself write there (ls -ld {cli.tunnel_home} says whose it is)"
+    (finding,) = folder_checks(asked(cli).paths)
+    assert finding.message == f"folder {within} cannot be made: {cli.tunnel_home} cannot be written to"
+    assert finding.hint == f"let yourself write there (ls -ld {cli.tunnel_home} says whose it is)"
 
 
 def test_ctrl_c_while_a_daemon_hangs(cli: Cli) -> None:
@@ -673,15 +673,15 @@ def systemctl(cli: Cli) -> Tool:
 
 
 def test_no_service(cli: Cli, systemctl: Tool) -> None:
-    _, state, check = service_state("work", asked(cli, target="gw", name="work", remote_port=5))
+    _, state, finding = service_state("work", asked(cli, target="gw", name="work", remote_port=5))
     assert state is None
-    assert check
+    assert finding
     command = "openclaw-tunnel service install gw --name work --remote-port 5"
-    assert check.message == f"none for work (there is one for: lab); to have it at every login: {command}"
+    assert finding.message == f"none for work (there is one for: lab); to have it at every login: {command}"
     systemctl.answer(show=(1, "", "Failed to connect to bus: No such file"))
-    _, _, check = service_state("lab", asked(cli))
-    assert check
-    assert (check.outcome, check.code) == (Outcome.WARNING, "service")
+    _, _, finding = service_state("lab", asked(cli))
+    assert finding
+    assert (finding.outcome, finding.code) == (Outcome.WARNING, "service")
 
 
 def test_a_service(cli: Cli, systemctl: Tool) -> None:
@@ -694,7 +694,10 @@ def test_a_service(cli: Cli, systemctl: Tool) -> None:
     down, linger = service_checks("lab", manager, state, env)
     assert (down.outcome, down.hint) == (Outcome.FAULT, "start it: openclaw-tunnel service start lab")
     assert (linger.outcome, linger.hint) == (Outcome.WARNING, "loginctl enable-linger")
-    assert [check.fix.remedy for check in (down, linger) if check.fix] == [Remedy.START_SERVICE, Remedy.LINGER]
+    assert [finding.repair.remedy for finding in (down, linger) if finding.repair] == [
+        Remedy.START_SERVICE,
+        Remedy.LINGER,
+    ]
     Tool(cli.home / "bin", "loginctl").answer(show_user=(0, "yes\n", ""))
     (well,) = service_checks("lab", manager, ManagerState(True, True, True, 7, "active (running)"), env)
     assert well.message == "systemd: active (running)"
@@ -727,10 +730,10 @@ def test_a_service_whose_program_is_gone(cli: Cli, systemctl: Tool) -> None:
     env = asked(cli).env
     unit = cli.home / ".config" / "systemd" / "user" / "openclaw-tunnel@lab.service"
     unit.write_text(f"ExecStart={cli.home}/gone/openclaw-tunnel service run me@h --name lab\n")
-    check = next(service_checks("lab", Systemd(env), ManagerState(True, True, True, 7, "active"), env))
-    assert (check.outcome, check.fix) == (Outcome.FAULT, None)
-    assert check.message == f"the service of lab runs {cli.home}/gone/openclaw-tunnel, which is not there any more"
-    assert check.hint == "install it anew: openclaw-tunnel service install me@h --name lab"
+    finding = next(service_checks("lab", Systemd(env), ManagerState(True, True, True, 7, "active"), env))
+    assert (finding.outcome, finding.repair) == (Outcome.FAULT, None)
+    assert finding.message == f"the service of lab runs {cli.home}/gone/openclaw-tunnel, which is not there any more"
+    assert finding.hint == "install it anew: openclaw-tunnel service install me@h --name lab"
 
 
 def test_the_agent_that_a_service_sees(cli: Cli, systemctl: Tool) -> None:
@@ -743,9 +746,9 @@ def test_the_agent_that_a_service_sees(cli: Cli, systemctl: Tool) -> None:
     systemctl.answer(show_environment=(0, "SSH_AUTH_SOCK=/run/me/agent\n", ""))
     assert agent_seen(manager, keys, env) is None
     lacks = Failure(Code.AUTH_DENIED, "no key")
-    check = agent_check("lab", manager, "/other", lacks, keys)
-    assert check.message.endswith("systemd gives it the SSH agent /other, not /run/me/agent")
-    assert check.hint.startswith(
+    finding = agent_check("lab", manager, "/other", lacks, keys)
+    assert finding.message.endswith("systemd gives it the SSH agent /other, not /run/me/agent")
+    assert finding.hint.startswith(
         "systemctl --user import-environment SSH_AUTH_SOCK; openclaw-tunnel service restart lab; "
     )
 
@@ -760,10 +763,10 @@ def test_versions(cli: Cli) -> None:
     assert well.message.endswith("; there: OpenSSH_9, OpenClaw 2026.9.6")
     assert old.message == "version 0.0.2 is installed, and 0.0.1 still runs (pid 7)"
     assert old.hint == "to change: openclaw-tunnel service restart"
-    assert old.fix
-    assert old.fix.remedy is Remedy.RESTART_SERVICE
+    assert old.repair
+    assert old.repair.remedy is Remedy.RESTART_SERVICE
     _, by_hand = version_checks(daemon(version="0.0.1", installed="0.0.2"), env, "", "")
-    assert (by_hand.fix, by_hand.hint) == (None, "to change: openclaw-tunnel down --all, then up -d")
+    assert (by_hand.repair, by_hand.hint) == (None, "to change: openclaw-tunnel down --all, then up -d")
 
 
 # The command
@@ -800,8 +803,8 @@ def test_nothing_is_set_up(cli: Cli) -> None:
     assert (answer.exit_code, answer.stderr) == (1, "")
     found = answer.json()
     assert (found["version"], found["ok"], found["first_fault"]["code"]) == (1, False, "no_destination")
-    assert [check["name"] for check in found["checks"]] == [str(part) for part in Part]
-    assert {tuple(check) for check in found["checks"]} == {
+    assert [finding["name"] for finding in found["checks"]] == [str(part) for part in Part]
+    assert {tuple(finding) for finding in found["checks"]} == {
         ("name", "outcome", "message", "hint", "code", "fix", "said")
     }
     answer = cli("doctor", "--fix", "--yes")

@@ -6,11 +6,11 @@ from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.doctor.report import (
     NEEDS,
     WAY,
-    Check,
-    Fix,
+    Finding,
     Outcome,
     Part,
     Remedy,
+    Repair,
     arrange,
     fault,
     of_failure,
@@ -22,16 +22,18 @@ from openclaw_tunnel.doctor.report import (
 )
 
 WELL = [ok(part, "well") for part in Part]
-CHMOD = Fix(Remedy.CHMOD, "/k", "Close it?")
+CHMOD = Repair(Remedy.CHMOD, "/k", "Close it?")
 
 
-def broken(*parts: Part) -> list[Check]:
+def broken(*parts: Part) -> list[Finding]:
     """All is well but these."""
-    return [fault(check.part, "broken", "mend it", code="c") if check.part in parts else check for check in WELL]
+    return [
+        fault(finding.part, "broken", "mend it", code="c") if finding.part in parts else finding for finding in WELL
+    ]
 
 
-def skips(checks: list[Check]) -> list[str]:
-    return [str(check.part) for check in arrange(checks).checks if check.outcome is Outcome.SKIPPED]
+def skips(findings: list[Finding]) -> list[str]:
+    return [str(finding.part) for finding in arrange(findings).findings if finding.outcome is Outcome.SKIPPED]
 
 
 def test_every_part_needs_parts_before_it() -> None:
@@ -43,7 +45,7 @@ def test_every_part_needs_parts_before_it() -> None:
 
 def test_all_is_well() -> None:
     report = arrange(reversed(WELL))
-    assert report.checks == tuple(WELL)
+    assert report.findings == tuple(WELL)
     assert report.ok
     assert report.first_fault is None
     assert report.to_json()["first_fault"] is None
@@ -51,7 +53,7 @@ def test_all_is_well() -> None:
 
 def test_a_part_that_was_not_looked_at() -> None:
     report = arrange(WELL[1:])
-    assert report.checks[0] == skipped(Part.SETTINGS, "not checked")
+    assert report.findings[0] == skipped(Part.SETTINGS, "not checked")
     assert report.ok
 
 
@@ -68,16 +70,16 @@ def test_a_part_that_was_not_looked_at() -> None:
     ],
 )
 def test_a_fault_hides_what_needs_that_part(part: Part, hidden: list[str]) -> None:
-    checks = [check for check in broken(part) if check.part is not Part.LOGIN or part is not Part.KEYS]
-    assert skips(checks) == hidden
+    findings = [finding for finding in broken(part) if finding.part is not Part.LOGIN or part is not Part.KEYS]
+    assert skips(findings) == hidden
 
 
 def test_broken_settings_hide_all_but_what_stands_alone() -> None:
     report = arrange(broken(Part.SETTINGS, Part.GATEWAY))
-    seen = [check.part for check in report.checks if check.outcome is not Outcome.SKIPPED]
+    seen = [finding.part for finding in report.findings if finding.outcome is not Outcome.SKIPPED]
     assert seen == [Part.SETTINGS, Part.TUNNEL, Part.SERVICE, Part.VERSIONS]
-    assert report.checks[1].message == "not checked: because of settings"
-    assert {check.message for check in report.checks if check.part is Part.CLOCK} == {
+    assert report.findings[1].message == "not checked: because of settings"
+    assert {finding.message for finding in report.findings if finding.part is Part.CLOCK} == {
         "not checked: because of settings"
     }
 
@@ -109,22 +111,22 @@ def test_a_host_that_is_not_there_comes_before_what_there_is_to_log_in_with() ->
 def test_keys_that_were_not_needed_are_no_fault() -> None:
     report = arrange(broken(Part.KEYS))
     assert report.ok
-    assert [check.outcome for check in report.checks if check.part is Part.KEYS] == [Outcome.WARNING]
+    assert [finding.outcome for finding in report.findings if finding.part is Part.KEYS] == [Outcome.WARNING]
 
 
 def test_beside_a_fault_nothing_of_its_part_is_well() -> None:
     more = [warning(Part.SSH_CONFIG, "odd", "hm"), fault(Part.SSH_CONFIG, "bad", "mend it", code="config")]
-    own = [check.message for check in arrange([*WELL, *more]).checks if check.part is Part.SSH_CONFIG]
+    own = [finding.message for finding in arrange([*WELL, *more]).findings if finding.part is Part.SSH_CONFIG]
     assert own == ["odd", "bad"]
 
 
 def test_fixes_are_named_once() -> None:
-    twice = [warning(part, "open", "close it", fix=CHMOD) for part in (Part.SETTINGS, Part.KEYS)]
+    twice = [warning(part, "open", "close it", repair=CHMOD) for part in (Part.SETTINGS, Part.KEYS)]
     report = arrange([*WELL, *twice])
-    assert report.fixes == (CHMOD,)
-    assert [check["fix"] for check in report.to_json()["checks"]].count(True) == 2
+    assert report.repairs == (CHMOD,)
+    assert [finding["fix"] for finding in report.to_json()["checks"]].count(True) == 2
     assert not CHMOD.needs_person
-    assert Fix(Remedy.TRUST, "openclaw-tunnel trust gw", "").needs_person
+    assert Repair(Remedy.TRUST, "openclaw-tunnel trust gw", "").needs_person
 
 
 @pytest.mark.parametrize(
@@ -154,7 +156,12 @@ def test_where_a_dial_ended(code: Code, facts: dict[str, str], part: Part) -> No
 
 def test_a_failure_keeps_its_code_and_hint() -> None:
     failure = Failure(Code.KEY_LOCKED, "locked", {"key": "/k"})
-    check = of_failure(Part.LOGIN, failure, fix=CHMOD)
-    assert (check.message, check.hint, check.code, check.fix) == ("locked", failure.hint, "key_locked", CHMOD)
+    finding = of_failure(Part.LOGIN, failure, repair=CHMOD)
+    assert (finding.message, finding.hint, finding.code, finding.repair) == (
+        "locked",
+        failure.hint,
+        "key_locked",
+        CHMOD,
+    )
     assert title(Part.LOCAL_PORT) == "local port"
     assert WAY[0] is Part.NAME

@@ -21,7 +21,7 @@ from openclaw_tunnel.settings.up_options import UpOptions
 from openclaw_tunnel.ui import output, progress
 
 if TYPE_CHECKING:
-    from openclaw_tunnel.doctor.fixes import Repaired
+    from openclaw_tunnel.doctor.repairs import Repaired
 
 _OF_UP = ("target", "name", "local_port", "remote_port", "identity", "ssh_config")
 """The parameters of ``up`` that say which tunnel is meant."""
@@ -59,13 +59,13 @@ def doctor(timeout: float, fix: bool, yes: bool, as_json: bool, **given: Any) ->
         )
     asked = Asked(UpOptions(**given), dict(os.environ), Paths.from_env(os.environ), timeout)
     report = _look(asked)
-    if fix and report.fixes:
+    if fix and report.repairs:
         if not as_json:
             _show(report)
-        from openclaw_tunnel.doctor.fixes import carry_out
+        from openclaw_tunnel.doctor.repairs import carry_out
 
         person = output.is_terminal(sys.stdin) and not as_json
-        changed = [_told(repaired) for repaired in carry_out(report.fixes, agree, yes=yes, person=person)]
+        changed = [_told(repaired) for repaired in carry_out(report.repairs, agree, yes=yes, person=person)]
         if not any(changed) and not as_json:
             return _code(report)
         report = _look(asked)

@@ -12,7 +12,7 @@ from openclaw_tunnel.actions.service_manager import Verb, comes_back, control_se
 from openclaw_tunnel.actions.trust_key import agree_to_key, check_key, described, file_of, look_at_key, remember_key
 from openclaw_tunnel.control.follow import client_of, our_agent, settle
 from openclaw_tunnel.control.orders import Restart
-from openclaw_tunnel.doctor.report import Fix, Remedy
+from openclaw_tunnel.doctor.report import Remedy, Repair
 from openclaw_tunnel.errors import ConfigError, TunnelError
 from openclaw_tunnel.service.systemd import Linger
 from openclaw_tunnel.ssh.hop import Hop
@@ -39,33 +39,33 @@ class Repaired:
     error: TunnelError | None = None
 
 
-def carry_out(fixes: Iterable[Fix], agree: Agree, *, yes: bool, person: bool) -> Iterator[Repaired]:
+def carry_out(repairs: Iterable[Repair], agree: Agree, *, yes: bool, person: bool) -> Iterator[Repaired]:
     """Ask about each repair and make it, one after the other.
 
     Args:
         yes: do not ask, as far as that needs no person.
         person: one is there, and reads what is shown.
     """
-    for fix in fixes:
-        if fix.needs_person and not person:
-            command = Hop(fix.subject, "", fix.ssh_config).trust_command()
+    for repair in repairs:
+        if repair.needs_person and not person:
+            command = Hop(repair.subject, "", repair.ssh_config).trust_command()
             yield Repaired(False, (f"whether a host key is the right one only a person can say: {command}",))
-        elif fix.needs_person or yes or agree(Question(fix.question)):
-            yield _repaired(fix, agree)
+        elif repair.needs_person or yes or agree(Question(repair.question)):
+            yield _repaired(repair, agree)
 
 
-def _repaired(fix: Fix, agree: Agree) -> Repaired:
+def _repaired(repair: Repair, agree: Agree) -> Repaired:
     try:
-        if fix.remedy is Remedy.TRUST:
-            return Repaired(True, answer=(_trust(fix, agree),))
-        return Repaired(True, tuple(_REPAIRS[fix.remedy](fix.subject)))
+        if repair.remedy is Remedy.TRUST:
+            return Repaired(True, answer=(_trust(repair, agree),))
+        return Repaired(True, tuple(_REPAIRS[repair.remedy](repair.subject)))
     except TunnelError as error:
         return Repaired(False, error=error)
 
 
-def _trust(fix: Fix, agree: Agree) -> str:
+def _trust(repair: Repair, agree: Agree) -> str:
     """What the command does that the hint names. It shows the key before it asks."""
-    found = look_at_key(fix.subject, ssh_config=fix.ssh_config)
+    found = look_at_key(repair.subject, ssh_config=repair.ssh_config)
     if check_key(found, "", replace=False):
         return f"known already: {found.verdict.entries[0].place}"
     agree_to_key(found, agree, shown=(*described(found), f"file  {file_of(found)}"))

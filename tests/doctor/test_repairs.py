@@ -1,15 +1,15 @@
-"""What becomes of repairs (doctor/fixes.py); with real servers: tests/real/test_doctor.py."""
+"""What becomes of repairs (doctor/repairs.py); with real servers: tests/real/test_doctor.py."""
 
 import shlex
 from pathlib import Path
 
 from openclaw_tunnel.actions.agreement import Question
-from openclaw_tunnel.doctor.fixes import carry_out
-from openclaw_tunnel.doctor.report import Fix, Remedy
+from openclaw_tunnel.doctor.repairs import carry_out
+from openclaw_tunnel.doctor.report import Remedy, Repair
 
 
-def chmod(path: Path) -> Fix:
-    return Fix(Remedy.CHMOD, shlex.quote(str(path)), f"Let nobody else read {path.name}?")
+def chmod(path: Path) -> Repair:
+    return Repair(Remedy.CHMOD, shlex.quote(str(path)), f"Let nobody else read {path.name}?")
 
 
 def mode(path: Path) -> int:
@@ -55,7 +55,7 @@ def test_a_repair_that_fails_does_not_keep_the_next_from_being_made(tmp_path: Pa
 
 
 def test_a_host_key_needs_a_person() -> None:
-    trust = Fix(Remedy.TRUST, "me@gw", "", "/a b/config")
+    trust = Repair(Remedy.TRUST, "me@gw", "", "/a b/config")
     (one,) = carry_out([trust], unasked, yes=True, person=False)
     assert not one.done
     assert one.notes == (
