@@ -3,10 +3,11 @@
 import contextlib
 
 from openclaw_tunnel.control.client import ControlClient, StreamTimeout
-from openclaw_tunnel.control.follow import Deadline, can_try, closed
+from openclaw_tunnel.control.follow import Deadline, can_try, closed, failure_of, waits_for_a_person
 from openclaw_tunnel.control.messages import Watch
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import Snapshot
+from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.ui import progress
 from openclaw_tunnel.ui.tunnelrows import change
 
@@ -27,3 +28,12 @@ def until_decided(client: ControlClient, tunnel: Snapshot, deadline: Deadline) -
             work.what = change(last)
         raise closed(tunnel.name)
     return last
+
+
+def not_up(tunnel: Snapshot, timeout: float) -> TunnelError:
+    """The error of a command that waited ``timeout`` seconds for a tunnel that goes on trying."""
+    if tunnel.asks:
+        return waits_for_a_person(tunnel, ExitCode.NO)
+    reason = f": {tunnel.failure.message}" if tunnel.failure else ""
+    hint = failure_of(tunnel).hint or f"see how it stands: openclaw-tunnel status {tunnel.name}"
+    return TunnelError(f"{tunnel.name} is not up after {timeout:g} s ({tunnel.state}){reason}", hint=hint)

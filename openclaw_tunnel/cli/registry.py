@@ -29,17 +29,17 @@ class Entry:
 SECTIONS: dict[str, dict[str, Entry]] = {
     "Every day": {
         "up": Entry("up", "up", "[TARGET]", "open the tunnel and keep it open (-d: in the background)"),
-        "status": Entry("control", "status", "[NAME]", "what is up, why not, what to do (--json, --watch, --history)"),
-        "wait": Entry("control", "wait", "[NAME]", "return when the tunnel is up (--timeout 30)"),
-        "restart": Entry("control", "restart", "[NAME]", "connect anew, keeping the local port"),
-        "down": Entry("control", "down", "[NAME]", "close (--all)"),
+        "status": Entry("status", "status", "[NAME]", "what is up, why not, what to do (--json, --watch, --history)"),
+        "wait": Entry("wait", "wait", "[NAME]", "return when the tunnel is up (--timeout 30)"),
+        "restart": Entry("restart", "restart", "[NAME]", "connect anew, keeping the local port"),
+        "down": Entry("down", "down", "[NAME]", "close (--all)"),
         "logs": Entry("logs", "logs", "[NAME]", "what happened (-f follows)"),
         "open": Entry("open", "open_", "[NAME]", "the gateway's Control UI in the browser, signed in"),
     },
     "The gateway, through the tunnel": {
-        "health": Entry("gateway", "health", "", "the gateway's own health (--json)"),
-        "probe": Entry("gateway", "probe", "", "which layer fails? what may these credentials do? (--json)"),
-        "call": Entry("gateway", "call", "METHOD", "any gateway method (--params JSON)"),
+        "health": Entry("health", "health", "", "the gateway's own health (--json)"),
+        "probe": Entry("probe", "probe", "", "which layer fails? what may these credentials do? (--json)"),
+        "call": Entry("call", "call", "METHOD", "any gateway method (--params JSON)"),
     },
     "Set up": {
         "setup": Entry("setup", "setup", "USER@HOST", "from nothing to a running tunnel, in one command"),

@@ -8,17 +8,14 @@ from dataclasses import dataclass
 
 from openclaw_tunnel.actions.agreement import Agree, Question
 from openclaw_tunnel.actions.install_service import LINGERS
+from openclaw_tunnel.actions.restart_tunnel import RESTART_DEADLINE, restart_tunnel
 from openclaw_tunnel.actions.service_manager import Verb, comes_back, control_service, manager_of
 from openclaw_tunnel.actions.trust_key import agree_to_key, check_key, described, file_of, look_at_key, remember_key
-from openclaw_tunnel.control.follow import client_of, our_agent, settle
-from openclaw_tunnel.control.orders import Restart
+from openclaw_tunnel.control.follow import client_of, settle
 from openclaw_tunnel.doctor.report import Remedy, Repair
 from openclaw_tunnel.errors import ConfigError, TunnelError
 from openclaw_tunnel.service.systemd import Linger
 from openclaw_tunnel.ssh.hop import Hop
-
-SETTLES = 25.0
-"""Seconds in which a tunnel that connects anew is known to be up or not."""
 
 _OWNER_ONLY = 0o600
 
@@ -91,13 +88,12 @@ def _with_service(verb: Verb, name: str) -> list[str]:
     manager = manager_of(os.environ)
     notes = control_service(manager, verb, name)
     if comes_back(manager, name):
-        settle(client_of(), name, SETTLES)
+        settle(client_of(), name, RESTART_DEADLINE)
     return [*notes, f"{verb}: the service of {name}"]
 
 
 def _restart_tunnel(name: str) -> list[str]:
-    client_of().call(Restart(name, our_agent()))
-    return [f"{name} is {settle(client_of(), name, SETTLES).state}"]
+    return [f"{name} is {restart_tunnel(client_of(), name).state}"]
 
 
 def _linger(name: str) -> list[str]:

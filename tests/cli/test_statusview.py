@@ -1,4 +1,4 @@
-"""``status`` (cli/statusview.py, control/watched.py), against a daemon that only talks."""
+"""``status`` (cli/commands/status.py, cli/statusview.py, control/watched.py), against a daemon that only talks."""
 
 import json
 import os

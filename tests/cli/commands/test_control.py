@@ -1,5 +1,6 @@
-"""``wait``, ``restart`` and ``down`` (cli/commands/control.py, control/follow.py, actions/close_tunnel.py,
-actions/wait_for_tunnel.py), against a daemon that only talks."""
+"""``wait``, ``restart`` and ``down`` (cli/commands/wait.py, cli/commands/restart.py, cli/commands/down.py,
+actions/close_tunnel.py, actions/restart_tunnel.py, actions/wait_for_tunnel.py, control/follow.py), against a daemon
+that only talks."""
 
 import asyncio
 import subprocess

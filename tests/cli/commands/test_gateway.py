@@ -1,5 +1,5 @@
-"""``health``, ``probe``, ``call`` (ask/gateway.py, ask/options.py, cli/jsoncommand.py), against a daemon that only
-talks."""
+"""``health``, ``probe``, ``call`` (cli/commands/health.py, cli/commands/probe.py, cli/commands/call.py,
+cli/questions.py, cli/jsoncommand.py, ask/gateway.py, ask/options.py), against a daemon that only talks."""
 
 import asyncio
 import json
