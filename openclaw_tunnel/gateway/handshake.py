@@ -59,14 +59,13 @@ class Attempt:
     judgement: Judgement
 
 
-def may_try(last: Attempt | None, at: Situation, *, asked: bool = False) -> bool:
+def may_try(last: Attempt | None, at: Situation) -> bool:
     """Whether the credentials may be tried now.
 
     Args:
         last: None where they have not been tried since the tunnel started.
-        asked: the user wants to know.
     """
-    if asked or last is None or last.at.credential != at.credential or has_restarted(last.at, at):
+    if last is None or last.at.credential != at.credential or has_restarted(last.at, at):
         return True
     elapsed = at.now - last.at.now
     verdict, wait = last.judgement.verdict, last.judgement.expected_in

@@ -40,7 +40,6 @@ def test_what_was_refused_is_tried_again_after_a_change() -> None:
     assert may_try(last, later(1, credential="b"))
     assert may_try(last, later(1, version="2026.9.7"))
     assert may_try(last, later(30, uptime=3.0))
-    assert may_try(last, later(1), asked=True)
 
 
 def test_a_lockout_is_waited_for_and_then_tried_once() -> None:

@@ -49,7 +49,7 @@ class HostKeys:
 
     def verdict(self, key: bytes) -> Verdict:
         """What known_hosts says of a plain key in wire format."""
-        return knownhosts.judge_found(self._known.found, key)
+        return knownhosts.judge(self._known.found, key)
 
     def revocation(self, key: bytes) -> Failure | None:
         """Why RevokedHostKeys rules a plain key out; None if it does not."""
@@ -86,7 +86,7 @@ class HostKeys:
         if refusal := self._too_short(plain) or self._on_revoked_list(presented, plain, authority):
             return refusal
         certified = bool(authority) and not flaw
-        verdict = knownhosts.judge_found(self._known.found, plain, authority=authority, certified=certified)
+        verdict = knownhosts.judge(self._known.found, plain, authority=authority, certified=certified)
         return self.explain(verdict, plain)
 
     def _too_short(self, plain: bytes) -> Failure | None:

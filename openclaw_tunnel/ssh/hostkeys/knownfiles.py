@@ -42,7 +42,7 @@ class KnownKeys:
     """What the files say of one host.
 
     Attributes:
-        found: the lines of each of its names, as ``knownhosts.judge_found`` takes them.
+        found: the lines of each of its names, as ``knownhosts.judge`` takes them.
         unread: why a file that is there could not be read, by its path.
         revoked: None without a list.
     """

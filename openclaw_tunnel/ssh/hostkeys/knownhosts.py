@@ -237,21 +237,7 @@ def entries_for(entries: Iterable[Entry], name: str) -> tuple[Entry, ...]:
     return tuple(entry for entry in entries if matches(name, entry.hosts))
 
 
-def judge(
-    entries: Sequence[Entry], names: Sequence[str], key: bytes, *, authority: bytes = b"", certified: bool = False
-) -> Verdict:
-    """What known_hosts says of a key that a server presents; arguments as of :func:`judge_found`.
-
-    Args:
-        entries: all lines of all files, in the order in which ssh reads them.
-        names: the host's name; after it, for a port other than 22, the name without port.
-    """
-    return judge_found([entries_for(entries, name) for name in names], key, authority=authority, certified=certified)
-
-
-def judge_found(
-    found: Sequence[Sequence[Entry]], key: bytes, *, authority: bytes = b"", certified: bool = False
-) -> Verdict:
+def judge(found: Sequence[Sequence[Entry]], key: bytes, *, authority: bytes = b"", certified: bool = False) -> Verdict:
     """What the lines that mean a host say of a key that a server presents.
 
     Args:
@@ -272,7 +258,7 @@ def judge_found(
     if old := [e for e in plain if key_type(e.key) == key_type(key)]:
         return Verdict(Trust.CHANGED, tuple(old))
     if not plain and len(found) > 1:
-        without_port = judge_found(found[1:], key, authority=authority, certified=certified)
+        without_port = judge(found[1:], key, authority=authority, certified=certified)
         return without_port if without_port.trust in (Trust.OK, Trust.REVOKED) else Verdict(Trust.UNKNOWN)
     return Verdict(Trust.UNKNOWN, tuple(plain))
 

@@ -1,13 +1,24 @@
 """known_hosts as OpenSSH reads it: what a line means, and what the lines say of a key."""
 
 import base64
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw_tunnel.ssh.hostkeys import knownhosts
-from openclaw_tunnel.ssh.hostkeys.knownhosts import Trust, judge, matches, order_algorithms, parse
+from openclaw_tunnel.ssh.hostkeys.knownhosts import (
+    Entry,
+    Trust,
+    Verdict,
+    entries_for,
+    judge,
+    matches,
+    order_algorithms,
+    parse,
+)
 
 
 def blob(kind: str, content: bytes) -> bytes:
@@ -22,6 +33,11 @@ CA = blob("ssh-ed25519", b"d" * 32)
 
 def line(hosts: str, key: bytes, marker: str = "") -> str:
     return f"{marker} {hosts} {knownhosts.key_line(key)}".strip()
+
+
+def judge_host(entries: Sequence[Entry], names: Sequence[str], **certificate: Any) -> Verdict:
+    """What these lines say of the key ED of a host of these names."""
+    return judge([entries_for(entries, name) for name in names], ED, **certificate)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +120,7 @@ def test_any_text_at_all_is_parsed_and_matched(text: str, name: str) -> None:
     ],
 )
 def test_verdict_on_a_plain_key(lines: list[str], expected: Trust) -> None:
-    assert judge(parse("\n".join(lines), "f"), ("gw",), ED).trust is expected
+    assert judge_host(parse("\n".join(lines), "f"), ("gw",)).trust is expected
 
 
 @pytest.mark.parametrize(
@@ -122,7 +138,7 @@ def test_verdict_on_a_plain_key(lines: list[str], expected: Trust) -> None:
 )
 def test_verdict_on_a_certificate(lines: list[str], certified: bool, expected: Trust) -> None:
     entries = parse("\n".join(lines), "f")
-    assert judge(entries, ("gw",), ED, authority=CA, certified=certified).trust is expected
+    assert judge_host(entries, ("gw",), authority=CA, certified=certified).trust is expected
 
 
 @pytest.mark.parametrize(
@@ -139,12 +155,12 @@ def test_verdict_on_a_certificate(lines: list[str], certified: bool, expected: T
 )
 def test_the_name_without_port_counts_only_for_a_match(lines: list[str], expected: Trust) -> None:
     entries = parse("\n".join(lines), "f")
-    assert judge(entries, ("[gw]:2222", "gw"), ED, authority=CA, certified=True).trust is expected
+    assert judge_host(entries, ("[gw]:2222", "gw"), authority=CA, certified=True).trust is expected
 
 
 def test_a_changed_key_names_the_old_lines_of_its_type() -> None:
     entries = parse("\n".join([line("gw", RSA), line("gw", ED2)]), "f")
-    assert [e.line for e in judge(entries, ("gw",), ED).entries] == [2]
+    assert [e.line for e in judge_host(entries, ("gw",)).entries] == [2]
 
 
 DEFAULT = ("ssh-ed25519-cert-v01@openssh.com", "rsa-sha2-512-cert-v01@openssh.com", "ssh-ed25519", "rsa-sha2-512")
