@@ -1,4 +1,4 @@
-"""The way to an SSH server, walked as a tunnel would walk it, with a note of every stage that went well."""
+"""The way to an SSH server, taken as a tunnel would take it, with a note of every stage that went well."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

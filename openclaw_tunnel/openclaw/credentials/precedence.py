@@ -1,6 +1,6 @@
 """Which credential is used for a gateway, where it comes from, and why not another. Pure.
 
-The orders are the tables of ``contracts.py``; here is the one walk through them. Beyond the orders:
+The orders are the tables of ``contracts.py``; here is the one search through them. Beyond the orders:
 
 * Credentials that were given explicitly win, alone. An address given with ``--url`` gets those and nothing else; one in
   OPENCLAW_GATEWAY_URL gets those or the environment's.
@@ -68,8 +68,8 @@ def resolve_credentials(inputs: CredentialInputs, surface: Surface, contract: Co
             hint='openclaw config set gateway.remote.url "ws://127.0.0.1:18789", or set gateway.mode to local',
         )
     plan = plan_for(contract, surface, remote=remote, auth_mode=inputs.auth_mode)
-    walk = _Walk(inputs, surface, contract, plan if inputs.override is Override.NONE else FROM_ENVIRONMENT, remote)
-    choice = walk.run()
+    search = _Search(inputs, surface, contract, plan if inputs.override is Override.NONE else FROM_ENVIRONMENT, remote)
+    choice = search.run()
     if inputs.override is Override.VARIABLE and not choice.token_source and not choice.password_source:
         if not surface.only_looks:
             raise _no_own_credentials(Override.VARIABLE, "set OPENCLAW_GATEWAY_TOKEN or OPENCLAW_GATEWAY_PASSWORD too")
@@ -87,8 +87,8 @@ def _no_own_credentials(override: Override, hint: str) -> CredentialError:
     return CredentialError(f"an address from {override} gets no credentials that are meant for another", hint=hint)
 
 
-class _Walk:
-    """One walk through a plan."""
+class _Search:
+    """One search through a plan."""
 
     def __init__(
         self, inputs: CredentialInputs, surface: Surface, contract: Contract, plan: Plan, remote: bool
