@@ -14,8 +14,8 @@ from openclaw_tunnel.host.loop.offloop import OffLoop
 from openclaw_tunnel.host.watch import Fingerprint, fingerprints
 from openclaw_tunnel.openclaw.credentials.contracts import Surface
 from openclaw_tunnel.openclaw.credentials.providers import secret_files
-from openclaw_tunnel.openclaw.paths import dotenv_files
-from openclaw_tunnel.openclaw.settings import OpenClawSettings, config_file
+from openclaw_tunnel.openclaw.paths import config_file, dotenv_files
+from openclaw_tunnel.openclaw.settings import OpenClawSettings
 from openclaw_tunnel.settings.load import Settings
 
 logger = logging.getLogger(__name__)

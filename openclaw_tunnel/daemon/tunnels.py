@@ -27,8 +27,7 @@ from openclaw_tunnel.host.loop.tasks import Tasks
 from openclaw_tunnel.host.notify import Desktop
 from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.host.walltime import utc_now
-from openclaw_tunnel.openclaw.paths import dotenv_files
-from openclaw_tunnel.openclaw.settings import config_file
+from openclaw_tunnel.openclaw.paths import config_file, dotenv_files
 from openclaw_tunnel.relay.bind import BindFailed
 from openclaw_tunnel.settings.resolve import UpOptions, resolve
 from openclaw_tunnel.ssh import lookup

@@ -12,17 +12,9 @@ from urllib.parse import urlsplit
 from openclaw_tunnel.errors import ConfigError, UsageError
 from openclaw_tunnel.json5doc.document import Document, Section, load_document
 from openclaw_tunnel.openclaw.layers import HINT, Loaded, read_openclaw, working_folder
-from openclaw_tunnel.openclaw.paths import (
-    config_file,
-    environment_port,
-    openclaw_home,
-    profile_of,
-    profile_port,
-)
+from openclaw_tunnel.openclaw.paths import environment_port, profile_of, profile_port
 from openclaw_tunnel.openclaw.schema import check_remote, check_secret
 from openclaw_tunnel.ssh_config.destination import parse_destination
-
-__all__ = ["OpenClawSettings", "config_file", "load_openclaw", "load_raw", "openclaw_home", "pick_settings"]
 
 _SCHEMES = ("ws", "wss", "http", "https")
 _AUTH_MODES = ("none", "token", "password", "trusted-proxy")

@@ -13,9 +13,7 @@ from typing import Any
 
 from openclaw_tunnel.core.spec import DEFAULT_GATEWAY_PORT, DEFAULT_NAME, LOOPBACK, Probe
 from openclaw_tunnel.host.paths import absolute_path
-from openclaw_tunnel.ssh_config.tokens import expand_home
-
-_NO_FILE = "none"  # -F none: no ssh_config at all
+from openclaw_tunnel.ssh_config.tokens import NO_FILE, expand_home
 
 
 class Kind(Enum):
@@ -179,4 +177,4 @@ def absolute_config(path: str | None, option: str) -> str | None:
     Raises:
         ConfigError: as ``absolute``.
     """
-    return path if path == _NO_FILE else absolute(path, option)
+    return path if path == NO_FILE else absolute(path, option)

@@ -18,7 +18,7 @@ from openclaw_tunnel.ssh_config.complaint import complaint
 from openclaw_tunnel.ssh_config.destination import Destination, as_ssh_words, parse_destination
 from openclaw_tunnel.ssh_config.parse import Printed, Surroundings, build_target, parse_printed
 from openclaw_tunnel.ssh_config.target import SshTarget
-from openclaw_tunnel.ssh_config.tokens import Account, expand_home
+from openclaw_tunnel.ssh_config.tokens import NO_FILE, Account, expand_home
 
 __all__ = ["SSH_CONFIG_VARIABLE", "SshTarget", "resolve_ssh"]
 
@@ -26,7 +26,6 @@ SSH_CONFIG_VARIABLE = "OPENCLAW_TUNNEL_SSH_CONFIG"
 """Names the file that stands in for ``-F`` where none is given."""
 
 _SYSTEM_CONFIG = "/etc/ssh/ssh_config"
-_NO_FILE = "none"  # what -F takes for "read no file at all"
 T = TypeVar("T")
 
 _READ = re.compile(r"debug1: Reading configuration data (.+?)\r?")
@@ -62,7 +61,7 @@ async def resolve_ssh(
         async with asyncio.timeout(timeout):
             answer, plain = await _both(
                 _run(build_argv(ssh, asked, ssh_config=config, identity=identity), env, command),
-                _run([ssh, "-G", "-F", _NO_FILE, "--", asked.host], env, command),
+                _run([ssh, "-G", "-F", NO_FILE, "--", asked.host], env, command),
             )
     except TimeoutError:
         raise HelperError(
@@ -120,7 +119,7 @@ def config_roots(ssh_config: str, env: Mapping[str, str], home: str) -> tuple[tu
     user = os.path.join(home, ".ssh")
     given = _given(ssh_config, env)
     if given:
-        return () if given == _NO_FILE else ((os.path.join(_folder(), given), user),)
+        return () if given == NO_FILE else ((os.path.join(_folder(), given), user),)
     return (os.path.join(user, "config"), user), (_SYSTEM_CONFIG, os.path.dirname(_SYSTEM_CONFIG))
 
 
@@ -128,7 +127,7 @@ def config_files(stderr: str, ssh_config: str, around: Surroundings) -> tuple[st
     """The files ssh read, and those it would read if they existed."""
     asked = (ssh_config,) if ssh_config else (os.path.join(around.account.home, ".ssh", "config"), _SYSTEM_CONFIG)
     read = tuple(m[1] for line in stderr.split("\n") if (m := _READ.fullmatch(line)))
-    full = (os.path.join(around.folder, p) for p in (*asked, *read) if p != _NO_FILE)
+    full = (os.path.join(around.folder, p) for p in (*asked, *read) if p != NO_FILE)
     return tuple(dict.fromkeys(full))
 
 
@@ -139,7 +138,7 @@ def _check_files(config: str, identity: str) -> None:
 
 def _check_readable(path: str, what: str, hint: str) -> None:
     """ssh passes over a key file that is not there, and over a folder given as -F, and goes on without."""
-    if not path or path == _NO_FILE:
+    if not path or path == NO_FILE:
         return
     try:
         if stat.S_ISDIR(os.stat(path).st_mode):

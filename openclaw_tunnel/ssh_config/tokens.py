@@ -14,6 +14,9 @@ from dataclasses import dataclass
 
 from openclaw_tunnel.errors import ConfigError
 
+NO_FILE = "none"
+"""What ``-F`` takes for "read no file at all"."""
+
 HomeOf = Callable[[str], str]
 """User name ("" is the one who runs this) -> home in the password database. Raises KeyError: no such user."""
 

@@ -10,13 +10,8 @@ from hypothesis import strategies as st
 
 from openclaw_tunnel.errors import ConfigError
 from openclaw_tunnel.json5doc.document import parse_document
-from openclaw_tunnel.openclaw.settings import (
-    OpenClawSettings,
-    config_file,
-    load_openclaw,
-    openclaw_home,
-    pick_settings,
-)
+from openclaw_tunnel.openclaw.paths import config_file, openclaw_home
+from openclaw_tunnel.openclaw.settings import OpenClawSettings, load_openclaw, pick_settings
 from openclaw_tunnel.ssh_config.tokens import home_of
 
 FILE = Path("/f")
