@@ -1,7 +1,7 @@
 """What the settings on a gateway's own host say of it: its port, and what it asks of its clients. Pure.
 
-They are read as OpenClaw 2026.9.6 reads them there, as far as that can be done from elsewhere: no include is followed
-and no reference is resolved that needs that computer's files or programs.
+They are read as OpenClaw 2026.9.6 reads them there, as far as that works remotely: no include is followed, and no
+reference is resolved that needs that computer's files or programs.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ _HINT = "check the file on that computer with: openclaw config validate"
 
 @dataclass(frozen=True, slots=True)
 class FarFile:
-    """A file over there; ``problem`` says why it has no content."""
+    """A file on the gateway's host; ``problem`` says why it has no content."""
 
     path: str
     content: bytes = field(default=b"", repr=False)
@@ -40,7 +40,7 @@ class FarFile:
 
 @dataclass(frozen=True, slots=True)
 class FarSettings:
-    """Everything that was read over there.
+    """Everything that was read on the gateway's host.
 
     Attributes:
         home: the account's home folder.
@@ -88,7 +88,7 @@ class FarGateway:
 
 
 def candidates(env: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The folders and the files to look at, given the variables over there; HOME must be among them."""
+    """The folders and the files to look at, given the variables of that host; HOME must be among them."""
     home = openclaw_home(env)
     own = variable(env, "OPENCLAW_STATE_DIR")
     states = [full_path(own, home)] if own else [home / ".openclaw", home / ".clawdbot"]
@@ -99,7 +99,7 @@ def candidates(env: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]
 
 
 def absolute_variables(env: Mapping[str, str]) -> dict[str, str]:
-    """The variables with relative paths made to start at the home folder over there, not at a folder here."""
+    """The variables with relative paths made to start at the home folder of that host, not at a local folder."""
     paths = ("OPENCLAW_CONFIG_PATH", "OPENCLAW_STATE_DIR", "OPENCLAW_HOME")
     return {k: f"~/{v.strip()}" if k in paths and v.strip() and v.strip()[0] not in "/~" else v for k, v in env.items()}
 

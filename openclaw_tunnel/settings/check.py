@@ -14,7 +14,7 @@ from openclaw_tunnel.settings.hooks import hook_problems
 from openclaw_tunnel.settings.tunnels_file import HINT, read_tunnels
 
 MOST = 50
-"""So many are told; whoever has more has the wrong file."""
+"""Problems that are reported at most; a file with more of them is the wrong file."""
 
 _OPENCLAW_DEPTH = 3  # gateway.remote.KEY; a SecretRef is one value
 _TUNNELS_DEPTH = 4  # tunnels.NAME.policy.KEY

@@ -17,7 +17,7 @@ _LAST_PORT = 65535
 
 
 def optional_forwards(spec: TunnelSpec) -> tuple[Forward, ...]:
-    """The forwards to the gateway's other ports that the settings let have, as far as there are such ports."""
+    """The forwards to the gateway's other ports that the settings allow, where such ports exist."""
     main = spec.main
     found = []
     if spec.sandbox and main.to.port + SANDBOX_OFFSET <= _LAST_PORT:

@@ -1,4 +1,4 @@
-"""``notifications`` and ``hooks`` of tunnels.json5: whom a tunnel tells what becomes of it.
+"""``notifications`` and ``hooks`` of tunnels.json5: who is notified when a tunnel changes its state.
 
 For example::
 
@@ -30,7 +30,7 @@ _FOR_A_SHELL = re.compile(r"[|&;<>()$`*?~#!{}\[\]=\n]")
 
 
 def read_announce(section: Section, base: Announce, path: Path) -> Announce:
-    """``base`` with what a section of the file at ``path`` changes, each event by itself.
+    """``base`` with what a section of the file at ``path`` changes, each event on its own.
 
     Raises:
         ConfigError: it is not of that form, or somebody else could have written the commands.
@@ -63,7 +63,7 @@ def unusable(command: tuple[str, ...], env: Mapping[str, str]) -> str:
 
 
 def unusable_hooks(announce: Announce, env: Mapping[str, str]) -> tuple[str, ...]:
-    """What to tell of hooks that cannot be run: the tunnel goes on without them."""
+    """A notice for each hook that cannot be run; the tunnel works without it."""
     reasons = [(event, unusable(announce.command(event), env)) for event in HookEvent]
     return tuple(f"the hook {event} of tunnels.json5 cannot be run: {reason}" for event, reason in reasons if reason)
 

@@ -226,18 +226,18 @@ def _port(port: int | None) -> int | None:
 
 
 def _local_port(options: UpOptions, entry: TunnelEntry) -> int | None:
-    """The port that is wished for; None where there is no wish but for some port."""
-    wish = entry.local_port if options.local_port is None else options.local_port
-    return None if wish is None or _port_choice(options, entry) is not _FIXED else check_port(int(wish))
+    """The port that was asked for; None where none was, or only some free one."""
+    asked = entry.local_port if options.local_port is None else options.local_port
+    return None if asked is None or _port_choice(options, entry) is not _FIXED else check_port(int(asked))
 
 
 def _port_choice(options: UpOptions, entry: TunnelEntry) -> PortChoice:
-    wish = entry.local_port if options.local_port is None else options.local_port
-    if not isinstance(wish, str):
+    asked = entry.local_port if options.local_port is None else options.local_port
+    if not isinstance(asked, str):
         return _FIXED
-    if wish not in (PortChoice.AUTO, PortChoice.NEW):
-        raise UsageError(f"not a port: {wish!r}", hint="ports are 1 to 65535; auto picks a free one and keeps it")
-    return PortChoice(wish)
+    if asked not in (PortChoice.AUTO, PortChoice.NEW):
+        raise UsageError(f"not a port: {asked!r}", hint="ports are 1 to 65535; auto picks a free one and keeps it")
+    return PortChoice(asked)
 
 
 def _probe(text: str | None) -> Probe | None:
@@ -254,7 +254,7 @@ def _hold(seconds: float) -> float:
 
 
 def _check_identity(choice: Choice) -> None:
-    """ssh warns about a key file that is not there and goes on with others; a key that was named is meant."""
+    """ssh warns about a missing key file and continues with others; a key that was named is meant."""
     if choice.identity and not os.path.isfile(choice.identity):
         what = "is no file" if os.path.exists(choice.identity) else "does not exist"
         raise ConfigError(

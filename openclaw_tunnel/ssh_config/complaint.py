@@ -52,7 +52,7 @@ def complaint(code: int, stderr: str, command: str) -> TunnelError:
 
 
 def _not_found(found: list[re.Match[str]], command: str) -> NameNotFound:
-    """CanonicalizeHostname tries one domain after the other, and says why only where it goes on without."""
+    """CanonicalizeHostname tries one domain after the other, and says why only where it continues without."""
     name = found[-1]["name"]
     why = next((match["why"] for match in found if match["why"]), "") or "CanonicalizeHostname finds it in no domain"
     return NameNotFound(f"cannot find the address of {name}: {why}", hint=f"try: {command}", command=command)

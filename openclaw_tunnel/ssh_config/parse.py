@@ -31,7 +31,7 @@ class Surroundings:
         folder: relative paths start here.
         exists: whether a path exists.
         home: see ``HomeOf``.
-        computes_aes: whether the processor does that by itself.
+        computes_aes: whether the processor has AES instructions.
     """
 
     account: Account
@@ -227,7 +227,7 @@ def split_paths(value: str, around: Surroundings) -> tuple[str, ...]:
     """Part a list of paths that ssh prints with neither quotes nor escapes.
 
     A blank may part two paths or belong to one. The longest run of words that exists as a file is taken for one
-    path; where none does, a path goes on until a word that begins like a path (``/`` or ``~``).
+    path; where none does, a path continues until a word that begins like a path (``/`` or ``~``).
     """
     words, paths = value.split(" "), []
     while words:

@@ -1,4 +1,4 @@
-"""Whether this computer's processor computes AES by itself: without that, ChaCha20 is the faster cipher."""
+"""Whether this computer's processor has AES instructions: without them, ChaCha20 is the faster cipher."""
 
 import sys
 from functools import cache

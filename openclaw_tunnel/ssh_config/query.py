@@ -137,7 +137,7 @@ def _check_files(config: str, identity: str) -> None:
 
 
 def _check_readable(path: str, what: str, hint: str) -> None:
-    """ssh passes over a key file that is not there, and over a folder given as -F, and goes on without."""
+    """ssh ignores a missing key file and a folder given as -F, and continues without them."""
     if not path or path == NO_FILE:
         return
     try:
