@@ -5,7 +5,7 @@ import struct
 
 NEWLINK, DELLINK, NEWADDR, DELADDR, NEWROUTE, DELROUTE = 16, 17, 20, 21, 24, 25
 ERROR, DONE = 2, 3
-INTERRUPTED, REPLACE = 0x10, 0x100
+LISTED, INTERRUPTED, REPLACE = 0x2, 0x10, 0x100
 CARRIES = 0x11043  # IFF_UP, _BROADCAST, _RUNNING, _MULTICAST, _LOWER_UP
 NO_CARRIER = 0x1003
 LOOPBACK = 0x10049
@@ -50,6 +50,16 @@ def route(
     start = struct.pack("=8BI", _family(raw), network.prefixlen, 0, 0, table, 3, 0, 1, 0x200 if cloned else 0)
     attributes = attribute(5, ipaddress.ip_address(gateway).packed) + attribute(4, struct.pack("=I", index))
     return message(kind, start + attribute(1, raw) + attributes, flags=flags)
+
+
+def listed(messages: bytes) -> bytes:
+    """Messages as parts of an answer."""
+    answer, at = bytearray(messages), 0
+    while at < len(answer):
+        length, kind, flags = struct.unpack_from("=IHH", answer, at)
+        struct.pack_into("=IHH", answer, at, length, kind, flags | LISTED)
+        at += length + -length % 4
+    return bytes(answer)
 
 
 def done(sequence: int, *, flags: int = 0, error: int = 0) -> bytes:

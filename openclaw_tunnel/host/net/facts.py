@@ -18,10 +18,9 @@ from typing import NamedTuple, TypeVar
 
 
 class Link(NamedTuple):
-    """A network interface by its index: is it switched on, can packets go through it, do they stay in this computer?"""
+    """A network interface by its index: can packets go through it, do they stay in this computer?"""
 
     number: int
-    up: bool
     carries: bool
     loopback: bool
 
@@ -114,14 +113,11 @@ class Picture:
 
     def _apply_link(self, link: Link, there: bool) -> bool:
         led_out, matters = self._leads_out(link.number), self._has_address(link.number)
-        before = self._links.pop(link.number, None)
+        self._links.pop(link.number, None)
         if there:
             self._links[link.number] = link
         else:
             self._addresses.pop(link.number, None)
-        if before is not None and before.up and not (there and link.up):
-            # Linux drops the IPv4 routes of a link that is switched off, and says so to nobody.
-            self._routes = {route for route in self._routes if route.link != link.number}
         return matters and led_out != self._leads_out(link.number)
 
     def _leads_out(self, index: int) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from openclaw_tunnel.host.net.facts import Address, Link, is_link_local
 
-_UP, _LOOPBACK, _RUNNING = 0x1, 0x8, 0x40  # IFF_
+_LOOPBACK, _CARRIES = 0x8, 0x1 | 0x40  # IFF_LOOPBACK; IFF_UP, IFF_RUNNING
 _PLACES: dict[int, tuple[int, int]] = {socket.AF_INET: (4, 4), socket.AF_INET6: (8, 16)}  # offset and size in sockaddr
 
 
@@ -56,8 +56,7 @@ def _read(entry: "ctypes._Pointer[_Entry]") -> Iterator[tuple[Link, Address]]:
         ip = ip_in(found.address) if found.address else b""
         index = _index(found.name)
         if ip and index:
-            up = bool(found.flags & _UP)
-            link = Link(index, up, up and bool(found.flags & _RUNNING), bool(found.flags & _LOOPBACK))
+            link = Link(index, found.flags & _CARRIES == _CARRIES, bool(found.flags & _LOOPBACK))
             yield link, Address(index, 0, ip)
         entry = found.next
 

@@ -1,5 +1,7 @@
 """Has the network of this computer changed? The system says so, nobody polls: rtnetlink on Linux, route(4) on macOS.
 
+What it says is only a hint: a moment later everything is read again and compared with how it was.
+
 What counts as a change is in ``host/net/facts.py``; elsewhere than on these two systems nothing is ever told. The part
 for macOS is written after Apple's headers and was run on Linux only, against bytes that play a Mac: which messages a
 Mac sends, and how many without need, is not proved. At worst a change is told too often, or not.
@@ -56,7 +58,7 @@ class Source(Protocol):
 
 
 class LinuxNetwork:
-    """rtnetlink(7): the kernel multicasts each change, and lists everything when asked."""
+    """rtnetlink(7): the kernel multicasts each change, and lists everything when asked, which is after each change."""
 
     def __init__(self, handle: socket.socket) -> None:
         self.handle = handle

@@ -24,9 +24,9 @@ _ATTRIBUTE = struct.Struct("=HH")  # rtattr: length, type
 _HOP = struct.Struct("=HBBi")  # rtnexthop: length, flags, weight, index
 
 _DUMP = 0x1 | 0x300  # NLM_F_REQUEST, NLM_F_DUMP
-_INTERRUPTED, _REPLACE = 0x10, 0x100  # NLM_F_DUMP_INTR, NLM_F_REPLACE
+_LISTED, _INTERRUPTED = 0x2, 0x10  # NLM_F_MULTI, NLM_F_DUMP_INTR
 
-_UP, _LOOPBACK, _CARRIES = 0x1, 0x8, 0x1 | 0x40 | 0x10000  # IFF_UP, IFF_LOOPBACK; IFF_UP, IFF_RUNNING, IFF_LOWER_UP
+_LOOPBACK, _CARRIES = 0x8, 0x1 | 0x40 | 0x10000  # IFF_LOOPBACK; IFF_UP, IFF_RUNNING, IFF_LOWER_UP
 _OPTIMISTIC, _DAD_FAILED, _TENTATIVE = 0x4, 0x8, 0x40  # IFA_F_
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_MULTIPATH, _RTA_VIA = 1, 4, 5, 6, 9, 18
@@ -56,11 +56,11 @@ _QUESTIONS = ((_Type.GETLINK, _LINK.size), (_Type.GETADDR, _ADDRESS.size), (_Typ
 
 
 class Told(NamedTuple):
-    """Something is there now, or there no longer; ``silent``: and other things may have gone without a word."""
+    """Something is there now, or there no longer; ``listed``: that is part of an answer, and no news."""
 
     fact: Link | Fact
     there: bool
-    silent: bool = False
+    listed: bool = False
 
 
 class Answer(NamedTuple):
@@ -85,6 +85,7 @@ def parse(data: bytes) -> Iterator[Told | Answer]:
         if not _HEADER.size <= length <= len(data) - at:
             return
         body = data[at + _HEADER.size : at + length]
+        listed = bool(flags & _LISTED)
         at += _aligned(length)
         match kind:
             case _Type.ERROR | _Type.DONE if len(body) >= _ERRNO.size:
@@ -92,13 +93,11 @@ def parse(data: bytes) -> Iterator[Told | Answer]:
                 refused = error if kind == _Type.ERROR else 0
                 yield Answer(sequence, refused, bool(flags & _INTERRUPTED or error))
             case _Type.NEWLINK | _Type.DELLINK if len(body) >= _LINK.size:
-                yield from _link(body, kind == _Type.NEWLINK)
+                yield from (Told(fact, kind == _Type.NEWLINK, listed) for fact in _link(body))
             case _Type.NEWADDR | _Type.DELADDR if len(body) >= _ADDRESS.size:
-                yield from _address(body, kind == _Type.NEWADDR)
+                yield from (Told(f, usable and kind == _Type.NEWADDR, listed) for f, usable in _address(body))
             case _Type.NEWROUTE | _Type.DELROUTE if len(body) >= _ROUTE.size:
-                there = kind == _Type.NEWROUTE
-                # A replaced route is not named, only the new one.
-                yield from (Told(route, there, bool(flags & _REPLACE)) for route in _routes(body))
+                yield from (Told(fact, kind == _Type.NEWROUTE, listed) for fact in _routes(body))
 
 
 class Received(NamedTuple):
@@ -111,8 +110,9 @@ class Received(NamedTuple):
 class Dialogue:
     """What is said to the kernel and by it; keeps the picture that comes of it.
 
-    Everything is asked for once. After that the kernel's word on each change is enough, except where it is known to
-    change more than it says. Then, and where its word was missed, everything is asked for again.
+    The kernel's word on a change is only a hint: it changes more than it says (with an IPv4 address go the routes
+    that have it as their source, with a link its routes, and a replaced route is not named). After one that may make
+    a difference to the picture everything is asked for again.
     """
 
     def __init__(self) -> None:
@@ -120,18 +120,18 @@ class Dialogue:
         self._question: int | None = None  # that is being answered
         self._sequence = 0
         self._tries = 0
-        self._doubtful = True
+        self._stale = True
 
     def ask(self) -> bytes:
-        """The first question to send, where the picture is not to be relied on; empty where it is, or will be soon."""
-        if self._question is not None or not self._doubtful:
+        """The first question to send, where the picture may be out of date; empty where it is not, or soon will not."""
+        if self._question is not None or not self._stale:
             return b""
         self._tries = 0
         return self._ask_everything()
 
     def missed(self) -> None:
         """Some of what the kernel said was lost."""
-        self._doubtful = True
+        self._stale = True
 
     def receive(self, data: bytes) -> Received:
         """Take in one datagram.
@@ -145,8 +145,8 @@ class Dialogue:
             if isinstance(message, Answer):
                 request = self._answered(message) or request
                 continue
-            hint |= self._picture.apply(message.fact, message.there) and self._question is None
-            self._doubtful |= message.silent
+            hint |= self._picture.apply(message.fact, message.there) and not message.listed
+        self._stale |= hint
         return Received(hint, request)
 
     def seen(self) -> Seen | None:
@@ -158,17 +158,17 @@ class Dialogue:
             return b""
         if answer.error:
             raise OSError(answer.error, f"the kernel does not tell ({_QUESTIONS[self._question][0].name})")
-        self._doubtful |= answer.flawed
+        self._stale |= answer.flawed
         if self._question + 1 < len(_QUESTIONS):
             return self._ask(self._question + 1)
-        if self._doubtful and self._tries < _MOST_TRIES:
+        if self._stale and self._tries < _MOST_TRIES:
             return self._ask_everything()
         self._question = None
         return b""
 
     def _ask_everything(self) -> bytes:
         self._picture = Picture()
-        self._doubtful = False
+        self._stale = False
         self._tries += 1
         return self._ask(0)
 
@@ -199,14 +199,15 @@ def _number(value: bytes | None, otherwise: int) -> int:
     return int(_NUMBER.unpack(value)[0]) if value is not None and len(value) == _NUMBER.size else otherwise
 
 
-def _link(body: bytes, there: bool) -> Iterator[Told]:
+def _link(body: bytes) -> Iterator[Link]:
     family, _, index, flags, _ = _LINK.unpack_from(body)
     if family == 0:  # others tell of a bridge's ports and the like
         carries = flags & _CARRIES == _CARRIES
-        yield Told(Link(index, bool(flags & _UP), carries, bool(flags & _LOOPBACK)), there)
+        yield Link(index, carries, bool(flags & _LOOPBACK))
 
 
-def _address(body: bytes, there: bool) -> Iterator[Told]:
+def _address(body: bytes) -> Iterator[tuple[Address, bool]]:
+    """The address, and whether it can be used."""
     family, prefix, few_flags, _, index = _ADDRESS.unpack_from(body)
     attributes = _attributes(body[_ADDRESS.size :])
     # IFA_ADDRESS is the other end's on a point-to-point link, and IFA_LOCAL is often left out with IPv6.
@@ -214,8 +215,7 @@ def _address(body: bytes, there: bool) -> Iterator[Told]:
     flags = _number(attributes.get(_IFA_FLAGS), few_flags)
     usable = not flags & _DAD_FAILED and (not flags & _TENTATIVE or bool(flags & _OPTIMISTIC))
     if len(ip) == _SIZES.get(family):
-        # With an IPv4 address go the routes that have it as their source, with a link's last one all of its routes.
-        yield Told(Address(index, prefix, ip), there and usable, not there and len(ip) == 4)
+        yield Address(index, prefix, ip), usable
 
 
 def _routes(body: bytes) -> Iterator[Route]:

@@ -14,7 +14,7 @@ from openclaw_tunnel.host.net.ifaddrs import ip_in, own_addresses
 
 def test_loopback_is_there() -> None:
     index = socket.if_nametoindex("lo" if sys.platform == "linux" else "lo0")
-    assert (Link(index, True, True, True), Address(index, 0, b"\x7f\0\0\1")) in own_addresses()
+    assert (Link(index, True, True), Address(index, 0, b"\x7f\0\0\1")) in own_addresses()
 
 
 def test_every_address_is_one_of_this_computer() -> None:

@@ -16,7 +16,7 @@ from openclaw_tunnel.host.net.facts import Address, Link, Seen, text
 from openclaw_tunnel.host.net.ifaddrs import own_addresses
 from openclaw_tunnel.host.net.monitor import LinuxNetwork, MacNetwork, NetworkWatch, Source, system_source
 from support.aio import async_test, settle
-from support.rtnetlink import DELADDR, NO_CARRIER, address, done, link, refused
+from support.rtnetlink import DELADDR, NO_CARRIER, address, done, link, listed, refused
 
 QUICK = 0.001
 
@@ -359,7 +359,7 @@ class Kernel:
     def _answer(self) -> None:
         _, kind, _, sequence, _ = struct.unpack_from("=IHHII", self.far.recv(100))
         self.asked += 1
-        self.far.send(self.lists[kind] + done(sequence))
+        self.far.send(listed(self.lists[kind]) + done(sequence))
 
 
 @async_test
@@ -368,12 +368,29 @@ async def test_linux_tells_of_changes() -> None:
     with Kernel() as kernel:
         watching = watch(LinuxNetwork(kernel.near), told)
         await settle(lambda: kernel.asked == 3)
+        kernel.lists[22] += address(2, "10.1.0.2")
         kernel.far.send(address(2, "10.1.0.2"))
         await settle(lambda: told)
+        kernel.lists[18] = link(2, NO_CARRIER)
         kernel.far.send(link(2, NO_CARRIER))
         await settle(lambda: len(told) > 1)
         assert told == [{"10.1.0.1", "10.1.0.2"}, set()]
-        assert kernel.asked == 3
+        assert kernel.asked == 9
+        watching.close()
+
+
+@async_test
+async def test_what_linux_says_is_only_a_hint() -> None:
+    told: list[frozenset[str]] = []
+    with Kernel() as kernel:
+        watching = watch(LinuxNetwork(kernel.near), told)
+        await settle(lambda: kernel.asked == 3)
+        kernel.far.send(address(2, "10.1.0.2"))  # and it has gone again when the question comes
+        await settle(lambda: kernel.asked == 6)
+        kernel.lists[22] = address(2, "10.1.0.3")
+        kernel.far.send(address(2, "10.1.0.4"))
+        await settle(lambda: told)
+        assert told == [{"10.1.0.3"}]
         watching.close()
 
 
@@ -418,6 +435,7 @@ async def test_nobody_but_the_kernel_is_believed() -> None:
         kernel.far.send(link(99))
         await settle(lambda: not has_messages(kernel.near))
         kernel.near.sender = 0
+        kernel.lists[22] += address(2, "10.1.0.2")
         kernel.far.send(address(2, "10.1.0.2"))
         await settle(lambda: told)
         assert told == [{"10.1.0.1", "10.1.0.2"}]
@@ -451,7 +469,7 @@ async def test_this_linux_and_getifaddrs_agree() -> None:
 
 
 MAC_ADDRESS_ADDED = struct.pack("=HBB16x", 20, 5, 12)
-EN0, UTUN0, LO0 = Link(4, True, True, False), Link(9, True, True, False), Link(1, True, True, True)
+EN0, UTUN0, LO0 = Link(4, True, False), Link(9, True, False), Link(1, True, True)
 
 
 def mac_default_route(index: int) -> bytes:
