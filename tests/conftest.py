@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import openclaw_tunnel
 from support import ports
@@ -15,6 +16,11 @@ from support.cli import Cli
 
 _CHECKOUT = Path(__file__).resolve().parents[1]
 _PACKAGE = Path(openclaw_tunnel.__file__).resolve().parent
+
+
+# How long an example takes depends on who else works on the machine; pytest-timeout ends one that hangs.
+settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy machine")
 
 
 def pytest_configure() -> None:
