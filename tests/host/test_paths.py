@@ -175,6 +175,7 @@ except ConfigError as error:
 """
 
 
+@pytest.mark.machine
 def test_a_folder_on_a_read_only_file_system_is_refused(tmp_path: Path) -> None:
     root_required("a file system that is mounted read-only")
     script = 'mount -t tmpfs -o ro,mode=700 none "$1"; exec "$0" -c "$2" "$1"'

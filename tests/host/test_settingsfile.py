@@ -74,6 +74,7 @@ def test_a_folder_that_is_none(tmp_path: Path) -> None:
         replace_file(tmp_path / "file" / "openclaw.json", None, b"{}")
 
 
+@pytest.mark.machine
 def test_a_full_disk(tmp_path: Path) -> None:
     root_required("a file system of a few pages")
     script = 'mount -t tmpfs -o size=16k,mode=700 none "$1"; exec "$0" -c "$2" "$1"'

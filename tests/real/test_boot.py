@@ -1,8 +1,12 @@
 """Services that need a computer that boots: linger, and the service of the whole system."""
 
+import pytest
+
 from support.bootedsystem import boot
 from support.servers import Sshd
 from support.waiting import free_port
+
+pytestmark = pytest.mark.machine
 
 HELPERS = """
 no() {{ if "$@"; then exit 9; fi; }}

@@ -12,6 +12,8 @@ from support.netlab import SERVER, Lab
 from support.process import program
 from support.waiting import accepts, wait_until
 
+pytestmark = pytest.mark.machine
+
 
 @pytest.fixture
 def lab() -> Iterator[Lab]:

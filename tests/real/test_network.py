@@ -7,6 +7,8 @@ import pytest
 
 from support.watchednet import WatchedNetwork
 
+pytestmark = pytest.mark.machine
+
 
 @pytest.fixture
 def network(tmp_path: Path) -> Iterator[WatchedNetwork]:

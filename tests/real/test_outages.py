@@ -15,6 +15,8 @@ from support.netlab import Lab
 from support.tunnelview import TunnelView
 from support.waiting import free_port, wait_until
 
+pytestmark = pytest.mark.machine
+
 PATIENT = {"probeInterval": 600, "keepaliveInterval": 600}
 """Nothing looks after the connection by itself: only what the test does can be the reason that it is looked at."""
 

@@ -299,6 +299,7 @@ def sandbox_row(gateway: Gateway) -> dict[str, object]:
     return {"role": "sandbox", **ends, "listening": True, "also": also, "note": None}
 
 
+@pytest.mark.machine
 def test_the_widget_sandbox_of_a_gateway_that_has_it_from_the_start(cli: Cli, sshd: Sshd) -> None:
     """Without any credentials: it answers, and that is enough."""
     with (
@@ -311,6 +312,7 @@ def test_the_widget_sandbox_of_a_gateway_that_has_it_from_the_start(cli: Cli, ss
     assert json.loads(health) == HEALTHY
 
 
+@pytest.mark.machine
 def test_the_widget_sandbox_of_a_gateway_that_starts_it_with_the_first_widget(cli: Cli, sshd: Sshd) -> None:
     """The gateway says that it shows widgets: the port is there before the first one, and leads on to it."""
     with Gateway() as gateway, elsewhere(cli, sshd) as there:

@@ -3,6 +3,8 @@
 import asyncio
 import os
 
+import pytest
+
 from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.spec import Endpoint, Forward, Probe, TunnelSpec
 from openclaw_tunnel.core.states import State
@@ -14,6 +16,8 @@ from support.netlab import Lab
 from support.servers import Sshd
 from support.tunnelview import TIRELESS, TunnelView
 from support.waiting import free_port, wait_until
+
+pytestmark = pytest.mark.machine
 
 WARM = 10
 """Reconnects until what comes one by one is there, such as the threads that look names up."""

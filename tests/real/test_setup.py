@@ -157,6 +157,7 @@ def test_through_openclaws_own_command_line(user: NewUser, gateway: Gateway) -> 
     assert json.loads(health.stdout)["ok"] is True, health
 
 
+@pytest.mark.machine
 def test_with_a_service(sshd: PasswordSshd, gateway: Gateway) -> None:
     sshd.put(".ssh/authorized_keys", sshd.client_key.with_suffix(".pub").read_text())
     sshd.put(".openclaw/openclaw.json", settings_there(gateway))

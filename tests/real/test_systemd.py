@@ -14,6 +14,8 @@ from support.servers import Sshd
 from support.usermanager import HOME, UID, UserManager
 from support.waiting import accepts, free_port, wait_until
 
+pytestmark = pytest.mark.machine
+
 UNIT = "openclaw-tunnel.service"
 CHECKOUT = Path(__file__).parents[2]
 

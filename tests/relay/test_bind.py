@@ -117,6 +117,7 @@ print(len(bound.sockets), bound.also, repr(bound.note))
 """
 
 
+@pytest.mark.machine
 def test_a_computer_without_ipv6() -> None:
     root_required("a network namespace without IPv6")
     unshare, ip = program("unshare"), program("ip")
