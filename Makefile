@@ -1,6 +1,6 @@
 # Everything runs in a private virtual environment, .venv, that the targets make and keep up to date by themselves.
 #   make demo     see a tunnel work, outage and recovery included; needs nothing but Python
-#   make test     the whole suite, against the installed wheel (ARGS="-k name" is handed to pytest)
+#   make test     the whole suite, against the installed wheel, on all cores (ARGS="-k name" is handed to pytest; -n 0: one)
 #   make check    format, lint, types, layers; a warning for files of more than 400 lines
 #   make build    the wheel, in dist/
 #   make man      the manual page, from the commands
@@ -30,7 +30,7 @@ demo: $(VENV)/.run
 
 # The installed pytest script, not `python -m pytest`: that would put the checkout before the installed package.
 test: $(VENV)/.dev
-	@OPENCLAW_TUNNEL_TEST_INSTALLED=1 $(BIN)/pytest $(ARGS)
+	@OPENCLAW_TUNNEL_TEST_INSTALLED=1 $(BIN)/pytest -n auto --dist loadfile $(ARGS)
 
 LONG := 400
 
@@ -83,7 +83,7 @@ test-lowest: $(MADE)
 	@$(PYTHON) .ci/lowest.py pyproject.toml > $(VENV)/lowest.txt
 	@$(VENV)/lowest/bin/python -m pip -qq --disable-pip-version-check install hatchling -c constraints.txt
 	@$(VENV)/lowest/bin/python -m pip -qq --disable-pip-version-check install --no-build-isolation '.[dev]' -c $(VENV)/lowest.txt
-	@OPENCLAW_TUNNEL_TEST_INSTALLED=1 $(VENV)/lowest/bin/pytest --ignore tests/real $(ARGS)
+	@OPENCLAW_TUNNEL_TEST_INSTALLED=1 $(VENV)/lowest/bin/pytest -n auto --dist loadfile --ignore tests/real $(ARGS)
 
 # The newest asyncssh that there is: its inside is what ssh/asyncssh_seams.py relies on.
 test-newest: $(VENV)/.dev

@@ -6,12 +6,13 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 import openclaw_tunnel
-from support import ports
+from support import ports, workers
 from support.cli import Cli
 
 _CHECKOUT = Path(__file__).resolve().parents[1]
@@ -29,9 +30,10 @@ def pytest_configure() -> None:
         pytest.exit(f"the installed package was to be tested, not {_PACKAGE}", returncode=4)
 
 
-def pytest_sessionstart() -> None:
-    """Hold the ports of this run, before a test goes into a network namespace of its own."""
-    ports.ours()
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Hold the ports of this process, before a test goes into a network namespace of its own."""
+    if not session.config.getoption("numprocesses", None):  # then the workers run the tests
+        ports.ours()
     _end_on_ctrl_c()
 
 
@@ -41,6 +43,36 @@ def _end_on_ctrl_c() -> None:
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, usual)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """For ``-n auto``."""
+    option = config.option
+    named = [] if config.args_source is pytest.Config.ArgsSource.TESTPATHS else config.args
+    some = bool(option.keyword or option.markexpr or getattr(option, "lf", False))
+    return workers.how_many(workers.cores(), named, some=some)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """For ``--dist loadfile``: hand out pieces instead of files."""
+    if config.option.dist != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Pieces(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return workers.piece_of(nodeid)
+
+    config.option.loadscopereorder = False
+    return Pieces(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A worker gets them in turn."""
+    if hasattr(config, "workerinput"):
+        items[:] = [items[n] for n in workers.in_turn([item.nodeid for item in items])]
 
 
 def pytest_report_header() -> str:

@@ -15,6 +15,7 @@ from support.cli import Cli, environment
 from support.ports import PortBlock, blocks, free_port
 from support.process import Child, program
 from support.waiting import wait_until
+from support.workers import how_many, in_turn, piece_of
 
 
 def test_a_command_runs_in_a_home_of_its_own(cli: Cli) -> None:
@@ -102,8 +103,8 @@ def test_a_port_that_somebody_has_on_any_loopback_address_is_not_chosen(address:
         block.release()
         pytest.skip("this computer has no IPv6 loopback address")
     with other:
-        everything = {block.take() for _ in range(700)}
-    assert len(everything) > 500
+        everything = {block.take() for _ in range(250)}
+    assert len(everything) > 150
     assert port not in everything
     block.release()
 
@@ -111,7 +112,7 @@ def test_a_port_that_somebody_has_on_any_loopback_address_is_not_chosen(address:
 def test_the_kernel_gives_none_of_them_to_a_connection() -> None:
     for kernels in ("32768 60999", "49152\t65535\n", "25000 60999"):
         first, last = map(int, kernels.split())
-        assert all(not first <= port <= last for block in blocks(kernels) for port in (block, block + 599))
+        assert all(not first <= port <= last for block in blocks(kernels) for port in (block, block + 199))
     assert blocks("1024 65535") == blocks("64000 65535")
     assert free_port() != free_port()
 
@@ -156,3 +157,31 @@ def test_what_a_test_leaves_open_is_blamed_on_that_test(tmp_path: Path) -> None:
         "PASSED innocent",
         "PASSED leaves_a_socket",
     ], done.stdout
+
+
+FILES = ["tests/cli/test_a.py", "tests/core/test_b.py", "tests/real/test_boot.py", "tests/real/test_doctor.py"]
+FILES += ["tests/real/test_rig.py", "tests/real/test_wake.py", "tests/ssh/test_c.py", "tests/ui/test_d.py"]
+
+
+def test_what_waits_is_handed_out_between_what_computes_and_gateways_first() -> None:
+    turns = [FILES[n] for n in in_turn(FILES)]
+    names = [turn.removesuffix(".py").partition("test_")[2] for turn in turns]
+    assert names == ["doctor", "rig", "a", "boot", "b", "wake", "c", "d"]
+    tests = [f"{file}::test_{n}" for file in FILES for n in range(2)]
+    assert [tests[n] for n in in_turn(tests)] == [f"{turn}::test_{n}" for turn in turns for n in range(2)]
+    assert piece_of(tests[6]) == piece_of(tests[8]) != piece_of(tests[4])
+
+
+def test_a_few_tests_that_somebody_names_need_no_workers() -> None:
+    assert how_many(2, [], some=False) == how_many(2, ["tests/real"], some=False) == 6
+    assert how_many(64, [], some=False) == 12
+    assert how_many(2, [], some=True) == how_many(2, ["tests/a.py", "tests/b.py::test_c"], some=False) == 0
+
+
+MACHINES = re.compile(r"support\.(netns|netlab|bootedsystem|usermanager|watchednet)\b|program\(.unshare.\)")
+
+
+def test_what_needs_a_whole_machine_says_so() -> None:
+    files = [path for path in Path(__file__).parent.rglob("test_*.py") if MACHINES.search(path.read_text())]
+    assert len(files) > 5
+    assert [path.name for path in files if "pytest.mark.machine" not in path.read_text()] == []

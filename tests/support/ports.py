@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-_BLOCK = 600
+_BLOCK = 200
 _ALL = range(20_000, 60_000, _BLOCK)
 """The first number of each block; far from OpenClaw's own ports."""
 
