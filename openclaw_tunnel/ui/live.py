@@ -186,13 +186,15 @@ class LiveView(Live):
     def _move(self, size: os.terminal_size, typed: int) -> None:
         """Go to where rich thinks the cursor is."""
         before, old_size = self._seen
-        if old_size not in (None, size):
+        stopped, self._stopped = self._stopped, False
+        if old_size is None:
+            return  # nothing is drawn yet
+        if old_size != size:
             self.console.control(Control.clear(), Control.home())
-        elif self._stopped:
+        elif stopped:
             self.console.file.write("\n" * len(before))  # the last lines are somewhere above
         elif typed:
             self.console.control(Control((ControlType.CURSOR_UP, typed)))
-        self._stopped = False
 
     def _go_on(self, number: int, where: FrameType | None) -> None:
         """After Ctrl-Z and fg."""
