@@ -10,15 +10,14 @@ import os
 import select
 import signal
 import sys
-import threading
 from collections.abc import Callable, Collection, Sequence
 from types import FrameType
 from typing import IO, Any, TextIO
 
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console
 from rich.control import Control
 from rich.live import Live
-from rich.segment import ControlType, Segment
+from rich.segment import ControlType, Segment, Segments
 from rich.spinner import Spinner
 from rich.text import Text
 
@@ -26,9 +25,6 @@ from openclaw_tunnel.core.wording.durations import duration
 from openclaw_tunnel.ui.renderables import blocks, console_on
 from openclaw_tunnel.ui.terminal import can_write, colourful
 from openclaw_tunnel.ui.tunnelrows import Row, Tone, clean
-
-EVERY = 0.25
-"""Seconds between two looks at what there is to show."""
 
 URGENT = ("asks you", "error", "hint", "then", "now", "warning")
 """Labels of rows that say what is wrong, and what to do."""
@@ -40,27 +36,17 @@ _DOTS = "⠋"
 _SPARE = 3
 """Columns that stay free: for the cursor, and for the ^C that a terminal shows, which would begin another line."""
 
-_QUIETLY: dict[str, Any] = {"auto_refresh": False, "redirect_stdout": False, "redirect_stderr": False}
-"""rich draws when it is told to, and leaves what others print alone."""
+_QUIETLY: dict[str, Any] = {"redirect_stdout": False, "redirect_stderr": False}
+"""What others print is left alone."""
 
 Lines = list[list[Segment]]
 Tables = Sequence[Sequence[Row]]
 
 
-class Frame:
+def frame(lines: Lines) -> Segments:
     """Lines that are drawn in place, and nothing below. One that is wider than thought is cut, and moves nothing."""
-
-    def __init__(self, lines: Sequence[Sequence[Segment]]) -> None:
-        self._lines = lines
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """See rich's protocol."""
-        yield _control(_NO_WRAP)
-        for number, line in enumerate(self._lines):
-            if number:
-                yield Segment.line()
-            yield from line
-        yield _control(_ERASE_BELOW + _WRAP)
+    drawn = [part for line in lines for part in (*line, Segment.line())][:-1]
+    return Segments([_control(_NO_WRAP), *drawn, _control(_ERASE_BELOW + _WRAP)])
 
 
 def _control(code: str) -> Segment:
@@ -126,73 +112,59 @@ def size_of(stream: IO[str]) -> os.terminal_size:
 
 
 class LiveView(Live):
-    """Draws in a thread of its own, from :meth:`begin` to :meth:`end`. The last rows stay on the screen."""
+    """Draws in a thread of rich's, from :meth:`begin` to :meth:`end`. The last rows stay on the screen."""
 
     def __init__(self, tables: Callable[[], Tables], foot: Callable[[], Row | None] = lambda: None) -> None:
         """Draw nothing yet.
 
         Args:
-            tables: what there is to show, asked four times a second.
+            tables: what there is to show, asked eight times a second.
             foot: a row below it that is no part of it.
         """
         self._tables = tables
         self._foot = foot
-        self._seen: tuple[Lines, os.terminal_size | None] = [], None
+        self._seen: tuple[Tables, Row | None, os.terminal_size] | None = None
+        self._height = 0
         self._stopped = False
-        self._continued: Any = signal.SIG_DFL
-        self._drawing = threading.Lock()
-        self._ended = threading.Event()
         console = console_on(sys.stdout, size_of(sys.stdout), colours=colourful(sys.stdout))
-        super().__init__(console=console, vertical_overflow="crop", **_QUIETLY)
+        super().__init__(console=console, refresh_per_second=8, vertical_overflow="crop", **_QUIETLY)
 
     def begin(self) -> None:
-        """Draw, and go on with it. From the main thread, which Ctrl-C may interrupt: it draws nothing itself."""
-        self._continued = signal.signal(signal.SIGCONT, self._go_on)
+        """Draw from now on. From the main thread, which Ctrl-C may interrupt: it draws nothing itself."""
+        signal.signal(signal.SIGCONT, self._go_on)
         self.start()
-        threading.Thread(target=self._keep_drawing, name="live view", daemon=True).start()
 
     def end(self, *, erased: bool = False) -> None:
-        """Draw for the last time, or erase what was drawn; idempotent. Also where :meth:`begin` was interrupted."""
-        if self.is_started:
-            self._ended.set()
-            signal.signal(signal.SIGCONT, self._continued)
-            self.transient = erased
-            with self._drawing, contextlib.suppress(OSError, ValueError):
-                self.stop()
-
-    def _keep_drawing(self) -> None:
-        while not self._ended.is_set():
-            with self._drawing:
-                if not self._ended.is_set():
-                    self.refresh()
-            self._ended.wait(EVERY)
+        """Draw for the last time, or erase what was drawn; idempotent."""
+        self.transient = erased
+        with contextlib.suppress(OSError, ValueError):
+            self.stop()
 
     def refresh(self) -> None:
         """Draw what there is to show now, if it is not what is seen: what has not changed can be marked and copied."""
-        size = size_of(self.console.file)
-        self.console.size = size
-        lines = fitted(self._tables(), self._foot() if self.is_started else None, self.console)
-        typed = lines_typed()
-        if (lines, size) == self._seen and self.is_started and not (typed or self._stopped):
+        size, typed = size_of(self.console.file), lines_typed()
+        wanted = self._tables(), self._foot() if self.is_started else None, size
+        if wanted == self._seen and self.is_started and not (typed or self._stopped):
             return
         # Nobody may look any more: what is shown goes on.
         with contextlib.suppress(OSError, ValueError), self.console:
             self._move(size, typed)
-            self._seen = lines, size
+            lines = fitted(*wanted[:2], self.console)
+            self._seen, self._height = wanted, len(lines)
             # The cursor stands below the last line until the end, which adds a line of its own.
-            self.update(Frame([*lines, []] if self.is_started else lines))
+            self.update(frame([*lines, []] if self.is_started else lines))
             super().refresh()
 
     def _move(self, size: os.terminal_size, typed: int) -> None:
         """Go to where rich thinks the cursor is."""
-        before, old_size = self._seen
         stopped, self._stopped = self._stopped, False
-        if old_size is None:
+        self.console.size = size
+        if self._seen is None:
             return  # nothing is drawn yet
-        if old_size != size:
+        if self._seen[2] != size:
             self.console.control(Control.clear(), Control.home())
         elif stopped:
-            self.console.file.write("\n" * len(before))  # the last lines are somewhere above
+            self.console.file.write("\n" * self._height)  # the last lines are somewhere above
         elif typed:
             self.console.control(Control((ControlType.CURSOR_UP, typed)))
 
@@ -203,10 +175,10 @@ class LiveView(Live):
 
 def in_place(stream: TextIO, *, colours: bool) -> Live:
     """What draws a frame over the last one, and leaves nothing of it."""
-    return Live(console=console_on(stream, (80, 2), colours=colours), transient=True, **_QUIETLY)
+    return Live(console=console_on(stream, (80, 2), colours=colours), transient=True, auto_refresh=False, **_QUIETLY)
 
 
-def spinning(what: str, seconds: float, console: Console) -> Frame:
+def spinning(what: str, seconds: float, console: Console) -> Segments:
     """A spinner, what goes on, and for how long; one line, whatever the words are."""
     spinner = Spinner("dots" if can_write(_DOTS, console.encoding) else "line")
     spinner.start_time = 0.0
@@ -217,7 +189,7 @@ def spinning(what: str, seconds: float, console: Console) -> Frame:
         words.rstrip()
         words.append("..."[:room])
     line = Text.assemble(turn, " ", words, after, overflow="ignore", no_wrap=True)
-    return Frame(console.render_lines(line, pad=False))
+    return frame(console.render_lines(line, pad=False))
 
 
 def lines_typed() -> int:
