@@ -11,6 +11,7 @@ from openclaw_tunnel.control.orders import Ask
 from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, RequestRefused, TunnelError
 from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.ui import progress
+from openclaw_tunnel.ui.tunnelrows import clean
 
 MARGIN = 2.0
 """Seconds that the daemon gets beyond the question's own timeout."""
@@ -61,6 +62,17 @@ def raise_failure(answer: Mapping[str, Any]) -> None:
     failure = answer.get("failure")
     if failure:
         raise RequestRefused(failure["message"], hint=failure["hint"], exit_code=ExitCode(failure["exit_code"]))
+
+
+def healthy(answer: Mapping[str, Any]) -> str:
+    """What is said of a gateway that is well.
+
+    Raises:
+        RequestRefused: it is not.
+    """
+    raise_failure(answer)
+    version = clean(answer["version"] or "(version unknown)")
+    return f"healthy: OpenClaw {version}, {answer['ms']:.0f} ms, {clean(answer['via'])}"
 
 
 def _ask_daemon(client: ControlClient, name: str | None, question: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -1,18 +1,26 @@
-"""This computer, as ``setup`` deals with it: tunnels that run, ports, the service manager, other commands."""
+"""This computer, as ``setup`` deals with it: tunnels that run, ports, the service manager, the browser."""
 
 from collections.abc import Mapping
 
+from openclaw_tunnel.actions.agreement import Agree
+from openclaw_tunnel.actions.install_service import install_service
+from openclaw_tunnel.actions.open_tunnel import open_tunnel, read_settings, show_notices
+from openclaw_tunnel.actions.outcome import show_installed, show_opened
 from openclaw_tunnel.actions.service_manager import find_program, manager_of
-from openclaw_tunnel.cli import registry
+from openclaw_tunnel.ask.gateway import ask_gateway, healthy, usual_question
 from openclaw_tunnel.control.follow import client_of
 from openclaw_tunnel.control.messages import Status
 from openclaw_tunnel.control.orders import Down
+from openclaw_tunnel.controlui.open import BROWSER_TIMEOUT, open_control_ui
 from openclaw_tunnel.core.spec import LOCALHOST, LOOPBACK, Endpoint, listen_on
 from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.errors import DaemonUnreachable, ServiceError, TunnelError
 from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.host.ports.inuse import why_in_use
 from openclaw_tunnel.relay.bind import is_free
+from openclaw_tunnel.settings.up_options import UpOptions
+from openclaw_tunnel.setup.facts import Computer
+from openclaw_tunnel.ui import output, tunnelrows
 
 CLOSE_DEADLINE = 15.0
 """Seconds in which a tunnel closes."""
@@ -21,23 +29,21 @@ _LOOPBACKS = (LOOPBACK, "::1")
 
 
 class ThisComputer:
-    """See ``setuphere.Computer``."""
+    """Everything may raise TunnelError, and shows what a person should know.
 
-    def __init__(self, env: Mapping[str, str], paths: Paths) -> None:
+    Args:
+        agree: puts the questions of the service's installation.
+    """
+
+    def __init__(self, env: Mapping[str, str], paths: Paths, agree: Agree) -> None:
         self._env = env
+        self._paths = paths
+        self._agree = agree
         self._client = client_of(paths)
 
-    def running(self, name: str) -> Snapshot | None:
-        """The tunnel of that name, where one runs."""
-        try:
-            tunnels = self._client.call(Status()).tunnels
-        except DaemonUnreachable:
-            return None
-        return next((tunnel for tunnel in tunnels if tunnel.name == name), None)
-
-    def close(self, name: str) -> None:
-        """Close it."""
-        self._client.call(Down(name), CLOSE_DEADLINE)
+    def look(self, name: str) -> Computer:
+        """Its service manager, and the tunnel of that name."""
+        return Computer(self._no_service(), self._has_service(name), self._running(name))
 
     def why_taken(self, port: int) -> str:
         """Who has a local port; empty where nobody has."""
@@ -46,8 +52,47 @@ class ThisComputer:
         found = next((why for host in _LOOPBACKS if (why := why_in_use(host, port))), None)
         return found.by if found else "another program"
 
-    def no_service(self) -> str:
-        """Why no service can be installed here; empty where one can."""
+    def show(self, tunnel: Snapshot) -> None:
+        """Show a tunnel that is up."""
+        output.say(tunnelrows.change(tunnel))
+
+    def open_tunnel(self, close: str = "") -> int:
+        """Open the tunnel that the settings name, after closing the one named ``close``; the exit code."""
+        if close:
+            self._client.call(Down(close), CLOSE_DEADLINE)
+        resolved = read_settings(UpOptions(), self._paths)
+        show_notices(resolved)
+        return show_opened(open_tunnel(self._paths, UpOptions(), resolved))
+
+    def install_service(self, *, yes: bool, replace: bool) -> int:
+        """Install the service of that tunnel; the exit code."""
+        installed = install_service(
+            UpOptions(), self._paths, self._agree, replace=replace, on_demand=False, system=False
+        )
+        return show_installed(installed, self._paths, self._agree, yes=yes)
+
+    def ask_health(self, name: str) -> None:
+        """Show the gateway's own health."""
+        answer = ask_gateway(usual_question("health"), name=name, direct=False, paths=self._paths)
+        output.say(healthy(answer))
+
+    def open_control_ui(self, name: str) -> None:
+        """Open the Control UI in a browser."""
+        shown = open_control_ui(name, self._paths, self._env, timeout=BROWSER_TIMEOUT)
+        for warning in shown.turned_away:
+            output.warn(warning)
+        if shown.error:
+            raise shown.error
+        output.say(shown.words)
+
+    def _running(self, name: str) -> Snapshot | None:
+        try:
+            tunnels = self._client.call(Status()).tunnels
+        except DaemonUnreachable:
+            return None
+        return next((tunnel for tunnel in tunnels if tunnel.name == name), None)
+
+    def _no_service(self) -> str:
         try:
             find_program()
             manager_of(self._env).check()
@@ -55,13 +100,8 @@ class ThisComputer:
             return f"{error.message}; {error.hint}" if error.hint else error.message
         return ""
 
-    def has_service(self, name: str) -> bool:
-        """Whether the tunnel of that name has one already."""
+    def _has_service(self, name: str) -> bool:
         try:
             return manager_of(self._env).state(name).installed
         except TunnelError:
             return False
-
-    def command(self, *arguments: str) -> int:
-        """Carry out another command of this program; its exit code. Raises what it raises."""
-        return registry.run(list(arguments))

@@ -113,11 +113,6 @@ def check_can_write(loaded: Loaded, patch: Patch, env: Mapping[str, str]) -> Non
     _edited(loaded.path, *_read(loaded.path)[1:], patch)
 
 
-def snippet_of(patch: Patch) -> str:
-    """What to add to the file, as JSON5."""
-    return json.dumps(patch, indent=2)
-
-
 def _check_may_write(loaded: Loaded, env: Mapping[str, str]) -> None:
     for name in _READ_ONLY:
         if env.get(name, "").strip().lower() not in _NO:

@@ -1,331 +1,176 @@
-"""What ``setup`` is to do, from what it found: ports, settings, the words for each step. Pure."""
+"""``setup`` decides: what was found, and what was answered -> the steps, or what has to be known first. Pure.
 
-import textwrap
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any
-from urllib.parse import urlsplit
+It is called again with each fact and each answer: the steps that it had already come first again, and stay as they are.
+"""
 
-from openclaw_tunnel.core.spec import DEFAULT_GATEWAY_PORT, LOOPBACK
-from openclaw_tunnel.errors import CredentialError, ExitCode, TunnelError, UsageError
-from openclaw_tunnel.json5doc.edit import Patch
-from openclaw_tunnel.openclaw.credentials.secretref import Secret, holds_reference, read_input
-from openclaw_tunnel.settings.auto_port import MOST, STEP
-from openclaw_tunnel.ssh_config.destination import parse_destination
-from openclaw_tunnel.ui.tunnelrows import clean
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 
-OTHERS_OWN = ("token", "password", "edgeAuth", "tlsFingerprint", "sshHostKeyPolicy", "sshIdentity")
-"""Keys of ``gateway.remote`` that are meant for one gateway: never for the next."""
+from openclaw_tunnel.actions.trust_key import check_key
+from openclaw_tunnel.errors import ConfigError, TunnelError
+from openclaw_tunnel.setup.facts import Facts
+from openclaw_tunnel.setup.plan_gateway import find_gateway
+from openclaw_tunnel.setup.plan_local import on_this_computer
+from openclaw_tunnel.setup.steps import (
+    Answers,
+    Do,
+    Look,
+    Mark,
+    Missing,
+    Note,
+    Options,
+    Question,
+    Step,
+    answer_of,
+    short,
+)
+from openclaw_tunnel.ssh.enroll.bootstrap import HowIn
+from openclaw_tunnel.ssh.enroll.keypair import ChosenKey, KeyToMake
+from openclaw_tunnel.ssh.hostkeys.trust import Found as HostKey
+from openclaw_tunnel.ssh.hostkeys.trust import where_to_write
 
-_LAST_PORT = 65535
-_LOCAL = ("127.0.0.1", "localhost", "::1")
-_NAME_WIDTH, _MARK_WIDTH = 9, 8
-
-
-class Mark(StrEnum):
-    """What became of a step."""
-
-    OK = "ok"
-    KEPT = "kept"
-    CHANGED = "changed"
-    SKIPPED = "skipped"
-    WOULD = "would"
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step that has ended; ``words`` hold no secret."""
-
-    name: str
-    mark: Mark
-    words: str
-
-    def text(self, width: int | None = None, paint: "Paint | None" = None) -> str:
-        """The step as a line; wrapped to ``width`` columns where one is given, its mark in the colour that it gets."""
-        name, mark = f"{self.name:<{_NAME_WIDTH}}", f"{self.mark:<{_MARK_WIDTH}}"
-        indent = len(name) + len(mark) + 2
-        head = f"{name} {paint(self.mark, mark) if paint else mark} "
-        if not width:
-            return head + self.words
-        room = max(30, width - indent)
-        lines = textwrap.wrap(self.words, room, break_long_words=False, break_on_hyphens=False)
-        return ("\n" + " " * indent).join([head + lines[0], *lines[1:]] if lines else [head])
+_ONLY_AGENT = Note("only your SSH agent has that key: the tunnel can log in while the agent runs")
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """The options of ``setup``.
+class Plan:
+    """What is to be done, as far as it can be known.
 
     Attributes:
-        target: the destination as it was typed.
-        identity, ssh_config: absolute; empty where not given.
-        token: from ``--token-file``; None where not given.
-        replace: settings that lead to another gateway may make way.
+        needs: what has to be known for more steps; None: these are all.
+        error: why there are no more of them.
+        can_ask: the gateway can be asked about its health.
     """
 
-    target: str
-    dry_run: bool = False
-    local_port: int | None = None
-    remote_port: int | None = None
-    identity: str = ""
-    ssh_config: str = ""
-    fingerprint: str = ""
-    token: Secret | None = None
-    no_token: bool = False
-    no_service: bool = False
-    replace: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What openclaw.json here says of this gateway already; nothing where it leads to another.
-
-    Attributes:
-        local_port, remote_port: None where it says nothing.
-        secrets: ``token`` and ``password`` as they are written there: text, or a reference.
-    """
-
-    local_port: int | None = None
-    remote_port: int | None = None
-    secrets: Mapping[str, Any] = field(default_factory=dict, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What was found on the way to the gateway.
-
-    Attributes:
-        address: ``user@host:port`` of the SSH server.
-        port: the gateway's, there.
-        kind, secret: what is to be set; None: nothing new.
-        can_ask: it can be asked about its health: there is a secret, or it wants none.
-    """
-
-    address: str
-    port: int
-    kind: str = "token"
-    secret: Secret | None = None
+    steps: tuple[Step | Note, ...]
+    needs: Question | Look | None = None
+    error: TunnelError | None = None
     can_ask: bool = False
 
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What ``gateway`` of openclaw.json shall say.
-
-    Attributes:
-        target: the SSH destination, as OpenClaw writes it.
-        identity: private key file; empty: ssh_config decides.
-        kind: ``token`` or ``password``: what ``secret`` is.
-        secret: None: the one that is there stays, if it is this gateway's.
-    """
-
-    target: str
-    local_port: int
-    remote_port: int
-    identity: str = ""
-    kind: str = "token"
-    secret: Secret | None = None
+    @property
+    def changes(self) -> bool:
+        """Whether anything is, or would be, changed."""
+        return any(isinstance(step, Step) and step.mark in (Mark.CHANGED, Mark.WOULD) for step in self.steps)
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """A local port, and why it is not the first that came into question (empty: it is)."""
-
-    port: int
-    why: str = ""
-
-
-Paint = Callable[[Mark, str], str]
-"""Gives the word of a mark its colour."""
-
-
-class Report:
-    """Shows each step as it ends, and remembers whether anything changed.
-
-    Args:
-        home: the user's home, which is shown as ``~``.
-        width: columns of the terminal; None: there is none.
-        paint: colours the marks; None: nothing has colours.
-
-    Attributes:
-        doing: told what goes on, as in "logging in to gw"; whoever shows it sets it.
-    """
-
-    def __init__(
-        self, say: Callable[[str], None], home: str = "", width: int | None = None, paint: Paint | None = None
-    ) -> None:
-        self.doing: Callable[[str], None] = lambda what: None
-        self._say = say
-        self._width = width
-        self._paint = paint
-        self._home = home.rstrip("/")
-        self.changed = False
-
-    def done(self, name: str, mark: Mark, words: str) -> None:
-        """A step has ended."""
-        self.changed |= mark in (Mark.CHANGED, Mark.WOULD)
-        self._say(Step(name, mark, clean(self.short(words))).text(self._width, self._paint))
-
-    def short(self, words: str) -> str:
-        """The words with the user's home as ``~``."""
-        return words.replace(f"{self._home}/", "~/") if self._home else words
+def plan(options: Options, facts: Facts, answers: Answers) -> Plan:
+    """The steps, as far as they can be known; in a dry run none of them changes anything."""
+    steps: list[Step | Note] = []
+    making = _all_steps(options, facts, answers)
+    while True:
+        try:
+            steps.append(next(making))
+        except StopIteration as end:
+            return Plan(tuple(steps), can_ask=end.value)
+        except Missing as missing:
+            return Plan(tuple(steps), needs=missing.needs)
+        except TunnelError as error:
+            return Plan(tuple(steps), error=error)
 
 
-def target_for_settings(typed: str) -> str:
-    """The destination as ``gateway.remote.sshTarget`` takes it, which knows no ``ssh://``.
-
-    Raises:
-        UsageError: it is no destination.
-    """
-    asked = parse_destination(typed)
-    if typed[:6].lower() != "ssh://":
-        return typed
-    host = f"[{asked.host}]" if ":" in asked.host else asked.host
-    user = f"{asked.user}@" if asked.user else ""
-    return f"{user}{host}" + (f":{asked.port}" if asked.port else "")
+def _all_steps(options: Options, facts: Facts, answers: Answers) -> Generator[Step | Note, None, bool]:
+    yield from _way_in(options, facts, answers)
+    found = yield from find_gateway(options, facts, answers)
+    yield from on_this_computer(options, facts, answers, found)
+    return found.can_ask
 
 
-def leads_elsewhere(remote: Mapping[str, Any], target: str) -> str:
-    """Where ``gateway.remote`` leads now, if that is not ``target``; empty where it says nothing else."""
-    there, url = remote.get("sshTarget"), remote.get("url")
-    if isinstance(there, str) and there.strip():
-        there = there.removeprefix("ssh ").strip()
-        return "" if _same(there, target) else there
-    if isinstance(url, str) and url.strip():
-        host = _host_of(url)
-        return "" if host in _LOCAL else host or "another gateway"
-    return ""
+def _way_in(options: Options, facts: Facts, answers: Answers) -> Iterator[Step | Note]:
+    name, host, how = options.target, facts.host, facts.login
+    if facts.local.elsewhere and not options.replace:
+        yield from _replaced(options, facts.local.elsewhere, answers)
+    if host is None:
+        raise Missing(Look("host", f"asking {name} for its key"))
+    address = host.target.address
+    yield Step("host", Mark.OK, address if address in (name, f"{name}:22") else f"{name} is {address}")
+    yield from _host_key(options, host, answers)
+    if options.dry_run and host.failure:
+        return
+    if how is None:
+        raise Missing(Look("login", f"logging in to {name}"))
+    if isinstance(how, TunnelError):
+        yield _refused(how, options.dry_run)
+        return
+    if how.from_agent and not how.path:
+        yield _ONLY_AGENT
+    if how.by_key:
+        yield Step("login", Mark.KEPT, f"with {how.key}" if how.key else "the server asks for nothing")
+    else:
+        yield from _installed(name, how, facts.key, answers, facts.local.home)
 
 
-def settings_patch(gateway: Mapping[str, Any], wanted: Wanted, *, remote_mode: bool) -> Patch:
-    """What has to change in openclaw.json; empty where it says all of it already.
-
-    Args:
-        gateway: its ``gateway`` as it stands.
-        remote_mode: set ``gateway.mode``, too; without it the tunnel works, and OpenClaw's own commands do not use it.
-    """
-    remote = gateway.get("remote")
-    remote = remote if isinstance(remote, Mapping) else {}
-    aims: dict[str, Any] = {"transport": "ssh", "remotePort": wanted.remote_port}
-    if leads_elsewhere(remote, wanted.target):
-        aims |= {key: None for key in OTHERS_OWN if key in remote}
-    if not _is_local_url(remote.get("url"), wanted.local_port):
-        aims["url"] = f"ws://{LOOPBACK}:{wanted.local_port}"
-    if not _same(str(remote.get("sshTarget") or ""), wanted.target):
-        aims["sshTarget"] = wanted.target
-    if wanted.identity:
-        aims["sshIdentity"] = wanted.identity
-    if wanted.secret:
-        aims[wanted.kind] = wanted.secret.reveal()
-    changed = {key: aims[key] for key in _ORDER if key in aims and remote.get(key) != aims[key]}
-    mode = {"mode": "remote"} if remote_mode and gateway.get("mode") != "remote" else {}
-    patch = {**mode, **({"remote": changed} if changed else {})}
-    return {"gateway": patch} if patch else {}
-
-
-_ORDER = (
-    "url",
-    "transport",
-    "sshTarget",
-    "sshIdentity",
-    "remotePort",
-    "token",
-    "password",
-    "edgeAuth",
-    "tlsFingerprint",
-    "sshHostKeyPolicy",
-)
-
-
-def hide_secrets(patch: Patch) -> Patch:
-    """The same patch as it may be shown."""
-    remote = patch.get("gateway", {}).get("remote", {})
-    hidden = {k: f"THE {k.upper()}" if k in ("token", "password") and v is not None else v for k, v in remote.items()}
-    return {"gateway": {**patch["gateway"], **({"remote": hidden} if remote else {})}} if "gateway" in patch else patch
-
-
-def changes_in_words(patch: Patch) -> str:
-    """``gateway.mode, gateway.remote (url, sshTarget, token)``: the keys that change, then those that go."""
-    gateway = patch.get("gateway", {})
-    remote = gateway.get("remote", {})
-    words = [f"gateway.{key}" for key in gateway if key != "remote"]
-    if changed := [key for key, value in remote.items() if value is not None]:
-        words.append(f"gateway.remote ({', '.join(changed)})")
-    if gone := [key for key, value in remote.items() if value is None]:
-        words.append(f"without the {', '.join(gone)} of the other gateway")
-    return ", ".join(words)
-
-
-def check_secret_text(secret: Secret, source: str) -> Secret:
-    """The secret, if openclaw.json can hold it as it is.
-
-    Raises:
-        CredentialError: OpenClaw would take it for a reference or a placeholder.
-    """
-    if read_input(secret.reveal(), {}, shorthand=True) == secret and not holds_reference(secret):
-        return secret
-    raise CredentialError(
-        f"{source} reads as a reference or a placeholder, not as a secret",
-        hint="give the gateway's own token: --token-file FILE; or leave it out: --no-token",
+def _replaced(options: Options, elsewhere: str, answers: Answers) -> Iterator[Step]:
+    """Settings for another gateway are somebody's work."""
+    name = options.target
+    if options.dry_run:
+        yield Step("settings", Mark.WOULD, f"ask whether {name} takes the place of {elsewhere}")
+        return
+    if options.yes:
+        raise ConfigError(
+            f"openclaw.json leads to {elsewhere} (gateway.remote), and --yes does not replace that",
+            hint=f"add --replace; or keep both, this one under a name: openclaw-tunnel up -d -n NAME {name}",
+        )
+    question = Question(
+        "replace settings",
+        f"openclaw.json leads to {elsewhere}. Let it lead to {name} instead? A copy is kept.",
+        about=f"whether {name} takes the place of {elsewhere} in openclaw.json",
+        flag="--replace",
+        default=False,
     )
+    if not answer_of(answers, question):
+        raise _not_agreed("nothing was changed")
 
 
-def choose_remote_port(asked: int | None, told: int | None) -> int:
-    """The gateway's port there: the option, else what its own settings say, else the usual one."""
-    return asked or told or DEFAULT_GATEWAY_PORT
-
-
-def local_ports(first: Iterable[int | None], remote: int) -> list[int]:
-    """Local ports in the order in which they come into question.
-
-    Args:
-        first: what is configured already, the best first.
-        remote: the gateway's own port, which is the best where nothing is configured.
-    """
-    usual = range(remote, min(remote + STEP * MOST, _LAST_PORT + 1), STEP)
-    return list(dict.fromkeys(port for port in (*first, *usual) if port))
-
-
-def pick_port(ports: Iterable[int], is_ours: Callable[[int], bool], why_taken: Callable[[int], str]) -> Moved:
-    """The first port that is free or held by the tunnel itself.
-
-    Args:
-        why_taken: who has a port; empty where nobody has.
-
-    Raises:
-        TunnelError: there is none.
-    """
-    why = ""
-    for port in ports:
-        taken = "" if is_ours(port) else why_taken(port)
-        if not taken:
-            return Moved(port, why)
-        why = why or f"{port} is used by {taken}"
-    raise TunnelError(
-        f"no local port is free: {why}", hint="choose one: --local-port PORT", exit_code=ExitCode.LOCAL_PORT
+def _host_key(options: Options, seen: HostKey, answers: Answers) -> Iterator[Step | Note]:
+    if check_key(seen, options.fingerprint, False):
+        yield Step("host key", Mark.KEPT, f"{seen.shown} is known")
+        return
+    file, host = where_to_write(seen), seen.place.host
+    if options.dry_run:
+        yield Step("host key", Mark.WOULD, f"remember {seen.shown} in {file}")
+        return
+    if options.yes and not options.fingerprint:
+        yield Note(f"nobody compared the new key of {host}: {seen.shown}; --fingerprint does", danger=True)
+    question = Question(
+        "trust host key",
+        f"{host} shows a key that is new here: {seen.shown}. Is it the right one?",
+        about=f"whether the key of {host} is the right one",
+        flag=f"--fingerprint {seen.fingerprint}, once you have compared it",
+        default=False,
     )
+    if not (options.fingerprint or options.yes or answer_of(answers, question)):
+        raise _not_agreed("the host's key is not remembered")
+    yield Step("host key", Mark.CHANGED, f"{seen.shown} is remembered in {file}", Do.REMEMBER_KEY)
 
 
-def _same(one: str, other: str) -> bool:
-    try:
-        return one == other or parse_destination(one) == parse_destination(other)
-    except UsageError:
-        return False
+def _refused(error: TunnelError, dry_run: bool) -> Step:
+    """The login was refused, and nobody could be asked for a password."""
+    if dry_run:
+        return Step("login", Mark.WOULD, "ask for the password, and install a key")
+    hint = "call it on a terminal, or with --password-file FILE, and it installs a key"
+    raise TunnelError(error.message, hint=f"{error.hint}; or {hint}", exit_code=error.exit_code)
 
 
-def _is_local_url(url: Any, port: int) -> bool:
-    if not isinstance(url, str):
-        return False
-    try:
-        parts = urlsplit(url.strip())
-        return parts.scheme == "ws" and parts.hostname in _LOCAL and parts.port == port and not parts.username
-    except ValueError:
-        return False
+def _installed(
+    name: str, how: HowIn, key: ChosenKey | KeyToMake | None, answers: Answers, home: str
+) -> Iterator[Step | Note]:
+    """A tunnel logs in with a key: nobody types a password for it at night."""
+    if key is None:
+        raise Missing(Look("key", f"logging in to {name}"))
+    if isinstance(key, KeyToMake):
+        text = f"Make a key without passphrase, {key.path}, and let {name} accept it?"
+    else:
+        text = f"Let {name} accept {key.path or 'the key of your agent'} ({key.shown})?"
+    question = Question("install key", short(text, home), about="whether to install a key on the host", flag="--yes")
+    if not answer_of(answers, question):
+        raise _not_agreed(f"{name} accepts no key of yours, and a tunnel cannot log in with a {how.method}")
+    if isinstance(key, KeyToMake):
+        yield Step("key", Mark.CHANGED, f"made {key.path}, without a passphrase", Do.MAKE_KEY)
+    yield Step("login", Mark.CHANGED, "", Do.INSTALL_KEY, doing=f"installing the key on {name}")
+    if isinstance(key, ChosenKey) and key.only_in_agent:
+        yield _ONLY_AGENT
 
 
-def _host_of(url: str) -> str:
-    try:
-        return urlsplit(url.strip()).hostname or ""
-    except ValueError:
-        return ""
+def _not_agreed(what: str) -> TunnelError:
+    """The error of a step that a person declined."""
+    return TunnelError(what, hint="nothing more was changed; call setup again when you have decided")

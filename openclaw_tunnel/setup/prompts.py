@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from openclaw_tunnel.errors import ExitCode, TunnelError, UsageError
-from openclaw_tunnel.ssh.auth.prompts import Asker, Question
+from openclaw_tunnel.setup.steps import Question
+from openclaw_tunnel.ssh.auth.prompts import Asker
+from openclaw_tunnel.ssh.auth.prompts import Question as ServersQuestion
 from openclaw_tunnel.ui import output, progress
 
 _LONGEST_LINE = 4096
@@ -81,7 +83,7 @@ async def _line(descriptor: int) -> str:
     return data.decode(errors="replace").rstrip("\r\n")
 
 
-class Answers:
+class Prompts:
     """How the questions of one ``setup`` are answered.
 
     Args:
@@ -91,46 +93,30 @@ class Answers:
     """
 
     def __init__(self, *, yes: bool, terminal: Terminal | None, password: Callable[[], str] | None = None) -> None:
-        self.yes = yes
+        self._yes = yes
         self._terminal = terminal
         self._password = password
 
-    async def confirm(self, question: str, *, about: str, flag: str, safe: bool = True, default: bool = True) -> bool:
-        """Yes or no.
-
-        Args:
-            question: for a person.
-            about: what is asked, for the error: completes "... must be asked".
-            flag: the options that answer it.
-            safe: what ``--yes`` answers.
-            default: what an empty line means.
+    async def answer(self, question: Question) -> bool | str:
+        """Yes or no, or the line that a person types, blanks around it removed; empty under ``--yes``.
 
         Raises:
             UsageError: nobody is there.
         """
-        if self.yes:
-            return safe
-        terminal = self._person(about, flag)
-        choices = "[Y/n]" if default else "[y/N]"
+        confirms = question.kind == "confirm"
+        if self._yes:
+            return question.safe if confirms else ""
+        if self._terminal is None:
+            raise UsageError(
+                f"{question.about} must be asked, and there is no terminal", hint=f"answer it with: {question.flag}"
+            )
+        if not confirms:
+            return (await self._terminal.ask(question.text, hidden=question.kind == "hidden")).strip()
+        choices = "[Y/n]" if question.default else "[y/N]"
         while True:
-            said = (await terminal.ask(f"{question} {choices}: ", hidden=False)).strip().lower()
+            said = (await self._terminal.ask(f"{question.text} {choices}: ", hidden=False)).strip().lower()
             if said in ("", *_YES, *_NO):
-                return default if not said else said in _YES
-
-    async def text(self, prompt: str, *, about: str, flag: str, hidden: bool = False) -> str:
-        """A line that a person types, blanks around it removed; empty under ``--yes``.
-
-        Raises:
-            UsageError: nobody is there.
-        """
-        if self.yes:
-            return ""
-        return (await self._person(about, flag).ask(prompt, hidden=hidden)).strip()
-
-    @property
-    def can_ask(self) -> bool:
-        """Whether a person is there and wants to be asked."""
-        return self._terminal is not None and not self.yes
+                return said in _YES if said else question.default
 
     @property
     def asker(self) -> Asker | None:
@@ -139,12 +125,7 @@ class Answers:
             return self._from_file
         return None if self._terminal is None else self._from_person
 
-    def _person(self, about: str, flag: str) -> Terminal:
-        if self._terminal is None:
-            raise UsageError(f"{about} must be asked, and there is no terminal", hint=f"answer it with: {flag}")
-        return self._terminal
-
-    async def _from_file(self, question: Question) -> Sequence[str] | None:
+    async def _from_file(self, question: ServersQuestion) -> Sequence[str] | None:
         """The password once; a question for something else, such as a code, is not answered with it.
 
         Raises:
@@ -163,7 +144,7 @@ class Answers:
             return None
         return [self._password()]
 
-    async def _from_person(self, question: Question) -> Sequence[str] | None:
+    async def _from_person(self, question: ServersQuestion) -> Sequence[str] | None:
         assert self._terminal is not None  # noqa: S101  as ``asker`` has it
         if question.attempt > 1:
             self._terminal.tell(f"refused; try again ({question.attempt} of {question.attempts})")
@@ -175,8 +156,3 @@ class Answers:
 def find_terminal() -> Terminal | None:
     """The terminal, if a person reads and types here."""
     return RealTerminal() if output.is_terminal(sys.stdin) and output.is_terminal(sys.stderr) else None
-
-
-def not_agreed(what: str) -> TunnelError:
-    """The error of a step that a person declined."""
-    return TunnelError(what, hint="nothing more was changed; call setup again when you have decided")

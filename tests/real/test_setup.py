@@ -16,7 +16,7 @@ from typing import Self
 import json5
 import pytest
 
-from openclaw_tunnel.setup.plan import Mark
+from openclaw_tunnel.setup.steps import Mark
 from support.cli import Answer, Cli, command, environment
 from support.gateway import HEALTHY, Gateway, healthz
 from support.passwordsshd import PasswordSshd

@@ -19,7 +19,6 @@ from openclaw_tunnel.setup.openclawjson import (
     check_can_write,
     edit_file,
     run_patch,
-    snippet_of,
     write_settings,
 )
 from support.waiting import wait_until
@@ -168,10 +167,6 @@ def test_to_check_changes_nothing(home: Home) -> None:
     check_can_write(loaded, PATCH, home.env)
     assert home.path.read_text() == "{} // mine"
     assert home.files() == ["openclaw.json"]
-
-
-def test_the_snippet_is_what_is_missing() -> None:
-    assert json5.loads(snippet_of(PATCH)) == PATCH
 
 
 def test_the_token_is_in_no_argument(home: Home) -> None:

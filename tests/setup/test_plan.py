@@ -1,194 +1,144 @@
-"""What `setup` decides from what it found: settings, ports, words."""
+"""What `setup` decides: facts and answers in, steps out, or what has to be known first."""
 
+import asyncio
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from openclaw_tunnel.errors import CredentialError, ExitCode, TunnelError
-from openclaw_tunnel.json5doc.edit import apply
-from openclaw_tunnel.openclaw.credentials.secretref import Secret
-from openclaw_tunnel.setup.plan import (
-    Mark,
-    Moved,
-    Report,
-    Step,
-    Wanted,
-    changes_in_words,
-    check_secret_text,
-    choose_remote_port,
-    hide_secrets,
-    leads_elsewhere,
-    local_ports,
-    pick_port,
-    settings_patch,
-    target_for_settings,
-)
+from openclaw_tunnel.core.status import Verdict
+from openclaw_tunnel.errors import ConfigError, ExitCode, TunnelError
+from openclaw_tunnel.host.paths import Paths
+from openclaw_tunnel.setup.facts import Computer, Facts, read_local
+from openclaw_tunnel.setup.plan import Plan, plan
+from openclaw_tunnel.setup.steps import Do, Look, Mark, Note, Options, Question, Step
+from openclaw_tunnel.ssh.enroll.bootstrap import HowIn
+from support.setupfakes import BY_KEY, WITH_TOKEN, FakeHost
 
-WANTED = Wanted("me@host", 18790, 18789, secret=Secret("s3cret"))
-COMPLETE: dict[str, Any] = {
-    "mode": "remote",
-    "remote": {
-        "url": "ws://127.0.0.1:18790",
-        "transport": "ssh",
-        "sshTarget": "me@host",
-        "remotePort": 18789,
-        "token": "s3cret",
-    },
-}
+TARGET = "me@gateway-host"
+ASKED = Options(TARGET, can_ask=True)
 
 
-def test_everything_is_set_where_nothing_is() -> None:
-    patch = settings_patch({}, WANTED, remote_mode=True)
-    assert patch == {"gateway": COMPLETE}
-    assert list(patch["gateway"]["remote"]) == list(COMPLETE["remote"])
+class Case:
+    """Somebody new: nothing is known here, everything is well there."""
+
+    def __init__(self, folder: Path) -> None:
+        host = FakeHost(folder)
+        env = {"HOME": str(folder), "OPENCLAW_TUNNEL_HOME": str(folder / "t")}
+        self.facts = Facts(
+            read_local(Options(TARGET), env, Paths.from_env(env)),
+            host=asyncio.run(host.look()),
+            login=BY_KEY,
+            remote=WITH_TOKEN,
+            probes=(asyncio.run(host.probe(18789)),),
+            computer=Computer("", False, None),
+            ports=((18789, ""),),
+        )
+        self.refusing = asyncio.run(host.probe(1))
+
+    def __call__(self, options: Options = ASKED, answers: dict[str, bool | str] | None = None, **facts: Any) -> Plan:
+        return plan(options, replace(self.facts, **facts), answers or {})
 
 
-def test_a_second_time_nothing_changes() -> None:
-    assert settings_patch(COMPLETE, WANTED, remote_mode=True) == {}
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    return Case(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "same",
-    [
-        {"url": "ws://localhost:18790/path"},
-        {"url": "ws://[::1]:18790"},
-        {"sshTarget": "ssh me@host"},
-        {"sshTarget": "ssh://me@host/"},
-        {"remotePort": 18789.0},
-        {"sshIdentity": "/home/me/.ssh/own", "password": "p"},
-    ],
-)
-def test_what_means_the_same_stays(same: dict[str, Any]) -> None:
-    gateway = {**COMPLETE, "remote": {**COMPLETE["remote"], **same}}
-    if str(same.get("sshTarget", "")).startswith("ssh "):
-        assert leads_elsewhere(gateway["remote"], WANTED.target) == ""
-    else:
-        assert settings_patch(gateway, WANTED, remote_mode=True) == {}
+YES: dict[str, bool | str] = {"trust host key": True, "take secret": True, "service": True, "install key": True}
 
 
-def test_only_what_differs_changes() -> None:
-    gateway = {"mode": "local", "remote": {**COMPLETE["remote"], "url": "ws://127.0.0.1:1", "token": "old"}}
-    remote = {"url": "ws://127.0.0.1:18790", "token": "s3cret"}
-    assert settings_patch(gateway, WANTED, remote_mode=False) == {"gateway": {"remote": remote}}
-    assert settings_patch(gateway, WANTED, remote_mode=True) == {"gateway": {"mode": "remote", "remote": remote}}
+def todo(planned: Plan) -> list[Do]:
+    """What there is to be done."""
+    return [step.do for step in planned.steps if isinstance(step, Step) and step.do]
 
 
-def test_nothing_secret_of_one_gateway_goes_to_the_next() -> None:
-    old = {
-        "url": "ws://127.0.0.1:18790",
-        "sshTarget": "me@other",
-        "token": "t",
-        "password": "p",
-        "edgeAuth": {"X-Key": "k"},
-        "tlsFingerprint": "f",
-        "sshHostKeyPolicy": "openssh",
-        "sshIdentity": "/key",
-    }
-    wanted = Wanted("me@host", 18790, 18789)
-    patch = settings_patch({"mode": "remote", "remote": old}, wanted, remote_mode=True)
-    assert apply({"mode": "remote", "remote": old}, patch["gateway"])["remote"] == {
-        "url": "ws://127.0.0.1:18790",
-        "transport": "ssh",
-        "sshTarget": "me@host",
-        "remotePort": 18789,
-    }
+def test_one_thing_after_the_other_has_to_be_known(case: Case) -> None:
+    """The steps that a plan had come first in the next one, whatever was found meanwhile."""
+    known = Facts(case.facts.local)
+    answers: dict[str, bool | str] = {}
+    needs: list[str] = []
+    before: tuple[Step | Note, ...] = ()
+    while (planned := plan(ASKED, known, answers)).needs:
+        assert planned.steps[: len(before)] == before
+        before = planned.steps
+        if isinstance(planned.needs, Question):
+            needs.append(f"? {planned.needs.topic}")
+            answers[planned.needs.topic] = True
+        else:
+            what = planned.needs.what
+            needs.append(what)
+            known = replace(known, **{what: getattr(case.facts, what)})
+    assert needs == [
+        "host",
+        "? trust host key",
+        "login",
+        "remote",
+        "probes",
+        "? take secret",
+        "computer",
+        "? service",
+        "ports",
+    ]
+    assert planned == case(answers=YES)
+    assert todo(planned) == [Do.REMEMBER_KEY, Do.WRITE_SETTINGS, Do.INSTALL_SERVICE]
+    assert planned.changes
+    assert planned.can_ask
 
 
-@pytest.mark.parametrize(
-    ("remote", "where"),
-    [
-        ({}, ""),
-        ({"url": "ws://127.0.0.1:18789"}, ""),
-        ({"url": "wss://gw.example/"}, "gw.example"),
-        ({"url": "ws://["}, "another gateway"),
-        ({"sshTarget": "me@host"}, ""),
-        ({"sshTarget": "you@host", "url": "ws://127.0.0.1:1"}, "you@host"),
-        ({"sshTarget": "no host"}, "no host"),
-    ],
-)
-def test_where_the_settings_lead(remote: dict[str, Any], where: str) -> None:
-    assert leads_elsewhere(remote, "me@host") == where
+def test_a_dry_run_has_nothing_to_do_and_nothing_to_ask(case: Case) -> None:
+    planned = case(replace(ASKED, dry_run=True), login=None)
+    assert planned.needs is None
+    assert todo(planned) == [Do.CHECK_SETTINGS]
+    steps = [step for step in planned.steps if isinstance(step, Step)]
+    assert [step.name for step in steps if step.mark is Mark.WOULD] == ["host key", "gateway", "settings", "tunnel"]
+    assert steps[-1].words == "call: service install"
 
 
-@pytest.mark.parametrize(
-    ("typed", "text"),
-    [
-        ("gateway-host", "gateway-host"),
-        ("me@host:2222", "me@host:2222"),
-        ("ssh://me@host:2222/", "me@host:2222"),
-        ("ssh://host", "host"),
-        ("ssh://me@[fe80::1]:22", "me@[fe80::1]:22"),
-    ],
-)
-def test_the_destination_as_openclaw_writes_it(typed: str, text: str) -> None:
-    assert target_for_settings(typed) == text
+def test_a_key_is_made_and_installed_where_only_a_password_is_accepted(case: Case) -> None:
+    with_password = HowIn("password")
+    assert case(answers=YES, login=with_password).needs == Look("key", f"logging in to {TARGET}")
+    key = FakeHost(Path()).chosen
+    assert todo(case(answers=YES, login=with_password, key=key))[:3] == [
+        Do.REMEMBER_KEY,
+        Do.MAKE_KEY,
+        Do.INSTALL_KEY,
+    ]
+    declined = case(answers={**YES, "install key": False}, login=with_password, key=key)
+    assert declined.error is not None
+    assert declined.error.message == f"{TARGET} accepts no key of yours, and a tunnel cannot log in with a password"
 
 
-def test_no_secret_is_shown() -> None:
-    patch = settings_patch({}, WANTED, remote_mode=True)
-    shown = hide_secrets(patch)
-    assert shown["gateway"]["remote"]["token"] == "THE TOKEN"
-    assert "s3cret" not in f"{shown} {changes_in_words(patch)}"
-    assert hide_secrets({"tunnels": {}}) == {"tunnels": {}}
+def test_a_refused_login_ends_it_and_the_steps_before_stay(case: Case) -> None:
+    refused = TunnelError("refused", hint="install a key", exit_code=ExitCode.LOGIN)
+    planned = case(answers=YES, login=refused)
+    assert planned.error is not None
+    assert planned.error.exit_code is ExitCode.LOGIN
+    assert todo(planned) == [Do.REMEMBER_KEY]
 
 
-def test_changes_in_words() -> None:
-    patch = {"gateway": {"mode": "remote", "remote": {"url": "u", "token": "t", "password": None}}}
-    assert changes_in_words(patch) == (
-        "gateway.mode, gateway.remote (url, token), without the password of the other gateway"
-    )
+def test_each_port_that_is_none_is_asked_about_once_more(case: Case) -> None:
+    refusing, healthy = case.refusing, case.facts.probes[0]
+    assert healthy.gateway.verdict is Verdict.HEALTHY
+    first = case(answers=YES, probes=(refusing,))
+    assert isinstance(first.needs, Question)
+    assert first.needs.topic == "port 0"
+    again = case(answers={**YES, "port 0": "19001"}, probes=(refusing,))
+    assert isinstance(again.needs, Look)
+    assert again.needs.ports == (19001,)
+    assert isinstance(case(answers={**YES, "port 0": "19001"}, probes=(refusing, refusing)).needs, Question)
+    found = case(answers={**YES, "port 0": "19001"}, probes=(refusing, healthy))
+    assert Step("gateway", Mark.OK, f"127.0.0.1:19001 of {TARGET}: healthy, version 2026.9.6") in found.steps
+    for no_port in ("", "0", "65536", "12a"):
+        assert case(answers={**YES, "port 0": no_port}, probes=(refusing,)).error is not None
 
 
-@pytest.mark.parametrize("text", ["${TOKEN}", "a-${TOKEN}", "$TOKEN", "__OPENCLAW_REDACTED__"])
-def test_a_secret_that_openclaw_would_not_take_as_it_is(text: str) -> None:
-    with pytest.raises(CredentialError, match=r"^what was typed reads as a reference or a placeholder") as caught:
-        check_secret_text(Secret(text), "what was typed")
-    assert text not in f"{caught.value.message} {caught.value.hint}"
-
-
-@pytest.mark.parametrize("text", ["s3cret", "12345", "a$b", "${lower}", "päss"])
-def test_a_secret_that_is_one(text: str) -> None:
-    assert check_secret_text(Secret(text), "x") == Secret(text)
-
-
-def test_ports_in_their_order() -> None:
-    assert choose_remote_port(None, None) == 18789
-    assert choose_remote_port(None, 2) == 2
-    assert choose_remote_port(1, 2) == 1
-    assert local_ports((None, 5, None), 10)[:4] == [5, 10, 13, 16]
-    assert local_ports((), 65534) == [65534]
-
-
-def test_the_first_free_port_and_why_not_the_others() -> None:
-    taken = {10: "pid 7 (ssh)", 13: "pid 8"}
-    assert pick_port([10, 13, 16], lambda _: False, lambda port: taken.get(port, "")) == Moved(
-        16, "10 is used by pid 7 (ssh)"
-    )
-    assert pick_port([10, 13], lambda port: port == 10, lambda port: taken.get(port, "")) == Moved(10)
-    with pytest.raises(TunnelError, match="no local port is free: 10 is used by pid 7") as caught:
-        pick_port([10, 13], lambda _: False, lambda port: taken[port])
-    assert caught.value.exit_code is ExitCode.LOCAL_PORT
-
-
-def test_a_step_is_a_line_that_wraps_on_a_terminal() -> None:
-    step = Step("port", Mark.OK, "one two three four five six seven eight")
-    assert step.text() == "port      ok       one two three four five six seven eight"
-    assert step.text(49) == ("port      ok       one two three four five six\n                   seven eight")
-
-
-def test_colours_take_no_room() -> None:
-    words = "one two three four five six seven eight"
-    said: list[str] = []
-    Report(said.append, width=49, paint=lambda mark, text: f"<{mark}:{text}>").done("port", Mark.OK, words)
-    assert said == ["port      <ok:ok      > one two three four five six\n                   seven eight"]
-
-
-def test_the_report_knows_whether_anything_changed() -> None:
-    said: list[str] = []
-    report = Report(said.append, "/home/me")
-    report.done("a", Mark.OK, "x")
-    report.done("b", Mark.KEPT, "/home/me/.ssh/id and /home/me2/x")
-    assert not report.changed
-    report.done("c", Mark.CHANGED, "y")
-    assert report.changed
-    assert said[1] == "b         kept     ~/.ssh/id and /home/me2/x"
+def test_settings_for_another_gateway(case: Case) -> None:
+    local = replace(case.facts.local, elsewhere="me@old")
+    asked = case(local=local)
+    assert isinstance(asked.needs, Question)
+    assert asked.needs.topic == "replace settings"
+    assert asked.steps == ()
+    assert isinstance(case(replace(ASKED, yes=True), local=local).error, ConfigError)
+    assert case(replace(ASKED, replace=True), YES, local=local).needs is None

@@ -8,18 +8,23 @@ import select
 import sys
 import termios
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
 from openclaw_tunnel.errors import ExitCode, TunnelError, UsageError
-from openclaw_tunnel.setup.prompts import Answers, RealTerminal, find_terminal, not_agreed
-from openclaw_tunnel.ssh.auth.prompts import Prompt, Question
+from openclaw_tunnel.setup.prompts import Prompts, RealTerminal, find_terminal
+from openclaw_tunnel.setup.steps import Question
+from openclaw_tunnel.ssh.auth.prompts import Prompt
+from openclaw_tunnel.ssh.auth.prompts import Question as ServersQuestion
 from support.aio import async_test, settle
 
-PASSWORD = Question("password", "me", "gw:22", (Prompt("me@gw's password: ", False),))
-CODE = Question("keyboard-interactive", "me", "gw:22", (Prompt("Code: ", True),), "Second factor", ("look at", "it"))
-ASKED: dict[str, Any] = {"about": "whether", "flag": "--yes"}
+PASSWORD = ServersQuestion("password", "me", "gw:22", (Prompt("me@gw's password: ", False),))
+CODE = ServersQuestion(
+    "keyboard-interactive", "me", "gw:22", (Prompt("Code: ", True),), "Second factor", ("look at", "it")
+)
+WELL = Question("well", "Well?", about="whether", flag="--so")
+WHAT = Question("what", "What? ", about="it", flag="--so", kind="hidden")
 
 
 class Person:
@@ -40,49 +45,46 @@ class Person:
 @async_test
 async def test_yes_asks_nobody() -> None:
     person = Person()
-    answers = Answers(yes=True, terminal=person)
-    assert await answers.confirm("Well?", **ASKED)
-    assert not await answers.confirm("Well?", safe=False, **ASKED)
-    assert await answers.text("What? ", **ASKED) == ""
+    prompts = Prompts(yes=True, terminal=person)
+    assert await prompts.answer(WELL) is True
+    assert await prompts.answer(replace(WELL, safe=False)) is False
+    assert await prompts.answer(WHAT) == ""
     assert person.seen == []
-    assert not answers.can_ask
 
 
 @async_test
 async def test_a_person_is_asked_until_the_answer_is_one() -> None:
-    person = Person("perhaps", "Y", "", "", "no", " x ")
-    answers = Answers(yes=False, terminal=person)
-    assert await answers.confirm("Well?", **ASKED)
-    assert await answers.confirm("Well?", **ASKED)
-    assert not await answers.confirm("Well?", default=False, **ASKED)
-    assert not await answers.confirm("Well?", **ASKED)
-    assert await answers.text("What? ", hidden=True, **ASKED) == "x"
+    person = Person("perhaps", "Y", "", "", "no", " x ", " y ")
+    prompts = Prompts(yes=False, terminal=person)
+    assert await prompts.answer(WELL) is True
+    assert await prompts.answer(WELL) is True
+    assert await prompts.answer(replace(WELL, default=False)) is False
+    assert await prompts.answer(WELL) is False
+    assert await prompts.answer(WHAT) == "x"
+    assert await prompts.answer(replace(WHAT, kind="text")) == "y"
     assert person.seen[:2] == ["shown: Well? [Y/n]: "] * 2
     assert person.seen[3] == "shown: Well? [y/N]: "
-    assert person.seen[-1] == "hidden: What? "
+    assert person.seen[-2:] == ["hidden: What? ", "shown: What? "]
 
 
 @async_test
 async def test_without_a_terminal_the_option_is_named() -> None:
-    answers = Answers(yes=False, terminal=None)
-    for question in (
-        answers.confirm("Well?", about="whether", flag="--so"),
-        answers.text("?", about="it", flag="--so"),
-    ):
+    prompts = Prompts(yes=False, terminal=None)
+    for question in (WELL, WHAT):
         with pytest.raises(UsageError, match="must be asked, and there is no terminal") as caught:
-            await question
+            await prompts.answer(question)
         assert caught.value.hint == "answer it with: --so"
-    assert answers.asker is None
+    assert prompts.asker is None
 
 
 @async_test
 async def test_the_servers_questions_go_to_the_person() -> None:
     person = Person("secret", "123", "again")
-    asker = Answers(yes=True, terminal=person).asker
+    asker = Prompts(yes=True, terminal=person).asker
     assert asker is not None
     assert await asker(PASSWORD) == ["secret"]
     assert await asker(CODE) == ["123"]
-    assert await asker(Question("password", "me", "gw:22", PASSWORD.prompts, attempt=2)) == ["again"]
+    assert await asker(ServersQuestion("password", "me", "gw:22", PASSWORD.prompts, attempt=2)) == ["again"]
     assert person.seen == [
         "hidden: me@gw's password: ",
         "gw:22 says: Second factor",
@@ -96,14 +98,14 @@ async def test_the_servers_questions_go_to_the_person() -> None:
 
 @async_test
 async def test_a_password_file_answers_for_the_password_once() -> None:
-    asker = Answers(yes=True, terminal=Person(), password=lambda: "secret").asker
+    asker = Prompts(yes=True, terminal=Person(), password=lambda: "secret").asker
     assert asker is not None
     assert await asker(PASSWORD) == ["secret"]
     with pytest.raises(TunnelError, match="gw:22 refused me with the password of --password-file") as caught:
-        await asker(Question("password", "me", "gw:22", PASSWORD.prompts, attempt=2))
+        await asker(ServersQuestion("password", "me", "gw:22", PASSWORD.prompts, attempt=2))
     assert caught.value.exit_code is ExitCode.LOGIN
     assert await asker(CODE) is None
-    assert await asker(Question("keyboard-interactive", "me", "gw:22", ())) == ()
+    assert await asker(ServersQuestion("keyboard-interactive", "me", "gw:22", ())) == ()
 
 
 @contextlib.contextmanager
@@ -207,7 +209,3 @@ def test_no_terminal_no_person() -> None:
         sys.stdin.close()
         sys.stdin = nobody
         assert find_terminal() is None
-
-
-def test_declined() -> None:
-    assert not_agreed("the key is not remembered").exit_code is ExitCode.NO

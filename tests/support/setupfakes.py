@@ -12,6 +12,9 @@ from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.gateway.probe import ProbeResult
 from openclaw_tunnel.openclaw.credentials.secretref import Secret
 from openclaw_tunnel.openclaw.remote_host import FarGateway
+from openclaw_tunnel.setup.computer import ThisComputer
+from openclaw_tunnel.setup.facts import Computer
+from openclaw_tunnel.setup.remote import RemoteHost
 from openclaw_tunnel.ssh.auth.prompts import Asker, Prompt, Question
 from openclaw_tunnel.ssh.enroll.bootstrap import HowIn
 from openclaw_tunnel.ssh.enroll.keypair import ChosenKey, KeyToMake
@@ -29,7 +32,7 @@ WITH_TOKEN = FarGateway(
 
 
 @dataclass
-class FakeHost:
+class FakeHost(RemoteHost):
     """A host; every attribute is how it is.
 
     Attributes:
@@ -57,7 +60,7 @@ class FakeHost:
         return self
 
     async def look(self) -> Found:
-        """See ``FarHost``."""
+        """See ``RemoteHost``."""
         target = make_target(
             hostname="gateway.example",
             user="me",
@@ -69,12 +72,12 @@ class FakeHost:
         return Found(Hop(self.target, "gateway.example:22"), target, KEY, verdict, host_keys.explain(verdict, KEY))
 
     def remember(self, found: Found) -> Path:
-        """See ``FarHost``."""
+        """See ``RemoteHost``."""
         self.calls.append("remember")
         return remember(found, replace=False)
 
     async def log_in(self, ask: Asker | None) -> HowIn:
-        """See ``FarHost``."""
+        """See ``RemoteHost``."""
         self.calls.append("log in")
         if not self.password:
             return self.how
@@ -88,25 +91,25 @@ class FakeHost:
         return HowIn("password")
 
     async def choose_key(self) -> ChosenKey | KeyToMake:
-        """See ``FarHost``."""
+        """See ``RemoteHost``."""
         return self.chosen
 
-    def make_key(self, path: str) -> ChosenKey:
-        """See ``FarHost``."""
+    def make_key(self, path: str) -> None:
+        """See ``RemoteHost``."""
         self.calls.append(f"make {path}")
-        return ChosenKey(path, KEY, "me@here", in_file=True, in_agent=False)
 
-    async def install(self, key: ChosenKey) -> None:
-        """See ``FarHost``."""
+    async def install(self, key: ChosenKey | KeyToMake) -> ChosenKey:
+        """See ``RemoteHost``."""
         self.calls.append(f"install {key.path}")
         self.password = ""
+        return ChosenKey(key.path, KEY, "me@here", True, False) if isinstance(key, KeyToMake) else key
 
     async def gateway(self) -> FarGateway:
-        """See ``FarHost``."""
+        """See ``RemoteHost``."""
         return self.settings
 
     async def probe(self, port: int) -> ProbeResult:
-        """See ``FarHost``."""
+        """See ``RemoteHost``."""
         verdict = self.ports.get(port)
         if verdict is None:
             failure = Failure(Code.NOT_LISTENING, f"nothing listens on 127.0.0.1:{port}")
@@ -115,12 +118,12 @@ class FakeHost:
         return ProbeResult(GatewayStatus(verdict, "2026.9.6"), failed)
 
     async def close(self) -> None:
-        """See ``FarHost``."""
-        self.calls.append("close")
+        """See ``RemoteHost``."""
+        self.calls += ["close"] if "close" not in self.calls else []
 
 
 @dataclass
-class FakeComputer:
+class FakeComputer(ThisComputer):
     """This computer; ``taken``: who has a port; ``problem``: why there can be no service; ``raises``: by command."""
 
     taken: dict[int, str] = field(default_factory=dict)
@@ -131,33 +134,42 @@ class FakeComputer:
     raises: dict[str, TunnelError] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
 
-    def running(self, name: str) -> Snapshot | None:
-        """See ``Computer``."""
-        return self.tunnel if self.tunnel and self.tunnel.name == name else None
-
-    def close(self, name: str) -> None:
-        """See ``Computer``."""
-        self.calls.append(f"close {name}")
-        self.tunnel = None
+    def look(self, name: str) -> Computer:
+        """See ``ThisComputer``."""
+        running = self.tunnel if self.tunnel and self.tunnel.name == name else None
+        return Computer(self.problem, self.installed, running)
 
     def why_taken(self, port: int) -> str:
-        """See ``Computer``."""
+        """See ``ThisComputer``."""
         return self.taken.get(port, "")
 
-    def no_service(self) -> str:
-        """See ``Computer``."""
-        return self.problem
+    def show(self, tunnel: Snapshot) -> None:
+        """See ``ThisComputer``."""
+        self.calls.append(f"wait {tunnel.name}")
 
-    def has_service(self, name: str) -> bool:
-        """See ``Computer``."""
-        return self.installed
-
-    def command(self, *arguments: str) -> int:
-        """See ``Computer``."""
-        self.calls.append(" ".join(arguments))
-        if error := self.raises.get(arguments[0]):
-            raise error
+    def open_tunnel(self, close: str = "") -> int:
+        """See ``ThisComputer``."""
+        self.calls += [f"close {close}"] if close else []
+        self.calls.append("up -d")
         return self.code
+
+    def install_service(self, *, yes: bool, replace: bool) -> int:
+        """See ``ThisComputer``."""
+        self.calls.append("service install" + " --yes" * yes + " --replace" * replace)
+        return self.code
+
+    def ask_health(self, name: str) -> None:
+        """See ``ThisComputer``."""
+        self._does("health", f"health -n {name}")
+
+    def open_control_ui(self, name: str) -> None:
+        """See ``ThisComputer``."""
+        self._does("open", f"open {name}")
+
+    def _does(self, what: str, call: str) -> None:
+        self.calls.append(call)
+        if what in self.raises:
+            raise self.raises[what]
 
     def opened(self, local: int = 18789, remote: int = 18789, state: State = State.UP) -> None:
         """The tunnel runs."""

@@ -4,12 +4,11 @@ from typing import Any
 
 import click
 
-from openclaw_tunnel.ask.gateway import raise_failure
+from openclaw_tunnel.ask.gateway import healthy
 from openclaw_tunnel.cli.jsoncommand import JsonCommand, print_json
 from openclaw_tunnel.cli.questions import ask, question_options
 from openclaw_tunnel.errors import ExitCode
 from openclaw_tunnel.ui import output
-from openclaw_tunnel.ui.tunnelrows import clean
 
 
 @click.command(cls=JsonCommand)
@@ -23,7 +22,5 @@ def health(as_json: bool, **given: Any) -> int:
     answer = ask("health", given)
     if as_json:
         return print_json(answer)
-    raise_failure(answer)
-    version = clean(answer["version"] or "(version unknown)")
-    output.say(f"healthy: OpenClaw {version}, {answer['ms']:.0f} ms, {clean(answer['via'])}")
+    output.say(healthy(answer))
     return ExitCode.OK

@@ -2,17 +2,19 @@
 
 import os
 import sys
+from dataclasses import replace
 from typing import Any
 
 import click
 
+from openclaw_tunnel.actions.trust_key import check_fingerprint
 from openclaw_tunnel.ask.options import read_secret
-from openclaw_tunnel.cli.commands.trust import check_fingerprint
+from openclaw_tunnel.cli.asking import agree
 from openclaw_tunnel.errors import UsageError
 from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.openclaw.credentials.secretref import Secret
 from openclaw_tunnel.settings.up_options import UpOptions
-from openclaw_tunnel.setup.plan import Mark, Report, Wish
+from openclaw_tunnel.setup.steps import Mark, Options
 from openclaw_tunnel.ui import output
 from openclaw_tunnel.ui.tunnelrows import Tone
 
@@ -46,16 +48,16 @@ _TONES = {
 @click.option("--replace", is_flag=True, help="What is set for another gateway makes way.")
 @click.option("--no-service", is_flag=True, help="No service: not opened at every login.")
 @click.option("--no-open", is_flag=True, help="Do not open the Control UI.")
-def setup(target: str, yes: bool, no_open: bool, password_file: str | None, **given: Any) -> int:
+def setup(target: str, no_open: bool, password_file: str | None, **given: Any) -> int:
     """From nothing to a running tunnel: host key, login by key, the gateway's port
     and token, openclaw.json, a service. What is there already is kept.
     """
-    wish = _wish(target, password_file, given)
+    options = _options(target, password_file, given)
     password = read_secret(password_file, "--password-file") if password_file else None
-    return _carry_out(wish, yes, password, no_open)
+    return _set_up(options, password, no_open)
 
 
-def _wish(target: str, password_file: str | None, given: dict[str, Any]) -> Wish:
+def _options(target: str, password_file: str | None, given: dict[str, Any]) -> Options:
     check_fingerprint(given["fingerprint"])
     token_file = given.pop("token_file")
     if token_file and given["no_token"]:
@@ -66,7 +68,7 @@ def _wish(target: str, password_file: str | None, given: dict[str, Any]) -> Wish
         raise UsageError("-F none cannot be kept", hint="name a file, or set OPENCLAW_TUNNEL_SSH_CONFIG=none")
     files = UpOptions(identity=given.pop("identity"), ssh_config=given.pop("ssh_config"))
     token = read_secret(token_file, "--token-file")
-    return Wish(
+    return Options(
         target,
         identity=files.identity or "",
         ssh_config=files.ssh_config or "",
@@ -75,25 +77,27 @@ def _wish(target: str, password_file: str | None, given: dict[str, Any]) -> Wish
     )
 
 
-def _carry_out(wish: Wish, yes: bool, password: str | None, no_open: bool) -> int:
+def _set_up(options: Options, password: str | None, no_open: bool) -> int:
     # Imported late: asyncssh takes longer to load than --help takes to show.
     from openclaw_tunnel.setup.computer import ThisComputer
-    from openclaw_tunnel.setup.flow import carry_out
-    from openclaw_tunnel.setup.prompts import Answers, find_terminal
-    from openclaw_tunnel.setup.sshhost import SshHost
+    from openclaw_tunnel.setup.flow import set_up
+    from openclaw_tunnel.setup.prompts import Prompts, find_terminal
+    from openclaw_tunnel.setup.remote import RemoteHost
+    from openclaw_tunnel.setup.report import Report
 
     env, paths = dict(os.environ), Paths.from_env(os.environ)
     terminal = find_terminal()
-    opens = terminal is not None and not no_open
-    answers = Answers(yes=yes, terminal=terminal, password=None if password is None else lambda: password)
+    options = replace(options, can_ask=terminal is not None and not options.yes)
+    prompts = Prompts(yes=options.yes, terminal=terminal, password=None if password is None else lambda: password)
 
-    def make_host(identity: str, ssh_config: str) -> SshHost:
-        return SshHost(wish.target, identity=identity, ssh_config=ssh_config, env=env)
+    def make_host(identity: str, ssh_config: str) -> RemoteHost:
+        return RemoteHost(options.target, identity=identity, ssh_config=ssh_config, env=env)
 
     width = output.columns() if output.is_terminal(sys.stdout) else None
-    paint = _paint if output.colourful(sys.stdout) else None
-    report = Report(output.say, env.get("HOME", ""), width, paint)
-    return carry_out(wish, make_host, ThisComputer(env, paths), answers, report, env=env, paths=paths, opens=opens)
+    report = Report(output.say, env.get("HOME", ""), width, _paint if output.colourful(sys.stdout) else None)
+    opens = terminal is not None and not no_open
+    computer = ThisComputer(env, paths, agree)
+    return set_up(options, make_host, computer, prompts, report, env=env, paths=paths, opens=opens)
 
 
 def _paint(mark: Mark, text: str) -> str:

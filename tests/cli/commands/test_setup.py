@@ -1,6 +1,6 @@
 """`setup` with a host, a computer and a person that are made up: what it asks, does, keeps and refuses.
 
-In cli/commands/setup.py, setup/flow.py, setup/remote.py and setup/local.py.
+In cli/commands/setup.py, setup/flow.py, setup/edge.py and the plan.
 """
 
 import json
@@ -17,9 +17,10 @@ from openclaw_tunnel.errors import ConfigError, CredentialError, ExitCode, Tunne
 from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.openclaw.credentials.secretref import Secret
 from openclaw_tunnel.openclaw.remote_host import FarGateway
-from openclaw_tunnel.setup.flow import carry_out
-from openclaw_tunnel.setup.plan import Report, Wish
-from openclaw_tunnel.setup.prompts import Answers
+from openclaw_tunnel.setup.flow import set_up
+from openclaw_tunnel.setup.prompts import Prompts
+from openclaw_tunnel.setup.report import Report
+from openclaw_tunnel.setup.steps import Options
 from openclaw_tunnel.ssh.enroll.bootstrap import HowIn
 from openclaw_tunnel.ssh.enroll.keypair import ChosenKey
 from support.cli import Cli
@@ -66,14 +67,15 @@ class Setup:
         self.settings_file = folder / ".openclaw" / "openclaw.json"
         self.tunnels_file = folder / "t" / "tunnels.json5"
 
-    def __call__(self, person: Person | None = None, *, yes: bool = False, password: str = "", **wish: Any) -> int:
+    def __call__(self, person: Person | None = None, *, yes: bool = False, password: str = "", **given: Any) -> int:
         self.lines, self.host.calls, self.computer.calls = [], [], []
-        answers = Answers(yes=yes, terminal=person, password=(lambda: password) if password else None)
-        return carry_out(
-            Wish(wish.pop("target", TARGET), **wish),
+        prompts = Prompts(yes=yes, terminal=person, password=(lambda: password) if password else None)
+        can_ask = person is not None and not yes
+        return set_up(
+            Options(given.pop("target", TARGET), yes=yes, can_ask=can_ask, **given),
             self.host.made,
             self.computer,
-            answers,
+            prompts,
             Report(self.lines.append),
             env=self.env,
             paths=Paths.from_env(self.env),
