@@ -58,6 +58,13 @@ def test_only_what_differs_changes() -> None:
     assert settings_patch(gateway, DESIRED, remote_mode=True) == {"gateway": {"mode": "remote", "remote": remote}}
 
 
+def test_an_address_that_is_none_is_replaced() -> None:
+    gateway = {**COMPLETE, "remote": {**COMPLETE["remote"], "url": "ws://["}}
+    assert settings_patch(gateway, DESIRED, remote_mode=True) == {
+        "gateway": {"remote": {"url": "ws://127.0.0.1:18790"}}
+    }
+
+
 def test_nothing_secret_of_one_gateway_goes_to_the_next() -> None:
     old = {
         "url": "ws://127.0.0.1:18790",

@@ -142,3 +142,12 @@ def test_settings_for_another_gateway(case: Case) -> None:
     assert asked.steps == ()
     assert isinstance(case(replace(ASKED, yes=True), local=local).error, ConfigError)
     assert case(replace(ASKED, replace=True), YES, local=local).needs is None
+    dry = case(replace(ASKED, dry_run=True), login=None, local=local)
+    assert dry.steps[0] == Step("settings", Mark.WOULD, f"ask whether {TARGET} takes the place of me@old")
+
+
+def test_a_dry_run_says_that_it_would_ask_for_a_token(case: Case) -> None:
+    dry = replace(ASKED, dry_run=True)
+    unreadable = replace(WITH_TOKEN, token=None, token_problem="is elsewhere")
+    words = "ask for it: gateway.auth.token there is elsewhere"
+    assert Step("token", Mark.WOULD, words) in case(dry, remote=unreadable).steps
