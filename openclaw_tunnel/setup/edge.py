@@ -1,4 +1,4 @@
-"""Where ``setup`` touches the world: it looks at what the plan needs, and carries out the plan's steps."""
+"""Where ``setup`` touches the world: looks at what the plan needs, and carries out its steps."""
 
 import asyncio
 import contextlib
@@ -13,16 +13,17 @@ from openclaw_tunnel.setup.openclawjson import ByHand, check_can_write, edit_fil
 from openclaw_tunnel.setup.patch import snippet_of
 from openclaw_tunnel.setup.prompts import Prompts
 from openclaw_tunnel.setup.remote import RemoteHost
-from openclaw_tunnel.setup.steps import Do, Look, Options, Question, Step
+from openclaw_tunnel.setup.steps import Do, Look, Options, Step
 from openclaw_tunnel.ssh.enroll.bootstrap import HowIn
 from openclaw_tunnel.ui import output, progress
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """The gateway's host, this computer and the person.
+    """The gateway's host, and this computer.
 
     Attributes:
+        prompts: answer the host's own questions.
         env: the process's environment.
         runner: where the connection to the host lives.
     """
@@ -44,7 +45,7 @@ class Edge:
         Raises:
             TunnelError: it cannot be looked at.
         """
-        with _working(needs.doing):
+        with progress.working(needs.doing) if needs.doing else contextlib.nullcontext():
             return replace(facts, **{needs.what: self._look(needs, facts)})
 
     def _look(self, needs: Look, facts: Facts) -> Any:
@@ -64,14 +65,6 @@ class Edge:
             case "ports":
                 return self._ports(needs)
 
-    def ask(self, question: Question) -> bool | str:
-        """The answer.
-
-        Raises:
-            UsageError: nobody is there.
-        """
-        return self.runner.run(self.prompts.answer(question))
-
     def apply(self, step: Step, facts: Facts) -> Step:
         """Carry it out; the step as it went.
 
@@ -79,8 +72,7 @@ class Edge:
             TunnelError: it failed; nothing of it is half done.
         """
         try:
-            with _working(step.doing):
-                return self._apply(step, facts)
+            return self._apply(step, facts)
         except ByHand:
             output.say(snippet_of(step.patch))
             raise
@@ -93,13 +85,15 @@ class Edge:
             case Do.MAKE_KEY if facts.key:
                 host.make_key(facts.key.path)
             case Do.INSTALL_KEY if facts.key:
-                key = self.runner.run(host.install(facts.key))
+                with progress.working(f"installing the key on {options.target}"):
+                    key = self.runner.run(host.install(facts.key))
                 words = f"{options.target} accepts {key.path or 'the key'} ({key.shown}) now"
                 return replace(step, words=words)
             case Do.CHECK_SETTINGS:
                 check_can_write(local.settings.loaded, step.patch, self.env)
             case Do.WRITE_SETTINGS:
-                written = write_settings(local.settings.loaded, step.patch, self.env)
+                with progress.working(f"writing {local.settings.path}"):
+                    written = write_settings(local.settings.loaded, step.patch, self.env)
                 how = f", through {written.through}" if written.through else ""
                 copy = f" (before: {written.copy.name})" if written.copy else ""
                 return replace(step, words=f"{step.words}{how}{copy}")
@@ -134,7 +128,3 @@ class Edge:
             if not looked[-1][1]:
                 break
         return tuple(looked)
-
-
-def _working(doing: str) -> contextlib.AbstractContextManager[object]:
-    return progress.working(doing) if doing else contextlib.nullcontext()

@@ -84,7 +84,7 @@ def _follow(options: Options, facts: Facts, edge: Edge, report: Report) -> tuple
         if planned.needs is None:
             return planned, ExitCode.OK
         if isinstance(planned.needs, Question):
-            answers[planned.needs.topic] = edge.ask(planned.needs)
+            answers[planned.needs.topic] = edge.runner.run(edge.prompts.answer(planned.needs))
         else:
             facts = edge.look(planned.needs, facts)
 

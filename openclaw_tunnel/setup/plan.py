@@ -166,7 +166,7 @@ def _installed(
         raise _not_agreed(f"{name} accepts no key of yours, and a tunnel cannot log in with a {how.method}")
     if isinstance(key, KeyToMake):
         yield Step("key", Mark.CHANGED, f"made {key.path}, without a passphrase", Do.MAKE_KEY)
-    yield Step("login", Mark.CHANGED, "", Do.INSTALL_KEY, doing=f"installing the key on {name}")
+    yield Step("login", Mark.CHANGED, f"{name} accepts the key now", Do.INSTALL_KEY)
     if isinstance(key, ChosenKey) and key.only_in_agent:
         yield _ONLY_AGENT
 

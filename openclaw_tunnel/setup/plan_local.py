@@ -144,7 +144,7 @@ def _settings(path: str, patch: Patch, dry_run: bool) -> Step:
     words = f"{path}: {changes_in_words(patch)}"
     if dry_run:
         return Step("settings", Mark.WOULD, words, Do.CHECK_SETTINGS, patch)
-    return Step("settings", Mark.CHANGED, words, Do.WRITE_SETTINGS, patch, f"writing {path}")
+    return Step("settings", Mark.CHANGED, words, Do.WRITE_SETTINGS, patch)
 
 
 def _ssh_config(config: str, local: Local, dry_run: bool) -> list[Step]:

@@ -8,7 +8,6 @@ import os
 import sys
 import termios
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from openclaw_tunnel.errors import ExitCode, TunnelError, UsageError
 from openclaw_tunnel.setup.steps import Question
@@ -20,11 +19,14 @@ _LONGEST_LINE = 4096
 _YES, _NO = ("y", "yes"), ("n", "no")
 
 
-class Terminal(Protocol):
-    """Where a person is."""
+class Terminal:
+    """Where a person is: standard input and standard error."""
 
     def tell(self, text: str) -> None:
         """Show a line."""
+        with progress.pause():
+            sys.stderr.write(output.flowed(text, sys.stderr) + "\n")
+            sys.stderr.flush()
 
     async def ask(self, prompt: str, *, hidden: bool) -> str:
         """What the person types on one line; ``hidden``: it is not seen.
@@ -32,19 +34,6 @@ class Terminal(Protocol):
         Raises:
             TunnelError: the person closes the input (Ctrl-D) instead.
         """
-
-
-class RealTerminal:
-    """Standard input and standard error."""
-
-    def tell(self, text: str) -> None:
-        """See :class:`Terminal`."""
-        with progress.pause():
-            sys.stderr.write(output.flowed(text, sys.stderr) + "\n")
-            sys.stderr.flush()
-
-    async def ask(self, prompt: str, *, hidden: bool) -> str:
-        """See :class:`Terminal`."""
         with progress.pause():
             return await self._ask(prompt, hidden)
 
@@ -155,4 +144,4 @@ class Prompts:
 
 def find_terminal() -> Terminal | None:
     """The terminal, if a person reads and types here."""
-    return RealTerminal() if output.is_terminal(sys.stdin) and output.is_terminal(sys.stderr) else None
+    return Terminal() if output.is_terminal(sys.stdin) and output.is_terminal(sys.stderr) else None

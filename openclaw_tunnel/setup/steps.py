@@ -69,7 +69,6 @@ class Step:
     Attributes:
         do: None: nothing has to be done.
         patch: what changes in a settings file.
-        doing: what goes on meanwhile, as in "installing the key on gw".
         code: the exit code of one that failed, and has shown why.
     """
 
@@ -78,7 +77,6 @@ class Step:
     words: str
     do: Do | None = None
     patch: Patch = field(default_factory=dict, repr=False)
-    doing: str = ""
     code: int = 0
 
 
@@ -117,7 +115,7 @@ class Look:
     """Something has to be looked at: a field of ``Facts``.
 
     Attributes:
-        doing: what goes on meanwhile; empty: as before.
+        doing: what goes on meanwhile, as in "logging in to gw"; empty: it takes no time.
         ports: which ones, in the order in which they come into question.
         own: the local port that the tunnel has already.
     """

@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 
 from openclaw_tunnel.errors import ExitCode, TunnelError, UsageError
-from openclaw_tunnel.setup.prompts import Prompts, RealTerminal, find_terminal
+from openclaw_tunnel.setup.prompts import Prompts, Terminal, find_terminal
 from openclaw_tunnel.setup.steps import Question
 from openclaw_tunnel.ssh.auth.prompts import Prompt
 from openclaw_tunnel.ssh.auth.prompts import Question as ServersQuestion
@@ -27,7 +27,7 @@ WELL = Question("well", "Well?", about="whether", flag="--so")
 WHAT = Question("what", "What? ", about="it", flag="--so", kind="hidden")
 
 
-class Person:
+class Person(Terminal):
     """Somebody who answers in turn."""
 
     def __init__(self, *answers: str) -> None:
@@ -139,8 +139,8 @@ def echoes(descriptor: int) -> bool:
 @async_test
 async def test_a_hidden_answer_is_not_seen() -> None:
     with terminal() as person:
-        assert isinstance(find_terminal(), RealTerminal)
-        asking = asyncio.create_task(RealTerminal().ask("Token: ", hidden=True))  # noqa: TID251  awaited below
+        assert isinstance(find_terminal(), Terminal)
+        asking = asyncio.create_task(Terminal().ask("Token: ", hidden=True))  # noqa: TID251  awaited below
         await settle(lambda: not echoes(person), "the echo off")
         os.write(person, b"s3cret\n")
         assert await asking == "s3cret"
@@ -151,7 +151,7 @@ async def test_a_hidden_answer_is_not_seen() -> None:
 @async_test
 async def test_the_terminal_is_as_before_when_the_question_is_given_up() -> None:
     with terminal() as person:
-        asking = asyncio.create_task(RealTerminal().ask("Token: ", hidden=True))  # noqa: TID251  cancelled below
+        asking = asyncio.create_task(Terminal().ask("Token: ", hidden=True))  # noqa: TID251  cancelled below
         await settle(lambda: not echoes(person), "the echo off")
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -163,7 +163,7 @@ async def test_the_terminal_is_as_before_when_the_question_is_given_up() -> None
 @async_test
 async def test_what_follows_a_question_without_an_answer_has_a_line_of_its_own() -> None:
     with terminal() as person:
-        asking = asyncio.create_task(RealTerminal().ask("Well? ", hidden=False))  # noqa: TID251  cancelled below
+        asking = asyncio.create_task(Terminal().ask("Well? ", hidden=False))  # noqa: TID251  cancelled below
         await settle(lambda: bool(select.select([person], [], [], 0)[0]), "the question")
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -178,7 +178,7 @@ async def test_a_long_question_breaks_between_words_and_leaves_room_for_an_answe
     monkeypatch.setenv("COLUMNS", "80")
     shown = b""
     with terminal() as person:
-        asking = asyncio.create_task(RealTerminal().ask("It is so, " * 8 + "is it not? ", hidden=False))  # noqa: TID251
+        asking = asyncio.create_task(Terminal().ask("It is so, " * 8 + "is it not? ", hidden=False))  # noqa: TID251
         while not shown.endswith(b"? "):
             await settle(lambda: bool(select.select([person], [], [], 0)[0]), "more of the question")
             shown += os.read(person, 1000)
@@ -193,14 +193,14 @@ async def test_the_end_of_the_input_is_an_interruption() -> None:
     with terminal() as person:
         os.write(person, b"\x04")
         with pytest.raises(TunnelError, match="no answer was given") as caught:
-            await RealTerminal().ask("Well? ", hidden=False)
+            await Terminal().ask("Well? ", hidden=False)
         assert caught.value.exit_code is ExitCode.INTERRUPTED
 
 
 @async_test
 async def test_what_is_told_cannot_drive_the_terminal() -> None:
     with terminal() as person:
-        RealTerminal().tell("a\x1b[31mb")
+        Terminal().tell("a\x1b[31mb")
         assert line(person) == b"a?[31mb\r\n"
 
 

@@ -18,7 +18,7 @@ from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.openclaw.credentials.secretref import Secret
 from openclaw_tunnel.openclaw.remote_host import FarGateway
 from openclaw_tunnel.setup.flow import set_up
-from openclaw_tunnel.setup.prompts import Prompts
+from openclaw_tunnel.setup.prompts import Prompts, Terminal
 from openclaw_tunnel.setup.report import Report
 from openclaw_tunnel.setup.steps import Options
 from openclaw_tunnel.ssh.enroll.bootstrap import HowIn
@@ -39,7 +39,7 @@ COMPLETE: dict[str, Any] = {
 }
 
 
-class Person:
+class Person(Terminal):
     """Answers by a part of the question; a question that nobody expected fails the test."""
 
     def __init__(self, **answers: str) -> None:
