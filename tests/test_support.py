@@ -160,20 +160,20 @@ def test_what_a_test_leaves_open_is_blamed_on_that_test(tmp_path: Path) -> None:
 
 
 FILES = ["tests/cli/test_a.py", "tests/core/test_b.py", "tests/real/test_boot.py", "tests/real/test_doctor.py"]
-FILES += ["tests/real/test_rig.py", "tests/real/test_wake.py", "tests/ssh/test_c.py", "tests/ui/test_d.py"]
+FILES += ["tests/real/test_setup.py", "tests/real/test_wake.py", "tests/ssh/test_c.py", "tests/ui/test_d.py"]
 
 
 def test_what_waits_is_handed_out_between_what_computes_and_gateways_first() -> None:
     turns = [FILES[n] for n in in_turn(FILES)]
     names = [turn.removesuffix(".py").partition("test_")[2] for turn in turns]
-    assert names == ["doctor", "rig", "a", "boot", "b", "wake", "c", "d"]
+    assert names == ["doctor", "setup", "a", "boot", "b", "wake", "c", "d"]
     tests = [f"{file}::test_{n}" for file in FILES for n in range(2)]
     assert [tests[n] for n in in_turn(tests)] == [f"{turn}::test_{n}" for turn in turns for n in range(2)]
     assert piece_of(tests[6]) == piece_of(tests[8]) != piece_of(tests[4])
 
 
 def test_a_few_tests_that_somebody_names_need_no_workers() -> None:
-    assert how_many(2, [], some=False) == how_many(2, ["tests/real"], some=False) == 6
+    assert how_many(2, [], some=False) == how_many(2, ["tests/real"], some=False) == 5
     assert how_many(64, [], some=False) == 12
     assert how_many(2, [], some=True) == how_many(2, ["tests/a.py", "tests/b.py::test_c"], some=False) == 0
 

@@ -11,10 +11,9 @@ from collections.abc import Sequence
 _REAL = "tests/real/"
 _MOST = 12
 _GATEWAYS = (
-    ("gateway_commands",),
-    ("heals", "open", "tunnel", "waiting_page"),
-    ("gateway_client", "watch"),
-    ("doctor", "ports", "rig", "setup"),
+    ("gateway_commands", "watch"),
+    ("doctor", "heals", "setup"),
+    ("gateway_client", "open", "ports", "rig", "tunnel", "waiting_page"),
 )
 """Files of ``tests/real`` that have a gateway together; about equally long."""
 
@@ -35,7 +34,7 @@ def how_many(cores: int, chosen: Sequence[str], *, some: bool) -> int:
     """
     if some or (chosen and all("::" in one or one.endswith(".py") for one in chosen)):
         return 0
-    return min(cores + 4, _MOST)
+    return min(cores + 3, _MOST)
 
 
 def cores() -> int:
