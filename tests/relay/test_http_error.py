@@ -319,11 +319,12 @@ async def test_a_client_that_never_closes_is_let_go_in_order() -> None:
 @computes
 async def test_a_client_that_never_reads_does_not_stay() -> None:
     async with port(linger=0.02) as p:
-        p.failure = Failure(Code.REFUSED, "x" * (32 << 20))  # more than the kernel takes for it
-        client = socket.create_connection(("127.0.0.1", p.number))
-        client.sendall(GET)
-        await settle(lambda: p.snapshots == 2 and p.clients == 0)
-        client.close()
+        p.failure = Failure(Code.REFUSED, "x" * (8 << 20))  # more than the kernel takes for it
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(("127.0.0.1", p.number))
+            client.sendall(GET)
+            await settle(lambda: p.snapshots == 2 and p.clients == 0)
 
 
 @async_test
