@@ -4,17 +4,13 @@ import click
 
 from openclaw_tunnel.actions.trust_key import (
     agree_to_key,
+    check_fingerprint,
+    check_key,
     described,
     file_of,
     has_changed,
     look_at_key,
     remember_key,
-)
-from openclaw_tunnel.actions.trust_key import (
-    check_fingerprint as check_fingerprint,
-)
-from openclaw_tunnel.actions.trust_key import (
-    check_key as check_key,
 )
 from openclaw_tunnel.cli.asking import agree
 from openclaw_tunnel.errors import ExitCode
