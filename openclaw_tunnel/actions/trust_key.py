@@ -51,7 +51,7 @@ def look_at_key(target: str, *, ssh_config: str = "", port: int | None = None) -
 
 def described(found: "Found") -> tuple[str, ...]:
     """Whose key it is, and which."""
-    return f"host  {found.place.host}", f"key   {found.shown}"
+    return f"host  {found.hop.host}", f"key   {found.shown}"
 
 
 def file_of(found: "Found") -> Path:
@@ -86,7 +86,7 @@ def check_key(found: "Found", fingerprint: str, replace: bool) -> bool:
         raise as_error(found.failure)
     if fingerprint and fingerprint.rstrip("=") != found.fingerprint:
         raise TunnelError(
-            f"the key of {found.place.host} has another fingerprint: {found.fingerprint}, not {fingerprint}",
+            f"the key of {found.hop.host} has another fingerprint: {found.fingerprint}, not {fingerprint}",
             hint="nothing was remembered: is this the right host, and the fingerprint of its key of this type?",
             exit_code=ExitCode.HOST_KEY,
         )
@@ -104,7 +104,7 @@ def agree_to_key(found: "Found", agree: Agree, shown: tuple[str, ...] = ()) -> N
         TunnelError: the answer is no.
     """
     unasked = UsageError(
-        f"whether to remember the key of {found.place.host} must be asked, and there is no terminal",
+        f"whether to remember the key of {found.hop.host} must be asked, and there is no terminal",
         hint=f"compare the fingerprint, then add: --fingerprint {found.fingerprint}",
     )
     if not agree(Question("Remember this key?", shown, unasked)):

@@ -125,7 +125,7 @@ def _host_key(options: Options, seen: HostKey, answers: Answers) -> Iterator[Ste
     if check_key(seen, options.fingerprint, False):
         yield Step("host key", Mark.KEPT, f"{seen.shown} is known")
         return
-    file, host = where_to_write(seen), seen.place.host
+    file, host = where_to_write(seen), seen.hop.host
     if options.dry_run:
         yield Step("host key", Mark.WOULD, f"remember {seen.shown} in {file}")
         return

@@ -51,7 +51,7 @@ def find_gateway(options: Options, facts: Facts, answers: Answers) -> Steps:
     assert facts.host is not None  # noqa: S101  one is logged in, or it is a dry run that has seen the key
     address, known = facts.host.target.address, facts.local.existing
     if not isinstance(facts.login, HowIn):
-        yield Step("gateway", Mark.WOULD, f"look for its port and its token on {facts.host.place.host}")
+        yield Step("gateway", Mark.WOULD, f"look for its port and its token on {facts.host.hop.host}")
         return Discovered(address, options.remote_port or known.remote_port or DEFAULT_GATEWAY_PORT)
     remote = facts.remote
     if remote is None:

@@ -58,7 +58,7 @@ class RemoteHost:
 
     async def choose_key(self) -> ChosenKey | KeyToMake:
         """The key to install."""
-        return await choose_key(self._logged_in.target, self._logged_in.place, self._env)
+        return await choose_key(self._logged_in.target, self._logged_in.hop, self._env)
 
     def make_key(self, path: str) -> None:
         """Make a key, to be installed next."""

@@ -58,14 +58,14 @@ class SetupConnection:
 
     Attributes:
         target: what ssh_config says of the host.
-        place: how sentences call it.
+        hop: how sentences call it.
         how: how the login succeeded.
         link: for channels to the gateway.
     """
 
     def __init__(self, logged_in: LoggedIn, stack: AsyncExitStack) -> None:
         self.target: SshTarget = logged_in.target
-        self.place: Hop = logged_in.hop
+        self.hop: Hop = logged_in.hop
         self.how = how_in(logged_in)
         self.link = SshLink(logged_in, stack)
         self._connection = logged_in.connection
@@ -94,7 +94,7 @@ class SetupConnection:
             ran = Ran(False, words=clean(getattr(exc, "reason", "")))
         await asyncio.sleep(0)  # a connection that ends closes its channels first, and says so afterwards
         if self.link.lost and ran.status is None:
-            text = f"the connection to {self.place.host} was lost"
+            text = f"the connection to {self.hop.host} was lost"
             raise TunnelError(text, hint="call the same command again", exit_code=ExitCode.UNREACHABLE)
         return ran
 

@@ -58,7 +58,7 @@ async def install_key(connection: SetupConnection, key: ChosenKey, *, timeout: f
 
 
 def _not_installed(connection: SetupConnection, key: ChosenKey, ran: Ran, answer: Answer) -> TunnelError:
-    host, user = connection.place.host, connection.target.user
+    host, user = connection.hop.host, connection.target.user
     hint = f"on that computer, add this line to {answer.file} of {user}, then call this again: {key.line}"
     if not ran.in_time:
         text = f"{host} let {user} in, and did not run a command in time"

@@ -43,14 +43,12 @@ async def read_far_settings(connection: SetupConnection, *, timeout: float = SCR
     env = absolute_variables(read_variables(ran.output))
     if not ran.reached or not env.get("HOME", "").startswith("/"):
         said = f": {ran.words}" if ran.words and not ran.reached else ""
-        return FarSettings(problem=f"{connection.place.host} runs no commands for {connection.target.user}{said}")
+        return FarSettings(problem=f"{connection.hop.host} runs no commands for {connection.target.user}{said}")
     mark = f"openclaw-tunnel-{secrets.token_hex(8)}"
     ran = await connection.run(script_to_show(mark, candidates(env)), timeout=timeout, limit=_MOST_BYTES)
     files, folders, complete = read_files(ran.output, mark)
     if not complete:
-        return FarSettings(
-            env["HOME"], env, problem=f"OpenClaw's settings on {connection.place.host} came only in part"
-        )
+        return FarSettings(env["HOME"], env, problem=f"OpenClaw's settings on {connection.hop.host} came only in part")
     return FarSettings(env["HOME"], env, files, folders)
 
 

@@ -36,7 +36,7 @@ class Found:
         failure: what a tunnel would fail with; None for a key that is known.
     """
 
-    place: Hop
+    hop: Hop
     target: SshTarget
     key: bytes
     verdict: Verdict
@@ -128,7 +128,7 @@ def where_to_write(found: Found) -> Path:
     if not files or Path(files[0]) == Path(os.devnull):
         name = files[0] if files else "none"
         raise ConfigError(
-            f"UserKnownHostsFile of {found.place.typed} is {name}: nothing could be remembered",
+            f"UserKnownHostsFile of {found.hop.typed} is {name}: nothing could be remembered",
             hint="name a file there, or leave it out for ~/.ssh/known_hosts",
         )
     return Path(files[0])

@@ -68,7 +68,7 @@ async def test_from_a_password_to_a_key_and_the_gateways_settings(tmp_path: Path
         config = server.ssh_config(identity=tmp_path / "id")
         async with await enter(config, server.password) as connection:
             assert (connection.how.method, connection.how.by_key) == ("password", False)
-            found = await choose_key(connection.target, connection.place, ENV)
+            found = await choose_key(connection.target, connection.hop, ENV)
             assert found == KeyToMake(str(tmp_path / "id"))
             key = make_key(found.path)
             installed = await install_key(connection, key)
@@ -84,7 +84,7 @@ async def test_from_a_password_to_a_key_and_the_gateways_settings(tmp_path: Path
             assert gateway.token.reveal() == "geheim"
         async with await enter(config) as connection:
             assert connection.how == how
-            again = await choose_key(connection.target, connection.place, ENV)
+            again = await choose_key(connection.target, connection.hop, ENV)
             assert isinstance(again, ChosenKey)
             assert (again.line, again.in_file) == (key.line, True)
 
@@ -169,7 +169,7 @@ async def test_a_key_that_only_the_agent_has(tmp_path: Path) -> None:
         config = server.ssh_config(extra=["IdentitiesOnly no"], identity=tmp_path / "none")
         env = {**ENV, "SSH_AUTH_SOCK": str(agent.socket)}
         async with await enter(config, server.password) as connection:
-            key = await choose_key(connection.target, connection.place, env)
+            key = await choose_key(connection.target, connection.hop, env)
             assert isinstance(key, ChosenKey)
             assert (key.line, key.only_in_agent, key.path) == (held.line, True, "")
             installed = await install_key(connection, key)
