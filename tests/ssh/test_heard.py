@@ -345,7 +345,7 @@ async def test_doctor_and_setup_show_it_too(tmp_path: Path) -> None:
         await traced.link.close()
         async with await log_in("gw", env=ENV, resolve=gw, asks=asked.append):
             assert asked == [VISIT, ""] * 2
-        chosen = ChosenKey(path, key.public_data, "a comment", in_file=True, in_agent=False)
+        chosen = ChosenKey(path, key.public_data, "a comment", in_file=True)
         installed = Installed(added=True, file="~/.ssh/authorized_keys", findings=Findings())
         await prove_key("gw", chosen, installed, env=ENV, resolve=gw, asks=asked.append)
     assert asked == [VISIT, ""] * 3

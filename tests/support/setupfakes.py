@@ -102,7 +102,7 @@ class FakeHost(RemoteHost):
         """See ``RemoteHost``."""
         self.calls.append(f"install {key.path}")
         self.password = ""
-        return ChosenKey(key.path, KEY, "me@here", True, False) if isinstance(key, KeyToMake) else key
+        return ChosenKey(key.path, KEY, "me@here", True) if isinstance(key, KeyToMake) else key
 
     async def gateway(self) -> FarGateway:
         """See ``RemoteHost``."""

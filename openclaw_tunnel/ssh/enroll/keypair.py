@@ -35,14 +35,12 @@ class ChosenKey:
         public: in wire format.
         comment: what stands behind it in its line; printable.
         in_file: the file can be used without an agent.
-        in_agent: the agent can sign with it.
     """
 
     path: str
     public: bytes
     comment: str
     in_file: bool
-    in_agent: bool
 
     @property
     def line(self) -> str:
@@ -91,7 +89,7 @@ async def choose_key(target: SshTarget, hop: Hop, env: Mapping[str, str]) -> Cho
         ready = {f.path for f in ring.files if f.state is KeyState.READY}
         if chosen := best_offer(offers, ready):
             comment = ring.comment_of(chosen) or comment_of_account()
-            return ChosenKey(chosen.path, chosen.public, comment, chosen.path in ready, chosen.from_agent)
+            return ChosenKey(chosen.path, chosen.public, comment, chosen.path in ready)
     finally:
         await ring.close()
     return KeyToMake(_where_to_make(target, hop, ring.files))
@@ -166,4 +164,4 @@ def make_key(path: str, comment: str = "") -> ChosenKey:
         else:
             what, hint = f"{path} cannot be made: {exc.strerror}", "check that folder, or name another key: -i FILE"
         raise ConfigError(what, hint=hint) from exc
-    return ChosenKey(path, key.public_data, comment, in_file=True, in_agent=False)
+    return ChosenKey(path, key.public_data, comment, in_file=True)

@@ -248,7 +248,7 @@ def test_a_changed_key_is_never_accepted(setup: Setup) -> None:
 
 def test_a_key_that_only_the_agent_has(setup: Setup, capsys: pytest.CaptureFixture[str]) -> None:
     setup.host.password = "secret"
-    setup.host.chosen = ChosenKey("", KEY, "me@here", in_file=False, in_agent=True)
+    setup.host.chosen = ChosenKey("", KEY, "me@here", in_file=False)
     setup(Person(right_one="y", password="secret", the_key_of_your_agent="y"), no_token=True, no_service=True)
     assert "only your SSH agent has that key" in capsys.readouterr().err
 

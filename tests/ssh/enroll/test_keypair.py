@@ -49,7 +49,7 @@ async def test_the_first_usable_key_with_its_own_comment(tmp_path: Path) -> None
     key = key_at(tmp_path / "id")
     key_at(tmp_path / "later")
     found = await choice(tmp_path / "locked", tmp_path / "missing", tmp_path / "id", tmp_path / "later")
-    assert found == ChosenKey(str(tmp_path / "id"), key.public_data, "work key", in_file=True, in_agent=False)
+    assert found == ChosenKey(str(tmp_path / "id"), key.public_data, "work key", in_file=True)
     assert found.line == f"{key_line(key.public_data)} work key"
     assert found.shown.startswith("ED25519 SHA256:")
     assert not found.only_in_agent

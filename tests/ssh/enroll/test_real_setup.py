@@ -56,7 +56,7 @@ def key_at(path: Path) -> ChosenKey:
     line = Path(f"{path}.pub").read_text()
     public = parse_key(line)
     assert public is not None
-    return ChosenKey(str(path), public, line.split()[2], in_file=True, in_agent=False)
+    return ChosenKey(str(path), public, line.split()[2], in_file=True)
 
 
 @async_test
