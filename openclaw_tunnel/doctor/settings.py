@@ -109,26 +109,27 @@ async def plan_of(
     Raises:
         UsageError: the options contradict each other, or do not say which of several tunnels is meant.
     """
-    read = Settings.load(asked.env, asked.paths.tunnels_file)
-    file, settings = read.tunnels, read.openclaw
-    options = _meant(asked, daemon, service, read)
+    settings = Settings.load(asked.env, asked.paths.tunnels_file)
+    options = _meant(asked, daemon, service, settings)
     try:
-        choice = choose_tunnel(options, file, settings, asked.env)
+        choice = choose_tunnel(options, settings, asked.env)
     except NoDestination as nowhere:
-        return None, [fault(Part.SETTINGS, nowhere.message + _not_there(settings), _SET_UP, code="no_destination")]
+        return None, [
+            fault(Part.SETTINGS, nowhere.message + _not_there(settings.openclaw), _SET_UP, code="no_destination")
+        ]
     except ConfigError as error:
-        return None, [fault(Part.SETTINGS, error.message + _not_there(settings), error.hint, code=CONFIG)]
+        return None, [fault(Part.SETTINGS, error.message + _not_there(settings.openclaw), error.hint, code=CONFIG)]
     try:
-        resolved = await resolve(options, env=asked.env, paths=asked.paths, settings=read)
+        resolved = await resolve(options, env=asked.env, paths=asked.paths, settings=settings)
     except UsageError as error:
         if asked.options != UpOptions():
             raise
-        return None, [fault(Part.SETTINGS, f"{file.path}: {error.message}", error.hint, code=CONFIG)]
+        return None, [fault(Part.SETTINGS, f"{settings.tunnels.path}: {error.message}", error.hint, code=CONFIG)]
     except (ConfigError, HelperError) as error:
         part = Part.SETTINGS if _is_missing(choice.identity) else Part.SSH_CONFIG
         code = str(Code.HELPER) if isinstance(error, HelperError) else CONFIG
         return None, [fault(part, error.message, error.hint, code=code)]
-    plan = Plan(options, choice, resolved, read)
+    plan = Plan(options, choice, resolved, settings)
     return plan, [*_ssh_checks(resolved)]
 
 

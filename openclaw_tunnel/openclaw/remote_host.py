@@ -30,7 +30,7 @@ _HINT = "check the file on that computer with: openclaw config validate"
 
 
 @dataclass(frozen=True, slots=True)
-class FarFile:
+class RemoteFile:
     """A file on the gateway's host; ``problem`` says why it has no content."""
 
     path: str
@@ -39,7 +39,7 @@ class FarFile:
 
 
 @dataclass(frozen=True, slots=True)
-class FarSettings:
+class RemoteSettings:
     """Everything that was read on the gateway's host.
 
     Attributes:
@@ -52,13 +52,13 @@ class FarSettings:
 
     home: str = ""
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
-    files: Mapping[str, FarFile] = field(default_factory=dict)
+    files: Mapping[str, RemoteFile] = field(default_factory=dict)
     folders: frozenset[str] = frozenset()
     problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class FarGateway:
+class RemoteGateway:
     """What is known of the gateway; None or empty where nothing is said.
 
     Attributes:
@@ -104,16 +104,16 @@ def absolute_variables(env: Mapping[str, str]) -> dict[str, str]:
     return {k: f"~/{v.strip()}" if k in paths and v.strip() and v.strip()[0] not in "/~" else v for k, v in env.items()}
 
 
-def read_far_gateway(settings: FarSettings) -> FarGateway:
+def read_remote_gateway(settings: RemoteSettings) -> RemoteGateway:
     """Find what a client needs; never raises."""
     if settings.problem:
-        return FarGateway(problem=settings.problem)
+        return RemoteGateway(problem=settings.problem)
     layers = _with_dotenv(settings)
     path = str(config_file(settings.env, lambda p: str(p) in settings.files or str(p) in settings.folders))
     file = settings.files.get(path)
     if file is None:
-        return _credentials(_port(FarGateway(), layers, None), layers, None)
-    found = FarGateway(path=path, problem=file.problem and f"{path} {file.problem}")
+        return _credentials(_port(RemoteGateway(), layers, None), layers, None)
+    found = RemoteGateway(path=path, problem=file.problem and f"{path} {file.problem}")
     if file.problem:
         return _credentials(_port(found, layers, None), layers, None)
     try:
@@ -131,7 +131,7 @@ def read_far_gateway(settings: FarSettings) -> FarGateway:
         return _credentials(_port(replace(found, problem=error.message), layers, None), layers, None)
 
 
-def _with_dotenv(settings: FarSettings) -> Layers:
+def _with_dotenv(settings: RemoteSettings) -> Layers:
     layers = Layers(settings.env)
     for path in map(str, dotenv_files(settings.env)):
         file = settings.files.get(path)
@@ -160,13 +160,13 @@ def _includes(document: Document, gateway: Section) -> str:
     return ""
 
 
-def _port(found: FarGateway, layers: Layers, gateway: Section | None) -> FarGateway:
+def _port(found: RemoteGateway, layers: Layers, gateway: Section | None) -> RemoteGateway:
     profile = profile_of(layers.env)
     port = environment_port(layers.env) or (gateway.port("port") if gateway else None)
     return replace(found, port=port or (profile_port(profile) if profile else None))
 
 
-def _credentials(found: FarGateway, layers: Layers, gateway: Section | None) -> FarGateway:
+def _credentials(found: RemoteGateway, layers: Layers, gateway: Section | None) -> RemoteGateway:
     auth = gateway.section("auth") if gateway else None
     token, token_source, token_problem = _credential("token", auth, layers)
     password, password_source, password_problem = _credential("password", auth, layers)

@@ -18,14 +18,14 @@ _THERE = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
-class PortWishes:
+class PortOptions:
     """What the settings say; None or empty where they say nothing.
 
     Attributes:
         local, remote: ports of the command line, else of tunnels.json5.
         bind: listen address of the command line, else of tunnels.json5; ``localhost`` is both loopback addresses.
-        configured_remote: ports of openclaw.json for the far side, the first that is set counts.
-        configured_local: the same for this side.
+        configured_remote: ports of openclaw.json for the remote side; the first that is set counts.
+        configured_local: the same for the local side.
         allow_remote_clients: an address that other computers can reach is wanted where ssh_config names one.
     """
 
@@ -46,26 +46,26 @@ class MainForward:
     notices: tuple[str, ...] = ()
 
 
-def choose_main(wishes: PortWishes, local_forwards: Sequence[Forward]) -> MainForward:
+def choose_main(options: PortOptions, local_forwards: Sequence[Forward]) -> MainForward:
     """Decide both ends of the forward to the gateway.
 
-    Far side: the wish, else openclaw.json, else the only LocalForward that leads to the server's own loopback,
-    else 18789. This side: the wish, else the LocalForward that leads to that port, else openclaw.json, else 18789;
-    on the loopback addresses of both families where nobody wishes for one.
+    Remote side: the option, else openclaw.json, else the only LocalForward that leads to the server's own loopback,
+    else 18789. Local side: the option, else the LocalForward that leads to that port, else openclaw.json, else 18789;
+    on the loopback addresses of both families where no address is given.
 
     Args:
         local_forwards: those ssh_config has for the destination.
     """
-    remote = next((p for p in (wishes.remote, *wishes.configured_remote, _only_port(local_forwards)) if p), None)
+    remote = next((p for p in (options.remote, *options.configured_remote, _only_port(local_forwards)) if p), None)
     to = Endpoint(LOOPBACK, remote or DEFAULT_GATEWAY_PORT)
     found = next((f for f in local_forwards if leads_to(f, to.port) and not f.listen.path), None)
-    bind, port = wishes.bind, wishes.local
+    bind, port = options.bind, options.local
     notices: tuple[str, ...] = ()
     if port is None and found:
         port = found.listen.port
         if not bind:
-            bind, notices = _bind_of(found, wishes.allow_remote_clients)
-    port = port or next((p for p in wishes.configured_local if p), DEFAULT_GATEWAY_PORT)
+            bind, notices = _bind_of(found, options.allow_remote_clients)
+    port = port or next((p for p in options.configured_local if p), DEFAULT_GATEWAY_PORT)
     return MainForward(listen_on(bind or LOCALHOST, port, to), found, notices)
 
 

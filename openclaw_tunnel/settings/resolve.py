@@ -26,7 +26,7 @@ from openclaw_tunnel.openclaw.paths import openclaw_home, profile_of
 from openclaw_tunnel.openclaw.settings import OpenClawSettings
 from openclaw_tunnel.settings.hooks import unusable_hooks
 from openclaw_tunnel.settings.load import Settings
-from openclaw_tunnel.settings.main_forward import MainForward, PortWishes, as_argument, choose_main
+from openclaw_tunnel.settings.main_forward import MainForward, PortOptions, as_argument, choose_main
 from openclaw_tunnel.settings.tunnels_file import TunnelEntry, TunnelsFile
 from openclaw_tunnel.settings.up_options import UpOptions, absolute_config
 from openclaw_tunnel.ssh_config.query import SSH_CONFIG_VARIABLE, resolve_ssh
@@ -75,14 +75,13 @@ async def resolve(
     """
     if settings is None:
         settings = await asyncio.to_thread(Settings.load, env, paths.tunnels_file)
-    file, openclaw = settings.tunnels, settings.openclaw
-    choice = choose_tunnel(options, file, openclaw, env)
+    choice = choose_tunnel(options, settings, env)
     entry = choice.entry
     await asyncio.to_thread(_check_identity, choice)
     general = absolute_config(env.get(SSH_CONFIG_VARIABLE), SSH_CONFIG_VARIABLE)
     ssh_config = options.ssh_config or entry.ssh_config or general or ""
     ssh = await resolve_ssh(entry.target, ssh_config=ssh_config, identity=choice.identity, env=env)
-    main = choose_main(port_wishes(options, entry, openclaw), ssh.local_forwards)
+    main = choose_main(port_options(options, entry, settings.openclaw), ssh.local_forwards)
     port_choice = _port_choice(options, entry)
     extra = extra_forwards(options.extra_forwards, entry.forwards, main.forward if port_choice is _FIXED else None)
     probe = _probe(options.probe) or entry.probe or Probe.GATEWAY
@@ -106,13 +105,14 @@ async def resolve(
     return Resolved(spec, notices, ssh)
 
 
-def choose_tunnel(options: UpOptions, file: TunnelsFile, openclaw: OpenClawSettings, env: Mapping[str, str]) -> Choice:
+def choose_tunnel(options: UpOptions, settings: Settings, env: Mapping[str, str]) -> Choice:
     """Decide which tunnel is meant: one of tunnels.json5, or one made up for a destination.
 
     Raises:
         UsageError: none is.
         ConfigError: the one that is meant has no destination.
     """
+    file, openclaw = settings.tunnels, settings.openclaw
     name = check_name(options.name) if options.name else ""
     entry = _entry(options.target, name, file, env)
     chosen = entry or TunnelEntry(profile_of(env) or DEFAULT_NAME, policy=file.policy, announce=file.announce)
@@ -175,14 +175,14 @@ def _nothing_meant(entry: TunnelEntry | None, file: TunnelsFile) -> UsageError |
     )
 
 
-def port_wishes(options: UpOptions, entry: TunnelEntry, openclaw: OpenClawSettings) -> PortWishes:
+def port_options(options: UpOptions, entry: TunnelEntry, openclaw: OpenClawSettings) -> PortOptions:
     """What command line, tunnels.json5 and openclaw.json say of ports and addresses.
 
     Raises:
         UsageError: an option is no port or no address.
     """
     bind = options.bind or entry.bind
-    return PortWishes(
+    return PortOptions(
         local=_local_port(options, entry),
         remote=_port(options.remote_port) or entry.remote_port,
         bind=parse_bind(bind) if bind else "",

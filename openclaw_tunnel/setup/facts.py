@@ -8,10 +8,11 @@ from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.errors import ConfigError, TunnelError, UsageError
 from openclaw_tunnel.gateway.probe import ProbeResult
 from openclaw_tunnel.host.paths import Paths
-from openclaw_tunnel.openclaw.remote_host import FarGateway
-from openclaw_tunnel.openclaw.settings import OpenClawSettings, load_openclaw, load_raw
+from openclaw_tunnel.openclaw.remote_host import RemoteGateway
+from openclaw_tunnel.openclaw.settings import OpenClawSettings, load_raw
+from openclaw_tunnel.settings.load import Settings
 from openclaw_tunnel.settings.resolve import Choice, UpOptions, choose_tunnel
-from openclaw_tunnel.settings.tunnels_file import TunnelEntry, TunnelsFile, load_tunnels
+from openclaw_tunnel.settings.tunnels_file import TunnelEntry, TunnelsFile
 from openclaw_tunnel.setup.patch import leads_elsewhere
 from openclaw_tunnel.setup.steps import Options
 from openclaw_tunnel.ssh.enroll.bootstrap import HowIn
@@ -91,7 +92,7 @@ class Facts:
     host: HostKey | None = None
     login: HowIn | TunnelError | None = None
     key: ChosenKey | KeyToMake | None = None
-    remote: FarGateway | None = None
+    remote: RemoteGateway | None = None
     probes: tuple[ProbeResult, ...] = ()
     computer: Computer | None = None
     ports: tuple[tuple[int, str], ...] = ()
@@ -104,7 +105,8 @@ def read_local(options: Options, env: Mapping[str, str], paths: Paths) -> Local:
         UsageError: the target is none, or is a tunnel of tunnels.json5.
         ConfigError: the settings cannot be read; or later commands would mean another host, or another port each time.
     """
-    settings, tunnels = load_openclaw(env), load_tunnels(paths.tunnels_file)
+    read = Settings.load(env, paths.tunnels_file)
+    settings, tunnels = read.openclaw, read.tunnels
     target = target_for_settings(options.target)
     if options.target in tunnels.tunnels:
         raise UsageError(
@@ -116,7 +118,7 @@ def read_local(options: Options, env: Mapping[str, str], paths: Paths) -> Local:
     elsewhere = leads_elsewhere(remote, target)
     identity = "" if elsewhere else settings.remote_ssh_identity
     after = replace(settings, remote_ssh_target=target, remote_ssh_identity=identity)
-    choice = choose_tunnel(UpOptions(), tunnels, after, env)
+    choice = choose_tunnel(UpOptions(), replace(read, openclaw=after), env)
     _check_choice(choice, target, options.target, tunnels)
     return Local(
         target,

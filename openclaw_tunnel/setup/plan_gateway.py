@@ -9,7 +9,7 @@ from openclaw_tunnel.core.spec import DEFAULT_GATEWAY_PORT
 from openclaw_tunnel.core.status import Verdict
 from openclaw_tunnel.errors import ConfigError, CredentialError, TunnelError
 from openclaw_tunnel.openclaw.credentials.secretref import Secret, holds_reference, read_input
-from openclaw_tunnel.openclaw.remote_host import FarGateway
+from openclaw_tunnel.openclaw.remote_host import RemoteGateway
 from openclaw_tunnel.setup.facts import Facts
 from openclaw_tunnel.setup.steps import Answers, Look, Mark, Missing, Note, Options, Question, Step, answer_of
 from openclaw_tunnel.ssh.enroll.bootstrap import HowIn
@@ -80,7 +80,7 @@ def find_gateway(options: Options, facts: Facts, answers: Answers) -> Steps:
     return Discovered(address, port, kind, secret, can_ask=bool(has or wants_none or secret is not None))
 
 
-def _not_there(failure: Failure, port: int, options: Options, remote: FarGateway) -> TunnelError:
+def _not_there(failure: Failure, port: int, options: Options, remote: RemoteGateway) -> TunnelError:
     """Why the gateway is not at that port, and where else it may be."""
     name = options.target
     if remote.tls and not options.remote_port:
@@ -105,7 +105,7 @@ def _other_port(number: int, answers: Answers, end: TunnelError) -> int:
     return int(said)
 
 
-def _secret(kind: str, options: Options, known: Any, remote: FarGateway, answers: Answers) -> Chosen:
+def _secret(kind: str, options: Options, known: Any, remote: RemoteGateway, answers: Answers) -> Chosen:
     """The token or password to be set, if any; ``known`` is the one in openclaw.json, as written."""
     found, source, problem = (remote.token, remote.token_source, remote.token_problem)
     if kind == "password":

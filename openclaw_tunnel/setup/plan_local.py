@@ -10,7 +10,7 @@ from openclaw_tunnel.errors import ConfigError, ExitCode, TunnelError
 from openclaw_tunnel.json5doc.edit import Patch
 from openclaw_tunnel.settings.auto_port import MOST, STEP
 from openclaw_tunnel.settings.main_forward import choose_main, leads_to
-from openclaw_tunnel.settings.resolve import UpOptions, port_wishes
+from openclaw_tunnel.settings.resolve import UpOptions, port_options
 from openclaw_tunnel.setup.facts import Computer, Facts, Local
 from openclaw_tunnel.setup.patch import Desired, changes_in_words, settings_patch
 from openclaw_tunnel.setup.plan_gateway import Discovered
@@ -126,7 +126,7 @@ def _check_ports(local: Local, desired: Desired, forwards: tuple[Forward, ...]) 
     entry, file = local.entry, local.tunnels.path
     url = f"ws://{LOOPBACK}:{desired.local_port}"
     after = replace(local.settings, remote_url=url, remote_port=desired.remote_port)
-    main = choose_main(port_wishes(UpOptions(), entry, after), forwards).forward
+    main = choose_main(port_options(UpOptions(), entry, after), forwards).forward
     ports = (main.listen.port, main.to.port)
     if ports == (desired.local_port, desired.remote_port):
         return

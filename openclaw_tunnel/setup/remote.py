@@ -6,12 +6,12 @@ from pathlib import Path
 from openclaw_tunnel.core.spec import LOOPBACK, Endpoint, Probe
 from openclaw_tunnel.errors import TunnelError
 from openclaw_tunnel.gateway.probe import ProbeResult, probe
-from openclaw_tunnel.openclaw.remote_host import FarGateway, read_far_gateway
+from openclaw_tunnel.openclaw.remote_host import RemoteGateway, read_remote_gateway
 from openclaw_tunnel.ssh.auth.prompts import Asker
 from openclaw_tunnel.ssh.enroll.bootstrap import HowIn, SetupConnection, log_in
 from openclaw_tunnel.ssh.enroll.installkey import Installed, install_key, prove_key
 from openclaw_tunnel.ssh.enroll.keypair import ChosenKey, KeyToMake, choose_key, make_key
-from openclaw_tunnel.ssh.enroll.remote import read_far_settings
+from openclaw_tunnel.ssh.enroll.remote import read_remote_settings
 from openclaw_tunnel.ssh.hostkeys.trust import Found, look_at, remember
 from openclaw_tunnel.ui.output import waits_for_you
 
@@ -81,9 +81,9 @@ class RemoteHost:
         )
         return key
 
-    async def gateway(self) -> FarGateway:
+    async def gateway(self) -> RemoteGateway:
         """What OpenClaw's settings there say."""
-        return read_far_gateway(await read_far_settings(self._logged_in))
+        return read_remote_gateway(await read_remote_settings(self._logged_in))
 
     async def probe(self, port: int) -> ProbeResult:
         """Ask a port of its loopback whether it is a gateway."""

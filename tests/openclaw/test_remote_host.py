@@ -7,25 +7,25 @@ import pytest
 
 from openclaw_tunnel.openclaw.credentials.secretref import Secret
 from openclaw_tunnel.openclaw.remote_host import (
-    FarFile,
-    FarGateway,
-    FarSettings,
+    RemoteFile,
+    RemoteGateway,
+    RemoteSettings,
     absolute_variables,
     candidates,
-    read_far_gateway,
+    read_remote_gateway,
 )
 
 HOME = {"HOME": "/home/me"}
 PATH = "/home/me/.openclaw/openclaw.json"
 
 
-def far(config: Any = None, *, env: dict[str, str] | None = None, path: str = PATH, **files: str) -> FarGateway:
+def far(config: Any = None, *, env: dict[str, str] | None = None, path: str = PATH, **files: str) -> RemoteGateway:
     """The gateway of a home with this openclaw.json; ``files`` are other files, by what follows the state folder."""
     there = {} if config is None else {path: config if isinstance(config, str) else json.dumps(config)}
     there |= {f"/home/me/.openclaw/{name}": text for name, text in files.items()}
-    found = {name: FarFile(name, text.encode()) for name, text in there.items()}
+    found = {name: RemoteFile(name, text.encode()) for name, text in there.items()}
     folders = frozenset({"/home/me/.openclaw"}) if found else frozenset[str]()
-    return read_far_gateway(FarSettings("/home/me", {**HOME, **(env or {})}, found, folders))
+    return read_remote_gateway(RemoteSettings("/home/me", {**HOME, **(env or {})}, found, folders))
 
 
 def auth(**values: Any) -> dict[str, Any]:
@@ -33,8 +33,8 @@ def auth(**values: Any) -> dict[str, Any]:
 
 
 def test_nothing_there_says_nothing() -> None:
-    assert far() == FarGateway()
-    assert far({}) == FarGateway(path=PATH)
+    assert far() == RemoteGateway()
+    assert far({}) == RemoteGateway(path=PATH)
 
 
 def test_what_a_client_needs() -> None:
@@ -42,7 +42,7 @@ def test_what_a_client_needs() -> None:
       gateway: { port: 4321, mode: 'local', bind: 'loopback', tls: {enabled: true},
                  auth: { mode: 'token', token: ' geheim ' } } }"""
     found = far(text)
-    assert found == FarGateway(
+    assert found == RemoteGateway(
         path=PATH,
         port=4321,
         auth_mode="token",
@@ -55,7 +55,7 @@ def test_what_a_client_needs() -> None:
 
 
 def test_secrets_do_not_show_in_what_was_read() -> None:
-    settings = FarSettings("/h", {"OPENCLAW_GATEWAY_TOKEN": "geheim"}, {"/f": FarFile("/f", b"geheim")})
+    settings = RemoteSettings("/h", {"OPENCLAW_GATEWAY_TOKEN": "geheim"}, {"/f": RemoteFile("/f", b"geheim")})
     assert "geheim" not in repr(settings)
 
 
@@ -74,7 +74,7 @@ def test_the_port(config: Any, env: dict[str, str], files: dict[str, str], port:
     assert (found.port, found.problem) == (port, "")
 
 
-def credential(found: FarGateway) -> tuple[str, str, str, str]:
+def credential(found: RemoteGateway) -> tuple[str, str, str, str]:
     return (found.auth_mode, found.token.reveal() if found.token else "", found.token_source, found.token_problem)
 
 
@@ -183,10 +183,12 @@ def test_what_cannot_be_used_is_said_and_the_environment_still_counts(config: st
 
 
 def test_a_file_that_may_not_be_read() -> None:
-    shut = FarFile(PATH, problem="cannot be read by this account")
-    found = read_far_gateway(FarSettings("/home/me", HOME, {PATH: shut}))
-    assert found == FarGateway(path=PATH, problem=f"{PATH} cannot be read by this account")
-    assert read_far_gateway(FarSettings(problem="gw runs no commands")) == FarGateway(problem="gw runs no commands")
+    shut = RemoteFile(PATH, problem="cannot be read by this account")
+    found = read_remote_gateway(RemoteSettings("/home/me", HOME, {PATH: shut}))
+    assert found == RemoteGateway(path=PATH, problem=f"{PATH} cannot be read by this account")
+    assert read_remote_gateway(RemoteSettings(problem="gw runs no commands")) == RemoteGateway(
+        problem="gw runs no commands"
+    )
 
 
 @pytest.mark.parametrize(
@@ -202,9 +204,9 @@ def test_a_file_that_may_not_be_read() -> None:
 def test_every_file_openclaw_would_read_is_looked_for_and_found(env: dict[str, str], path: str) -> None:
     folders, files = candidates({**HOME, **env})
     assert path in files
-    content = {path: FarFile(path, b'{"gateway": {"port": 9}}')}
+    content = {path: RemoteFile(path, b'{"gateway": {"port": 9}}')}
     there = frozenset({path.rpartition("/")[0]} & set(folders))
-    assert read_far_gateway(FarSettings("/home/me", {**HOME, **env}, content, there)).port == 9
+    assert read_remote_gateway(RemoteSettings("/home/me", {**HOME, **env}, content, there)).port == 9
 
 
 def test_the_env_files_are_looked_for() -> None:

@@ -11,7 +11,7 @@ from openclaw_tunnel.core.status import ForwardStatus, GatewayStatus, Snapshot, 
 from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.gateway.probe import ProbeResult
 from openclaw_tunnel.openclaw.credentials.secretref import Secret
-from openclaw_tunnel.openclaw.remote_host import FarGateway
+from openclaw_tunnel.openclaw.remote_host import RemoteGateway
 from openclaw_tunnel.setup.computer import ThisComputer
 from openclaw_tunnel.setup.facts import Computer
 from openclaw_tunnel.setup.remote import RemoteHost
@@ -26,7 +26,7 @@ from support.sshtargets import make_target
 KEY = b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + b"k" * 32
 BY_KEY = HowIn("publickey", "/home/me/.ssh/id_ed25519 (ED25519 SHA256:x)")
 TOKEN = "gateway-token-1"
-WITH_TOKEN = FarGateway(
+WITH_TOKEN = RemoteGateway(
     "/home/far/.openclaw/openclaw.json", auth_mode="token", token=Secret(TOKEN), token_source="its token"
 )
 
@@ -47,7 +47,7 @@ class FakeHost(RemoteHost):
     password: str = ""
     how: HowIn = field(default_factory=lambda: BY_KEY)
     chosen: ChosenKey | KeyToMake = field(default_factory=lambda: KeyToMake("/home/me/.ssh/id_ed25519"))
-    settings: FarGateway = field(default_factory=lambda: WITH_TOKEN)
+    settings: RemoteGateway = field(default_factory=lambda: WITH_TOKEN)
     ports: Mapping[int, Verdict] = field(default_factory=lambda: {18789: Verdict.HEALTHY})
     forwards: tuple[Any, ...] = ()
     target: str = "me@gateway-host"
@@ -104,7 +104,7 @@ class FakeHost(RemoteHost):
         self.password = ""
         return ChosenKey(key.path, KEY, "me@here", True) if isinstance(key, KeyToMake) else key
 
-    async def gateway(self) -> FarGateway:
+    async def gateway(self) -> RemoteGateway:
         """See ``RemoteHost``."""
         return self.settings
 

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Sequence
 
 from openclaw_tunnel.json5doc.document import MAX_BYTES
-from openclaw_tunnel.openclaw.remote_host import FarFile, FarSettings, absolute_variables, candidates
+from openclaw_tunnel.openclaw.remote_host import RemoteFile, RemoteSettings, absolute_variables, candidates
 from openclaw_tunnel.ssh.enroll.bootstrap import SCRIPT_SECONDS, SetupConnection
 
 _LOGIN_SHELL_SECONDS = 5.0
@@ -30,26 +30,28 @@ show() {
 """
 
 
-async def read_far_settings(connection: SetupConnection, *, timeout: float = SCRIPT_SECONDS) -> FarSettings:
+async def read_remote_settings(connection: SetupConnection, *, timeout: float = SCRIPT_SECONDS) -> RemoteSettings:
     """Read OpenClaw's settings of the account that is logged in.
 
     Args:
         timeout: seconds for the files; the login shell, which is asked for OPENCLAW_* before, has 5 s of its own.
 
     Raises:
-        TunnelError: the connection is gone. Everything else is an answer: see ``FarSettings.problem``.
+        TunnelError: the connection is gone. Everything else is an answer: see ``RemoteSettings.problem``.
     """
     ran = await connection.run(ENVIRONMENT, timeout=_LOGIN_SHELL_SECONDS)
     env = absolute_variables(read_variables(ran.output))
     if not ran.reached or not env.get("HOME", "").startswith("/"):
         said = f": {ran.words}" if ran.words and not ran.reached else ""
-        return FarSettings(problem=f"{connection.hop.host} runs no commands for {connection.target.user}{said}")
+        return RemoteSettings(problem=f"{connection.hop.host} runs no commands for {connection.target.user}{said}")
     mark = f"openclaw-tunnel-{secrets.token_hex(8)}"
     ran = await connection.run(script_to_show(mark, candidates(env)), timeout=timeout, limit=_MOST_BYTES)
     files, folders, complete = read_files(ran.output, mark)
     if not complete:
-        return FarSettings(env["HOME"], env, problem=f"OpenClaw's settings on {connection.hop.host} came only in part")
-    return FarSettings(env["HOME"], env, files, folders)
+        return RemoteSettings(
+            env["HOME"], env, problem=f"OpenClaw's settings on {connection.hop.host} came only in part"
+        )
+    return RemoteSettings(env["HOME"], env, files, folders)
 
 
 def read_variables(output: bytes) -> dict[str, str]:
@@ -64,9 +66,9 @@ def script_to_show(mark: str, paths: tuple[Sequence[str], Sequence[str]]) -> str
     return f"mark={mark} most={MAX_BYTES + 1}\n{_SHOW}{calls}\nprintf '\\n%s end\\n' \"$mark\""
 
 
-def read_files(output: bytes, mark: str) -> tuple[dict[str, FarFile], frozenset[str], bool]:
+def read_files(output: bytes, mark: str) -> tuple[dict[str, RemoteFile], frozenset[str], bool]:
     """The files, the folders, and whether the answer is complete."""
-    files: dict[str, FarFile] = {}
+    files: dict[str, RemoteFile] = {}
     folders: set[str] = set()
     for part in output.split(b"\n" + mark.encode() + b" ")[1:]:
         head, _, content = part.partition(b"\n")
@@ -77,5 +79,5 @@ def read_files(output: bytes, mark: str) -> tuple[dict[str, FarFile], frozenset[
             folders.add(path)
         else:
             problem = "cannot be read by this account" if word == "shut" else ""
-            files[path] = FarFile(path, content, problem)
+            files[path] = RemoteFile(path, content, problem)
     return files, frozenset(folders), False

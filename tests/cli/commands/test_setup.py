@@ -16,7 +16,7 @@ from openclaw_tunnel.core.status import Verdict
 from openclaw_tunnel.errors import ConfigError, CredentialError, ExitCode, TunnelError, UsageError
 from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.openclaw.credentials.secretref import Secret
-from openclaw_tunnel.openclaw.remote_host import FarGateway
+from openclaw_tunnel.openclaw.remote_host import RemoteGateway
 from openclaw_tunnel.setup.flow import set_up
 from openclaw_tunnel.setup.prompts import Prompts, Terminal
 from openclaw_tunnel.setup.report import Report
@@ -309,7 +309,7 @@ def test_a_dry_run_of_what_is_set_up(setup: Setup) -> None:
 
 
 def test_the_port_that_its_own_settings_say(setup: Setup) -> None:
-    setup.host.settings = FarGateway(port=19001, auth_mode="none")
+    setup.host.settings = RemoteGateway(port=19001, auth_mode="none")
     setup.host.ports = {19001: Verdict.STARTING}
     setup(yes=True)
     assert setup.gateway["remote"]["remotePort"] == 19001
@@ -327,7 +327,7 @@ def test_no_gateway_there(setup: Setup) -> None:
 
 
 def test_a_host_that_is_a_client_itself(setup: Setup) -> None:
-    setup.host.settings, setup.host.ports = FarGateway(path="/home/me/.openclaw/openclaw.json", mode="remote"), {}
+    setup.host.settings, setup.host.ports = RemoteGateway(path="/home/me/.openclaw/openclaw.json", mode="remote"), {}
     with pytest.raises(TunnelError, match="nothing listens") as caught:
         setup(yes=True)
     assert caught.value.hint.startswith("gateway.mode is remote in /home/me/.openclaw/openclaw.json there: set up the")
@@ -345,13 +345,13 @@ def test_a_person_knows_the_port(setup: Setup) -> None:
 
 
 def test_a_gateway_with_tls(setup: Setup) -> None:
-    setup.host.settings, setup.host.ports = FarGateway(tls=True), {}
+    setup.host.settings, setup.host.ports = RemoteGateway(tls=True), {}
     with pytest.raises(ConfigError, match="speaks TLS"):
         setup(yes=True)
 
 
 def test_a_password_gateway(setup: Setup) -> None:
-    setup.host.settings = FarGateway(auth_mode="password", password=Secret("pw-1"), password_source="its password")
+    setup.host.settings = RemoteGateway(auth_mode="password", password=Secret("pw-1"), password_source="its password")
     setup(yes=True)
     assert setup.gateway["remote"]["password"] == "pw-1"
     assert "token" not in setup.gateway["remote"]
@@ -360,7 +360,7 @@ def test_a_password_gateway(setup: Setup) -> None:
 def test_a_token_that_was_changed_there(setup: Setup) -> None:
     setup(yes=True, no_service=True)
     setup.computer.opened()
-    setup.host.settings = FarGateway(token=Secret("new-token"), token_source="its token")
+    setup.host.settings = RemoteGateway(token=Secret("new-token"), token_source="its token")
     setup(yes=True, no_service=True)
     assert setup.gateway["remote"]["token"] == "new-token"
     assert setup.computer.calls == ["close default", "up -d", "health -n default"]
@@ -384,7 +384,7 @@ def test_a_token_that_is_given(setup: Setup) -> None:
 
 def test_a_token_that_cannot_be_read_there_is_typed(setup: Setup) -> None:
     setup.trusts()
-    setup.host.settings = FarGateway(auth_mode="token", token_problem="is kept in a reference")
+    setup.host.settings = RemoteGateway(auth_mode="token", token_problem="is kept in a reference")
     person = Person(it_is_not_shown="typed-token")
     setup(person, no_service=True)
     assert setup.gateway["remote"]["token"] == "typed-token"
@@ -392,7 +392,7 @@ def test_a_token_that_cannot_be_read_there_is_typed(setup: Setup) -> None:
 
 
 def test_no_token_is_an_answer(setup: Setup) -> None:
-    setup.host.settings = FarGateway(problem="runs no commands")
+    setup.host.settings = RemoteGateway(problem="runs no commands")
     assert setup(yes=True) == 0
     assert "token" not in setup.gateway["remote"]
     assert setup.marks["token"] == "skipped"

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from openclaw_tunnel.errors import ExitCode, TunnelError
-from openclaw_tunnel.openclaw.remote_host import read_far_gateway
+from openclaw_tunnel.openclaw.remote_host import read_remote_gateway
 from openclaw_tunnel.ssh.auth.prompts import Question
 from openclaw_tunnel.ssh.enroll.bootstrap import HowIn, SetupConnection, log_in
 from openclaw_tunnel.ssh.enroll.installkey import Installed, install_key, prove_key
 from openclaw_tunnel.ssh.enroll.keypair import ChosenKey, KeyToMake, choose_key, make_key
-from openclaw_tunnel.ssh.enroll.remote import read_far_settings
+from openclaw_tunnel.ssh.enroll.remote import read_remote_settings
 from openclaw_tunnel.ssh.hostkeys.knownhosts import parse_key
 from support.agent import SshAgent
 from support.aio import async_test, pass_time, settle
@@ -78,7 +78,7 @@ async def test_from_a_password_to_a_key_and_the_gateways_settings(tmp_path: Path
             assert server.authorized_keys.read_text() == key.line + "\n"
             how = await prove(config, key, installed)
             assert (how.by_key, how.path, how.public) == (True, key.path, key.public)
-            gateway = read_far_gateway(await read_far_settings(connection))
+            gateway = read_remote_gateway(await read_remote_settings(connection))
             assert (gateway.path, gateway.port, gateway.problem) == (f"{server.home}/oc/openclaw.json", 4321, "")
             assert gateway.token is not None
             assert gateway.token.reveal() == "geheim"
@@ -144,7 +144,7 @@ async def test_an_account_that_runs_no_commands(extra: Sequence[str], shell: str
             assert caught.value.exit_code is ExitCode.LOGIN
             assert caught.value.message == f"{host} let remote in, and runs no commands for that account: {said}"
             assert caught.value.hint.endswith(f"~/.ssh/authorized_keys of remote, then call this again: {key.line}")
-            assert (await read_far_settings(connection)).problem == f"{host} runs no commands for remote: {said}"
+            assert (await read_remote_settings(connection)).problem == f"{host} runs no commands for remote: {said}"
         assert not server.authorized_keys.exists()
 
 

@@ -8,10 +8,16 @@ from pathlib import Path
 import asyncssh
 
 from openclaw_tunnel.json5doc.document import MAX_BYTES
-from openclaw_tunnel.openclaw.remote_host import FarFile, candidates
+from openclaw_tunnel.openclaw.remote_host import RemoteFile, candidates
 from openclaw_tunnel.ssh.auth.prompts import Question
 from openclaw_tunnel.ssh.enroll.bootstrap import log_in
-from openclaw_tunnel.ssh.enroll.remote import ENVIRONMENT, read_far_settings, read_files, read_variables, script_to_show
+from openclaw_tunnel.ssh.enroll.remote import (
+    ENVIRONMENT,
+    read_files,
+    read_remote_settings,
+    read_variables,
+    script_to_show,
+)
 from support.aio import async_test
 from support.askingserver import AskingServer, shell_in
 from support.sshtargets import Resolver, target_for
@@ -25,7 +31,7 @@ def shell(script: str, env: Mapping[str, str]) -> bytes:
     return subprocess.run(["sh"], input=script.encode(), stdout=subprocess.PIPE, env=env, cwd="/", timeout=30).stdout
 
 
-def look(home: Path, **env: str) -> tuple[dict[str, FarFile], frozenset[str], bool]:
+def look(home: Path, **env: str) -> tuple[dict[str, RemoteFile], frozenset[str], bool]:
     return read_files(shell(script_to_show(MARK, candidates({"HOME": str(home), **env})), {}), MARK)
 
 
@@ -59,12 +65,12 @@ def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
     files, _, complete = look(tmp_path)
     path = str(tmp_path / ".openclaw" / "openclaw.json")
     assert complete
-    assert files == {path: FarFile(path, problem="cannot be read by this account")}
+    assert files == {path: RemoteFile(path, problem="cannot be read by this account")}
 
 
 def test_an_answer_that_is_cut_short_is_not_taken_for_a_whole_one() -> None:
     text = f"\n{MARK} file /a\ncontent\n{MARK} end\n".encode()
-    assert read_files(text, MARK) == ({"/a": FarFile("/a", b"content")}, frozenset(), True)
+    assert read_files(text, MARK) == ({"/a": RemoteFile("/a", b"content")}, frozenset(), True)
     assert read_files(text[:-6], MARK)[2] is False
     assert read_files(b"", MARK) == ({}, frozenset(), False)
 
@@ -107,6 +113,6 @@ async def test_settings_that_come_only_in_part(tmp_path: Path) -> None:
     async with AskingServer(password="secret", run=run) as server:
         resolve = Resolver(gw=target_for(server, tmp_path))
         async with await log_in("gw", env={}, ask=ask, resolve=resolve) as connection:
-            found = await read_far_settings(connection)
+            found = await read_remote_settings(connection)
     assert found.problem == f"OpenClaw's settings on 127.0.0.1:{server.port} came only in part"
     assert (found.home, found.files) == (str(tmp_path), {})
