@@ -63,7 +63,7 @@ def _close(client: ControlClient, name: str | None, everything: bool, services: 
         return Closed(tuple(stopped), note)
     closed: tuple[str, ...] = ()
     try:
-        closed = client.call(Down(None if everything else meant[0]), CLOSE_DEADLINE).names
+        closed = client.call(Down(None if everything else meant[0]), CLOSE_DEADLINE)
     except DaemonUnreachable:
         if not stopped:
             raise  # else it ended with its services

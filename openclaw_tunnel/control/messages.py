@@ -82,20 +82,6 @@ def name_in(params: Mapping[str, Any]) -> str:
     return name
 
 
-def optional_name(params: Mapping[str, Any]) -> str | None:
-    """The name of a tunnel; None: all are meant.
-
-    Raises:
-        RequestRefused: it is no name.
-    """
-    return None if params.get("name") is None else name_in(params)
-
-
-def named(name: str | None) -> dict[str, Any]:
-    """What :func:`optional_name` reads back."""
-    return {} if name is None else {"name": name}
-
-
 @dataclass(frozen=True)
 class Report:
     """The tunnels that run, and who holds them.
@@ -129,40 +115,34 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Status(Request[Report]):
-    """How is the tunnel of that name, or how are all?"""
-
-    METHOD = "status"
+class _OneOrAll:
+    """The parameters of a request about the tunnel of that name; None: about all."""
 
     name: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """See :class:`Request`, as for all that follow."""
-        return named(self.name)
+        return {} if self.name is None else {"name": self.name}
 
     @classmethod
     def from_json(cls, params: Mapping[str, Any]) -> Self:
-        return cls(optional_name(params))
+        return cls(None if params.get("name") is None else name_in(params))
+
+
+class Status(_OneOrAll, Request[Report]):
+    """How does it stand?"""
+
+    METHOD = "status"
 
     @staticmethod
     def answer(result: dict[str, Any]) -> Report:
         return Report.from_json(result)
 
 
-@dataclass(frozen=True)
-class Look(Order):
-    """Somebody begins to look at the tunnel of that name, or at all: those that wait for their next try make it."""
+class Look(_OneOrAll, Order):
+    """Somebody begins to look: tunnels that wait for their next try make it."""
 
     METHOD = "look"
-
-    name: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        return named(self.name)
-
-    @classmethod
-    def from_json(cls, params: Mapping[str, Any]) -> Self:
-        return cls(optional_name(params))
 
 
 @dataclass(frozen=True)

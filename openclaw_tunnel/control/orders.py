@@ -48,19 +48,8 @@ class Ping(Request[Pong]):
 
 
 @dataclass(frozen=True)
-class Closed:
-    """The names of the tunnels that were closed."""
-
-    names: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """What :meth:`Down.answer` reads back."""
-        return {"closed": list(self.names)}
-
-
-@dataclass(frozen=True)
-class Down(Request[Closed]):
-    """Close the tunnel of that name; None: all of them. The same in every version."""
+class Down(Request[tuple[str, ...]]):
+    """Close the tunnel of that name, None: all; the answer is the names. The same in every version."""
 
     METHOD = "down"
 
@@ -74,8 +63,8 @@ class Down(Request[Closed]):
         return cls(None if params.get("all") else name_in(params))
 
     @staticmethod
-    def answer(result: dict[str, Any]) -> Closed:
-        return Closed(tuple(map(str, result.get("closed", ()))))
+    def answer(result: dict[str, Any]) -> tuple[str, ...]:
+        return tuple(map(str, result.get("closed", ())))
 
 
 @dataclass(frozen=True)
@@ -144,10 +133,8 @@ class Up(Request[Opened]):
 
 
 @dataclass(frozen=True)
-class UpAgain(Request[Opened]):
-    """An ``up`` that names no destination: try again to have the tunnel of that name, which runs, up."""
-
-    METHOD = "up"
+class _WithAgent:
+    """The parameters of a request about one tunnel; ``agent`` as of :class:`Up`."""
 
     name: str
     agent: str = ""
@@ -158,27 +145,22 @@ class UpAgain(Request[Opened]):
     @classmethod
     def from_json(cls, params: Mapping[str, Any]) -> Self:
         return cls(name_in(params), _agent_in(params))
+
+
+class UpAgain(_WithAgent, Request[Opened]):
+    """An ``up`` that names no destination: try again to have the tunnel of that name, which runs, up."""
+
+    METHOD = "up"
 
     @staticmethod
     def answer(result: dict[str, Any]) -> Opened:
         return Opened.from_json(result)
 
 
-@dataclass(frozen=True)
-class Restart(Order):
-    """Connect the tunnel of that name again; ``agent`` as of :class:`Up`."""
+class Restart(_WithAgent, Order):
+    """Connect again."""
 
     METHOD = "restart"
-
-    name: str
-    agent: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        return {"name": self.name, **_agent(self.agent)}
-
-    @classmethod
-    def from_json(cls, params: Mapping[str, Any]) -> Self:
-        return cls(name_in(params), _agent_in(params))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 from openclaw_tunnel import __version__
 from openclaw_tunnel.ask.over_tunnel import ask
 from openclaw_tunnel.control.messages import Look, Report, Request, Status, Watch
-from openclaw_tunnel.control.orders import Ask, Closed, Down, Opened, Ping, Pong, Reload, Restart, Retry, Up, UpAgain
+from openclaw_tunnel.control.orders import Ask, Down, Opened, Ping, Pong, Reload, Restart, Retry, Up, UpAgain
 from openclaw_tunnel.control.server import Emit
 from openclaw_tunnel.control.wire import unknown_method
 from openclaw_tunnel.core import events as ev
@@ -54,9 +54,7 @@ class Answers:
             return {}
         return answer if isinstance(answer, dict) else answer.to_json()
 
-    async def _answer(
-        self, request: Request[Any], emit: Emit
-    ) -> Pong | Report | Opened | Closed | dict[str, Any] | None:
+    async def _answer(self, request: Request[Any], emit: Emit) -> Pong | Report | Opened | dict[str, Any] | None:
         daemon = self._daemon
         match request:
             case Ping():
@@ -75,7 +73,7 @@ class Answers:
                 daemon.running(name).post(ev.StartRequested())
                 return Opened(False, "", daemon.running(name).snapshot())
             case Down(name):
-                return Closed(tuple(await daemon.down(None if name is None else [daemon.running(name).spec.name])))
+                return {"closed": await daemon.down(None if name is None else [daemon.running(name).spec.name])}
             case Restart(name, agent):
                 daemon.adopt_agent(agent)
                 daemon.running(name).post(ev.RestartRequested())

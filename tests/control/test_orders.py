@@ -6,7 +6,6 @@ import pytest
 
 from openclaw_tunnel.control.orders import (
     Ask,
-    Closed,
     Down,
     Opened,
     Ping,
@@ -102,8 +101,7 @@ def test_answers_survive_the_way() -> None:
     pong = Pong(7, "0.1.0", True, {"dev": SERVICE})
     assert pong.to_json() == {"pid": 7, "version": "0.1.0", "ending": True, "services": {"dev": SERVICE}}
     assert Ping.answer(pong.to_json()) == pong
-    assert Closed(("a", "b")).to_json() == {"closed": ["a", "b"]}
-    assert Down.answer({"closed": ["a", "b"]}) == Closed(("a", "b"))
+    assert Down.answer({"closed": ["a", "b"]}) == ("a", "b")
     opened = Opened(True, "a note", DEV)
     assert opened.to_json() == {"started": True, "note": "a note", "snapshot": DEV.to_json()}
     assert Up.answer(opened.to_json()) == UpAgain.answer(opened.to_json()) == opened
@@ -113,4 +111,4 @@ def test_answers_survive_the_way() -> None:
 def test_a_daemon_of_any_version_is_heard() -> None:
     assert Ping.answer({}) == Pong(None)
     assert Ping.answer({"pid": "x", "services": None}) == Pong(None)
-    assert Down.answer({}) == Closed(())
+    assert Down.answer({}) == ()
