@@ -1,15 +1,19 @@
 """Shows what ``setup`` does, step by step."""
 
-import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from openclaw_tunnel.setup.patch import snippet_of
 from openclaw_tunnel.setup.steps import Do, Mark, Note, Step, short
 from openclaw_tunnel.ui import output
-from openclaw_tunnel.ui.tunnelrows import clean
+from openclaw_tunnel.ui.tunnelrows import Row, Tone, clean
 
-Paint = Callable[[Mark, str], str]
-"""Gives the word of a mark its colour."""
+_TONES = {
+    Mark.OK: Tone.GOOD,
+    Mark.CHANGED: Tone.GOOD,
+    Mark.KEPT: Tone.PLAIN,
+    Mark.SKIPPED: Tone.PAST,
+    Mark.WOULD: Tone.BUSY,
+}
 
 
 class Report:
@@ -17,32 +21,22 @@ class Report:
 
     Args:
         home: the user's home, which is shown as ``~``.
-        width: columns of the terminal, to wrap at; None: there is none.
-        paint: colours the marks; None: nothing has colours.
+        show: takes blocks of rows.
     """
 
-    def __init__(
-        self, say: Callable[[str], None], home: str = "", width: int | None = None, paint: Paint | None = None
-    ) -> None:
-        self._say = say
+    def __init__(self, home: str = "", show: Callable[[Sequence[Sequence[Row]]], None] = output.print_rows) -> None:
         self._home = home
-        self._width = width
-        self._paint = paint or (lambda mark, text: text)
+        self._show = show
 
     def show(self, step: Step | Note) -> None:
         """A step has ended, or there is something to know."""
         if isinstance(step, Note):
             (output.warn if step.danger else output.note)(step.text)
             return
-        self._say(self._line(step))
+        self._show([[self._row(step)]])
         if step.do is Do.CHECK_SETTINGS:
             output.say(snippet_of(step.patch))
 
-    def _line(self, step: Step) -> str:
-        words, mark = clean(short(step.words, self._home)), f"{step.mark:<8}"
-        head = f"{step.name:<9} {self._paint(step.mark, mark)} "
-        if self._width is None:
-            return head + words
-        indent = "\n" + " " * 19
-        lines = textwrap.wrap(words, max(30, self._width - 19), break_long_words=False, break_on_hyphens=False)
-        return head + indent.join(lines)
+    def _row(self, step: Step) -> Row:
+        columns = (f"{step.name:<9} ", Tone.PLAIN), (f"{step.mark:<8} ", _TONES[step.mark])
+        return Row(step.name, clean(short(step.words, self._home)), columns=columns, whole=True)

@@ -13,7 +13,7 @@ from openclaw_tunnel.ui.terminal import can_redraw as can_redraw
 from openclaw_tunnel.ui.terminal import colourful as colourful
 from openclaw_tunnel.ui.terminal import columns as columns
 from openclaw_tunnel.ui.terminal import is_terminal as is_terminal
-from openclaw_tunnel.ui.tunnelrows import Row, Tone, clean, plain, rows, utc_now
+from openclaw_tunnel.ui.tunnelrows import Row, clean, plain, rows, utc_now
 
 _ALARM = "bold red"
 
@@ -108,10 +108,3 @@ def print_rows(tables: Sequence[Sequence[Row]]) -> None:
         say(drawn(tables, columns()))
     else:
         say(plain(tables, columns() if is_terminal(sys.stdout) else None))
-
-
-def toned(text: str, tone: Tone) -> str:
-    """A piece of a line in its colour; for terminals that are :func:`colourful`."""
-    from openclaw_tunnel.ui.renderables import STYLES, styled
-
-    return styled(text, STYLES[tone])

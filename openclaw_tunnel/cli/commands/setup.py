@@ -1,7 +1,6 @@
 """``setup``: from nothing to a running tunnel, in one command that can be called again at any time."""
 
 import os
-import sys
 from dataclasses import replace
 from typing import Any
 
@@ -14,23 +13,12 @@ from openclaw_tunnel.errors import UsageError
 from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.openclaw.credentials.secretref import Secret
 from openclaw_tunnel.settings.up_options import UpOptions
-from openclaw_tunnel.setup.steps import Mark, Options
-from openclaw_tunnel.ui import output
-from openclaw_tunnel.ui.tunnelrows import Tone
+from openclaw_tunnel.setup.steps import Options
 
 
 def _port(text: str) -> int:
     port: int = click.IntRange(1, 65535)(text)
     return port
-
-
-_TONES = {
-    Mark.OK: Tone.GOOD,
-    Mark.CHANGED: Tone.GOOD,
-    Mark.KEPT: Tone.PLAIN,
-    Mark.SKIPPED: Tone.PAST,
-    Mark.WOULD: Tone.BUSY,
-}
 
 
 @click.command()
@@ -93,12 +81,7 @@ def _set_up(options: Options, password: str | None, no_open: bool) -> int:
     def make_host(identity: str, ssh_config: str) -> RemoteHost:
         return RemoteHost(options.target, identity=identity, ssh_config=ssh_config, env=env)
 
-    width = output.columns() if output.is_terminal(sys.stdout) else None
-    report = Report(output.say, env.get("HOME", ""), width, _paint if output.colourful(sys.stdout) else None)
+    report = Report(env.get("HOME", ""))
     opens = terminal is not None and not no_open
     computer = ThisComputer(env, paths, agree)
     return set_up(options, make_host, computer, prompts, report, env=env, paths=paths, opens=opens)
-
-
-def _paint(mark: Mark, text: str) -> str:
-    return output.toned(text, _TONES[mark])

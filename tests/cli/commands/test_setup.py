@@ -23,6 +23,7 @@ from openclaw_tunnel.setup.report import Report
 from openclaw_tunnel.setup.steps import Options
 from openclaw_tunnel.ssh.enroll.bootstrap import HowIn
 from openclaw_tunnel.ssh.enroll.keypair import ChosenKey
+from openclaw_tunnel.ui.tunnelrows import plain
 from support.cli import Cli
 from support.setupfakes import KEY, TOKEN, FakeComputer, FakeHost
 
@@ -76,7 +77,7 @@ class Setup:
             self.host.made,
             self.computer,
             prompts,
-            Report(self.lines.append),
+            Report(show=lambda tables: self.lines.append(plain(tables))),
             env=self.env,
             paths=Paths.from_env(self.env),
             opens=self.opens,
