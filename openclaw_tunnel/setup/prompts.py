@@ -40,13 +40,13 @@ class Terminal:
     async def _ask(self, prompt: str, hidden: bool) -> str:
         descriptor = sys.stdin.fileno()
         before = termios.tcgetattr(descriptor)
-        sys.stderr.write(output.flowed(prompt, sys.stderr))
-        sys.stderr.flush()
         ended = False
         try:
-            if hidden:
+            if hidden:  # before the prompt: what is typed in answer to it is neither shown nor thrown away
                 quiet = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
                 termios.tcsetattr(descriptor, termios.TCSAFLUSH, quiet)
+            sys.stderr.write(output.flowed(prompt, sys.stderr))
+            sys.stderr.flush()
             line = await _line(descriptor)
             ended = not hidden
             return line

@@ -149,6 +149,16 @@ async def test_a_hidden_answer_is_not_seen() -> None:
 
 
 @async_test
+async def test_an_answer_that_comes_with_the_prompt_counts() -> None:
+    with terminal() as person:
+        asking = asyncio.create_task(Terminal().ask("Token: ", hidden=True))  # noqa: TID251  awaited below
+        await settle(lambda: bool(select.select([person], [], [], 0)[0]), "the prompt")
+        assert not echoes(person)
+        os.write(person, b"s3cret\n")
+        assert await asking == "s3cret"
+
+
+@async_test
 async def test_the_terminal_is_as_before_when_the_question_is_given_up() -> None:
     with terminal() as person:
         asking = asyncio.create_task(Terminal().ask("Token: ", hidden=True))  # noqa: TID251  cancelled below
