@@ -37,6 +37,10 @@ def command(*args: str | Path) -> list[str | Path]:
     return [sys.executable, "-m", "openclaw_tunnel", *args]
 
 
+_RUN = "OPENCLAW_TUNNEL_CI_RUN"
+"""By this ``.ci/run`` finds what outlives it, daemons as well."""
+
+
 def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a new user whose home is ``home``, without an agent and with an empty ssh_config.
 
@@ -54,6 +58,7 @@ def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str,
         "OPENCLAW_TUNNEL_TEST": "1",  # no notices on the desktop of whoever runs the tests
         "PYTHONPATH": str(Path(openclaw_tunnel.__file__).parents[1]),
         "PYTHONWARNINGS": "error",
+        **{name: os.environ[name] for name in (_RUN,) if name in os.environ},
         **(extra or {}),
     }
 
