@@ -11,7 +11,7 @@ from openclaw_tunnel.linking.openclaw import is_on_path, search
 from openclaw_tunnel.linking.plan import Files, Found, Settings, read_settings
 from openclaw_tunnel.openclaw.includes import include_all
 from openclaw_tunnel.openclaw.layers import HINT, Layers
-from openclaw_tunnel.openclaw.paths import config_file, dotenv_files, include_roots, openclaw_home
+from openclaw_tunnel.openclaw.paths import config_file, include_roots, openclaw_home
 
 
 def look(env: Mapping[str, str], paths: Paths, program: str, beside: Path) -> Found:
@@ -52,9 +52,7 @@ def plugin_settings(env: Mapping[str, str], folder: Path) -> tuple[Path, Setting
     Raises:
         ConfigError: the file cannot be used.
     """
-    layers = Layers(env)
-    for path in dotenv_files(env):
-        layers.add_dotenv(path)
+    layers = Layers.of_process(env)
     file = config_file(layers.env)
     document = load_document(file, HINT)
     if document is None:

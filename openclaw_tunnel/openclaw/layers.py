@@ -65,11 +65,7 @@ def read_openclaw(env: Mapping[str, str], cwd: Path | None = None) -> Loaded:
     Raises:
         ConfigError: a file cannot be used, with file, line and key.
     """
-    layers = Layers(env)
-    if cwd is not None:
-        layers.add_dotenv(cwd / ".env", foreign=True)
-    for path in dotenv_files(env):
-        layers.add_dotenv(path)
+    layers = Layers.of_process(env, cwd)
     path = config_file(layers.env)
     document = load_document(path, HINT)
     if document is None:
@@ -89,13 +85,23 @@ class Layers:
         self.env = dict(env)
         self.sources: dict[str, str] = {}
 
-    def add_dotenv(self, path: Path, *, foreign: bool = False) -> None:
+    @classmethod
+    def of_process(cls, env: Mapping[str, str], cwd: Path | None = None) -> "Layers":
+        """The process's environment and the ``.env`` files that go with it; ``cwd`` as for ``read_openclaw``."""
+        layers = cls(env)
+        if cwd is not None:
+            layers.add_dotenv(cwd / ".env", read_dotenv(cwd / ".env"), foreign=True)
+        for path in dotenv_files(env):
+            layers.add_dotenv(path, read_dotenv(path))
+        return layers
+
+    def add_dotenv(self, path: Path, values: Mapping[str, str], *, foreign: bool = False) -> None:
         """Add what a ``.env`` file sets and the environment has not.
 
         Args:
             foreign: the file may come with somebody else's project: no ``OPENCLAW_*`` is taken from it.
         """
-        for name, value in read_dotenv(path).items():
+        for name, value in values.items():
             if foreign and (name.upper().startswith("OPENCLAW_") or _DANGEROUS.fullmatch(name)):
                 continue
             if name not in self.env:

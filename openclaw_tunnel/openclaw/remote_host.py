@@ -133,11 +133,9 @@ def read_remote_gateway(settings: RemoteSettings) -> RemoteGateway:
 
 def _with_dotenv(settings: RemoteSettings) -> Layers:
     layers = Layers(settings.env)
-    for path in map(str, dotenv_files(settings.env)):
-        file = settings.files.get(path)
-        for name, value in parse_dotenv(file.content.decode("utf-8", "replace")).items() if file else ():
-            if name not in layers.env:
-                layers.env[name], layers.sources[name] = value, path
+    for path in dotenv_files(settings.env):
+        if file := settings.files.get(str(path)):
+            layers.add_dotenv(path, parse_dotenv(file.content.decode("utf-8", "replace")))
     return layers
 
 
