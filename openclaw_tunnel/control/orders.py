@@ -87,7 +87,7 @@ class Opened:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Opened":
         """Read it; errors as of :meth:`Request.answer`."""
-        return cls(bool(data["started"]), data.get("note") or "", Snapshot.from_json(data["snapshot"]))
+        return cls(bool(data.get("started")), str(data.get("note") or ""), Snapshot.from_json(data["snapshot"]))
 
 
 @dataclass(frozen=True)

@@ -112,3 +112,4 @@ def test_a_daemon_of_any_version_is_heard() -> None:
     assert Ping.answer({}) == Pong(None)
     assert Ping.answer({"pid": "x", "services": None}) == Pong(None)
     assert Down.answer({}) == ()
+    assert Up.answer({"snapshot": DEV.to_json()}) == Opened(False, "", DEV)
