@@ -41,7 +41,7 @@ def answering(tunnel: Snapshot, **more: Any) -> FakeDaemon:
         await asyncio.Event().wait()
         return {}
 
-    answer = {"snapshot": tunnel.to_json(), "started": False, **more}
+    answer = {"snapshot": tunnel.to_json(), "started": False, "note": "", **more}
     return FakeDaemon([tunnel], up=lambda params, emit: answer, watch=watch)
 
 
