@@ -22,10 +22,10 @@ _STEP = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The tunnels that were closed, and a note on others that ended with them; empty where none did."""
+    """The tunnels that were closed, and notes on others that ended with them."""
 
     names: tuple[str, ...]
-    note: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def close_tunnels(client: ControlClient, name: str | None, *, everything: bool = False) -> Closed:
@@ -52,22 +52,22 @@ def close_tunnels(client: ControlClient, name: str | None, *, everything: bool =
 
 def _close(client: ControlClient, name: str | None, everything: bool, services: Mapping[str, Any]) -> Closed:
     meant = list(services) if everything else [pick(client.call(Status()).tunnels, name).name]
-    stopped, note = [], ""
+    stopped: list[str] = []
+    notes: list[str] = []
     if any(one in services for one in meant):
-        from openclaw_tunnel.actions.service_manager import ClosedToo, closes_too, stop_services
+        from openclaw_tunnel.actions.service_manager import closes_too, stop_services
 
-        with contextlib.nullcontext(ClosedToo()) if everything else closes_too(client) as others:
+        with contextlib.nullcontext(notes) if everything else closes_too(client) as notes:
             stopped = stop_services(services, meant)
-        note = others.note
     if stopped and not everything:
-        return Closed(tuple(stopped), note)
+        return Closed(tuple(stopped), tuple(notes))
     closed: tuple[str, ...] = ()
     try:
         closed = client.call(Down(None if everything else meant[0]), CLOSE_DEADLINE)
     except DaemonUnreachable:
         if not stopped:
             raise  # else it ended with its services
-    return Closed((*stopped, *(one for one in closed if one not in stopped)), note)
+    return Closed((*stopped, *(one for one in closed if one not in stopped)), tuple(notes))
 
 
 def _wait_for_end(client: ControlClient, pid: int) -> None:

@@ -93,7 +93,7 @@ def install_service(
     if not system:
         _check_no_other(manager, spec)
         _take_over(client, spec)
-    with closes_too(client) as others, _in_use_by_whom(spec), progress.working("installing the service"):
+    with closes_too(client) as notes, _in_use_by_whom(spec), progress.working("installing the service"):
         manager.install(spec, rivals, backup)
     return Installed(
         manager,
@@ -102,7 +102,7 @@ def install_service(
         files=tuple(manager.files(spec)),
         replaced=tuple(rival.path for rival in rivals),
         backup=backup,
-        notes=(*filter(None, [others.note]), *_about_secrets(os.environ)),
+        notes=(*notes, *_about_secrets(os.environ)),
     )
 
 
@@ -113,9 +113,9 @@ def uninstall_service(manager: Manager, name: str, paths: Paths) -> tuple[list[P
         ServiceError: the manager refuses.
     """
     backup = backup_folder(paths)
-    with closes_too(client_of()) as others, progress.working("removing the service"):
+    with closes_too(client_of()) as notes, progress.working("removing the service"):
         removed = manager.uninstall(name, backup)
-    return removed, [*filter(None, [others.note]), *([f"a copy is in {backup}"] if backup.exists() else [])]
+    return removed, [*notes, *([f"a copy is in {backup}"] if backup.exists() else [])]
 
 
 def first_state(installed: Installed, paths: Paths) -> Snapshot | None:

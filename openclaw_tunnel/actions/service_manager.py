@@ -90,7 +90,7 @@ def control_service(manager: Manager, verb: Verb, name: str) -> list[str]:
     Raises:
         ServiceError: the manager refuses.
     """
-    with closes_too(client_of()) as others, progress.working(f"waiting until the service of {name} is {verb}"):
+    with closes_too(client_of()) as notes, progress.working(f"waiting until the service of {name} is {verb}"):
         match verb:
             case Verb.START:
                 manager.start(name)
@@ -98,7 +98,7 @@ def control_service(manager: Manager, verb: Verb, name: str) -> list[str]:
                 manager.stop(name)
             case Verb.RESTART:
                 manager.restart(name)
-    return [others.note] if others.note else []
+    return notes
 
 
 def comes_back(manager: Manager, name: str) -> Snapshot | None:
@@ -133,28 +133,13 @@ def appears(client: ControlClient, manager: Manager, name: str) -> Snapshot:
     )
 
 
-class ClosedToo:
-    """Tunnels that ``up`` opened in the process of a service, and that ended with it."""
-
-    def __init__(self) -> None:
-        self.names: tuple[str, ...] = ()
-
-    @property
-    def note(self) -> str:
-        """What a person should know of them; empty where there are none."""
-        if not self.names:
-            return ""
-        return (
-            f"closed with it, as its process held it too: {', '.join(self.names)}; open it again: openclaw-tunnel up -d"
-        )
-
-
 @contextlib.contextmanager
-def closes_too(client: ControlClient) -> Iterator[ClosedToo]:
-    """Around what ends a service: which tunnels are gone with it, known at the end of the block."""
-    before, found = _by_hand(client), ClosedToo()
-    yield found
-    found.names = tuple(sorted(before - _by_hand(client)))
+def closes_too(client: ControlClient) -> Iterator[list[str]]:
+    """Around what ends a service: notes on tunnels that ``up`` opened in its process, known at the end of the block."""
+    before, notes = _by_hand(client), list[str]()
+    yield notes
+    if gone := ", ".join(sorted(before - _by_hand(client))):
+        notes.append(f"closed with it, as its process held it too: {gone}; open it again: openclaw-tunnel up -d")
 
 
 def _by_hand(client: ControlClient) -> set[str]:

@@ -16,7 +16,7 @@ def down(name: str | None, everything: bool) -> int:
     if name and everything:
         raise click.UsageError("give a NAME or --all, not both")
     done = close_tunnels(client_of(), name, everything=everything)
-    if done.note:
-        output.note(done.note)
+    for note in done.notes:
+        output.note(note)
     output.say(f"closed: {', '.join(done.names)}" if done.names else "no tunnel is running")
     return ExitCode.OK
