@@ -13,38 +13,40 @@ class Timer(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class OpenConnection:
+class Command:
+    """What shall be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfDial(Command):
+    """It is about the dial ``attempt``, or the connection that came of it."""
+
+    attempt: int
+
+
+class OpenConnection(OfDial):
     """Dial; answer with Connected or ConnectFailed of this attempt."""
 
-    attempt: int
 
-
-@dataclass(frozen=True, slots=True)
-class CloseConnection:
+class CloseConnection(OfDial):
     """Close the connection, or give up the dial, of this attempt; answer with ConnectionClosed."""
 
-    attempt: int
 
-
-@dataclass(frozen=True, slots=True)
-class CheckConnection:
+class CheckConnection(OfDial):
     """Ask the SSH server of this attempt for a sign of life; answer with ConnectionSlow where it takes its time, and
     in the end with ConnectionAnswered or ConnectionSilent."""
 
-    attempt: int
-
 
 @dataclass(frozen=True, slots=True)
-class RetireConnection:
+class RetireConnection(OfDial):
     """Give new clients to it no more: close this attempt's connection when its last client has gone, or when it has
     answered nothing for ``patience`` seconds."""
 
-    attempt: int
     patience: float
 
 
 @dataclass(frozen=True, slots=True)
-class StartTimer:
+class StartTimer(Command):
     """Answer with the timer's event (RetryDue, HurryDue, ProbeDue) after ``delay`` seconds."""
 
     timer: Timer
@@ -52,16 +54,9 @@ class StartTimer:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class CancelTimers:
+class CancelTimers(Command):
     """No timer is wanted any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunProbe:
+class RunProbe(OfDial):
     """Ask the gateway over this attempt's connection; answer with ProbePassed or ProbeFailed."""
-
-    attempt: int
-
-
-Command = OpenConnection | CloseConnection | CheckConnection | RetireConnection | StartTimer | CancelTimers | RunProbe

@@ -1,5 +1,5 @@
-"""What has happened to a tunnel. Every event that belongs to an attempt carries its number; answers of
-an older attempt are recognised by it and dropped."""
+"""What has happened to a tunnel. Every event that belongs to a dial carries its number; answers of an older dial are
+recognised by it and dropped."""
 
 from dataclasses import dataclass
 
@@ -7,180 +7,118 @@ from openclaw_tunnel.core.failures import Failure
 
 
 @dataclass(frozen=True, slots=True)
-class StartRequested:
+class Event:
+    """What has happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfDial(Event):
+    """It belongs to the dial ``attempt``, or to the connection that came of it."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class OfFailedDial(OfDial):
+    """The same, with what went wrong."""
+
+    failure: Failure
+
+
+class StartRequested(Event):
     """The user wants the tunnel."""
 
 
-@dataclass(frozen=True, slots=True)
-class StopRequested:
+class StopRequested(Event):
     """The user wants it no more."""
 
 
-@dataclass(frozen=True, slots=True)
-class RestartRequested:
+class RestartRequested(Event):
     """The user wants a new SSH connection."""
 
 
-@dataclass(frozen=True, slots=True)
-class Connected:
+class Connected(OfDial):
     """The SSH connection of this attempt is up: logged in, host key verified."""
 
-    attempt: int
 
-
-@dataclass(frozen=True, slots=True)
-class ConnectFailed:
+class ConnectFailed(OfFailedDial):
     """The attempt ended without a connection."""
 
-    attempt: int
-    failure: Failure
 
-
-@dataclass(frozen=True, slots=True)
-class ConnectionLost:
+class ConnectionLost(OfFailedDial):
     """An established connection is gone."""
 
-    attempt: int
-    failure: Failure
 
-
-@dataclass(frozen=True, slots=True)
-class ConnectionClosed:
+class ConnectionClosed(OfDial):
     """What CloseConnection asked for is done."""
 
-    attempt: int
 
-
-@dataclass(frozen=True, slots=True)
-class TrafficStalled:
+class TrafficStalled(OfDial):
     """What local clients sent over this attempt's connection has been unanswered for ``policy.stall``."""
 
-    attempt: int
 
-
-@dataclass(frozen=True, slots=True)
-class ConnectionSlow:
+class ConnectionSlow(OfDial):
     """The SSH server has not answered for ``policy.check_slow``; it may yet."""
 
-    attempt: int
 
-
-@dataclass(frozen=True, slots=True)
-class ConnectionAnswered:
+class ConnectionAnswered(OfDial):
     """The SSH server is there."""
 
-    attempt: int
 
-
-@dataclass(frozen=True, slots=True)
-class ConnectionSilent:
+class ConnectionSilent(OfFailedDial):
     """The SSH server has not answered for ``policy.check_timeout``: the connection is given up."""
 
-    attempt: int
-    failure: Failure
 
-
-@dataclass(frozen=True, slots=True)
-class ProbePassed:
+class ProbePassed(OfDial):
     """The gateway answered as one (or the probe the user chose was content with less)."""
 
-    attempt: int
 
-
-@dataclass(frozen=True, slots=True)
-class ProbeFailed:
+class ProbeFailed(OfFailedDial):
     """The gateway did not answer as one."""
 
-    attempt: int
-    failure: Failure
 
-
-@dataclass(frozen=True, slots=True)
-class GatewayInDoubt:
+class GatewayInDoubt(OfDial):
     """A client's channel was refused, or the gateway ended our session: worth a look at the gateway."""
 
-    attempt: int
 
-
-@dataclass(frozen=True, slots=True)
-class RetryDue:
+class RetryDue(OfDial):
     """The RETRY timer of this attempt ran out."""
 
-    attempt: int
 
-
-@dataclass(frozen=True, slots=True)
-class ProbeDue:
+class ProbeDue(OfDial):
     """The PROBE timer of this attempt ran out."""
 
-    attempt: int
 
-
-@dataclass(frozen=True, slots=True)
-class HurryDue:
+class HurryDue(OfDial):
     """The HURRY timer of this attempt ran out."""
 
-    attempt: int
-
 
 @dataclass(frozen=True, slots=True)
-class PersonAsked:
+class PersonAsked(OfDial):
     """A person is asked to do something for this dial, or (``what`` empty) no longer."""
 
-    attempt: int
     what: str
 
 
-@dataclass(frozen=True, slots=True)
-class ClientWaiting:
+class ClientWaiting(Event):
     """A local client waits for the link, or a command for the tunnel that was given before."""
 
 
-@dataclass(frozen=True, slots=True)
-class PersonWaiting:
+class PersonWaiting(Event):
     """Somebody has just given a command that wants the tunnel up, or looks at its state."""
 
 
-@dataclass(frozen=True, slots=True)
-class Woke:
+class Woke(Event):
     """The computer was asleep."""
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkChanged:
+class NetworkChanged(Event):
     """An address, a route or a link of this computer changed; ``moved``: the address from which the live connection
     was made is no longer there."""
 
     moved: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class DependencyChanged:
+class DependencyChanged(Event):
     """Something that the last dial depended on changed: ssh_config, known_hosts, a key, the agent's keys, a setting."""
-
-
-Event = (
-    StartRequested
-    | StopRequested
-    | RestartRequested
-    | Connected
-    | ConnectFailed
-    | ConnectionLost
-    | ConnectionClosed
-    | TrafficStalled
-    | ConnectionSlow
-    | ConnectionAnswered
-    | ConnectionSilent
-    | ProbePassed
-    | ProbeFailed
-    | GatewayInDoubt
-    | RetryDue
-    | ProbeDue
-    | HurryDue
-    | PersonAsked
-    | ClientWaiting
-    | PersonWaiting
-    | Woke
-    | NetworkChanged
-    | DependencyChanged
-)
