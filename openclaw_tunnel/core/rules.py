@@ -1,4 +1,4 @@
-"""What an event means in which state: a function for each meaning, and at the end the tables that name it.
+"""What an event means in which state: tables, and before them a function for each meaning of more than one step.
 
 An event without a cell there changes nothing: in STOPPED and STOPPING nothing but the user's wish and the end of the
 connection does.
@@ -22,10 +22,6 @@ from openclaw_tunnel.core.steps import NOTHING, STOPPED_GAP, Commands, Steps
 def _start(m: Steps, _: ev.StartRequested, now: float) -> Commands:
     m.pace.begin_again()
     return m.begin_dial(Trigger.START, now)
-
-
-def _start_waiting(m: Steps, _: ev.StartRequested, now: float) -> Commands:
-    return m.begin_dial(Trigger.PERSON_WAITS, now)
 
 
 def _stop(m: Steps, _: ev.StopRequested, now: float) -> Commands:
@@ -90,10 +86,6 @@ def _person_asked(m: Steps, event: ev.PersonAsked, now: float) -> Commands:
 
 
 # Is it still there?
-
-
-def _stalled(m: Steps, _: ev.TrafficStalled, now: float) -> Commands:
-    return m.check()
 
 
 def _slow(m: Steps, _: ev.ConnectionSlow, now: float) -> Commands:
@@ -181,27 +173,7 @@ def _gateway_in_doubt(m: Steps, _: ev.GatewayInDoubt, now: float) -> Commands:
     return m.probe()
 
 
-def _probe_due(m: Steps, _: ev.ProbeDue, now: float) -> Commands:
-    return m.probe()
-
-
 # What the clocks and the world say
-
-
-def _retry_due(m: Steps, _: ev.RetryDue, now: float) -> Commands:
-    return m.begin_dial(Trigger.RETRY, now)
-
-
-def _hurry_due(m: Steps, _: ev.HurryDue, now: float) -> Commands:
-    return m.begin_dial(Trigger.RETRY, now, hurried=True)
-
-
-def _dial_outdated(m: Steps, _: ev.RetryDue, now: float) -> Commands:
-    return m.redial(now)
-
-
-def _client_waiting(m: Steps, _: ev.ClientWaiting, now: float) -> Commands:
-    return m.hurry(Trigger.CLIENT_WAITS, now)
 
 
 def _person_waiting(m: Steps, _: ev.PersonWaiting, now: float) -> Commands:
@@ -234,18 +206,10 @@ def _woke_failed(m: Steps, _: ev.Woke, now: float) -> Commands:
     return m.look_again(Trigger.RETRY, now, STOPPED_GAP) if m.failure and m.failure.plan.on_wake else NOTHING
 
 
-def _network_changed_waiting(m: Steps, _: ev.NetworkChanged, now: float) -> Commands:
-    return m.hurry(Trigger.RETRY, now)
-
-
 def _network_changed_connecting(m: Steps, _: ev.NetworkChanged, now: float) -> Commands:
     """A dial under way may have begun on the old network: it gets its time, once, and is then begun again."""
     m.dial = replace(m.dial, outdated=True)
     return NOTHING if m.dial.again else m.limit_dial(now)
-
-
-def _network_changed_connected(m: Steps, event: ev.NetworkChanged, now: float) -> Commands:
-    return m.surroundings_changed(Shock.NETWORK, now, moved=event.moved)
 
 
 def _network_changed_failed(m: Steps, _: ev.NetworkChanged, now: float) -> Commands:
@@ -269,15 +233,15 @@ _CONNECTED: Handlers = {
     ev.StopRequested: _stop,
     ev.RestartRequested: _restart,
     ev.ConnectionLost: _lost,
-    ev.TrafficStalled: _stalled,
+    ev.TrafficStalled: lambda m, event, now: m.check(),
     ev.ConnectionSlow: _slow,
     ev.ConnectionAnswered: _answered,
     ev.ConnectionSilent: _silent,
     ev.ProbePassed: _probe_passed,
     ev.ProbeFailed: _probe_failed,
-    ev.ProbeDue: _probe_due,
+    ev.ProbeDue: lambda m, event, now: m.probe(),
     ev.Woke: _woke_connected,
-    ev.NetworkChanged: _network_changed_connected,
+    ev.NetworkChanged: lambda m, event, now: m.surroundings_changed(Shock.NETWORK, now, moved=event.moved),
 }
 
 HANDLERS: Mapping[State, Handlers] = MappingProxyType(
@@ -289,7 +253,7 @@ HANDLERS: Mapping[State, Handlers] = MappingProxyType(
             ev.Connected: _connected,
             ev.ConnectFailed: _connect_failed,
             ev.PersonAsked: _person_asked,
-            ev.RetryDue: _dial_outdated,
+            ev.RetryDue: lambda m, event, now: m.redial(now),
             ev.Woke: _woke_connecting,
             ev.NetworkChanged: _network_changed_connecting,
         },
@@ -297,23 +261,23 @@ HANDLERS: Mapping[State, Handlers] = MappingProxyType(
         State.UP: {**_CONNECTED, ev.GatewayInDoubt: _gateway_in_doubt},
         State.DEGRADED: _CONNECTED,
         State.BACKOFF: {
-            ev.StartRequested: _start_waiting,
+            ev.StartRequested: lambda m, event, now: m.begin_dial(Trigger.PERSON_WAITS, now),
             ev.StopRequested: _stop_waiting,
             ev.RestartRequested: _restart_waiting,
-            ev.RetryDue: _retry_due,
-            ev.HurryDue: _hurry_due,
-            ev.ClientWaiting: _client_waiting,
+            ev.RetryDue: lambda m, event, now: m.begin_dial(Trigger.RETRY, now),
+            ev.HurryDue: lambda m, event, now: m.begin_dial(Trigger.RETRY, now, hurried=True),
+            ev.ClientWaiting: lambda m, event, now: m.hurry(Trigger.CLIENT_WAITS, now),
             ev.PersonWaiting: _person_waiting,
             ev.DependencyChanged: _dependency_changed_waiting,
             ev.Woke: _woke_waiting,
-            ev.NetworkChanged: _network_changed_waiting,
+            ev.NetworkChanged: lambda m, event, now: m.hurry(Trigger.RETRY, now),
         },
         State.FAILED: {
             ev.StartRequested: _start,
             ev.StopRequested: _stop_waiting,
             ev.RestartRequested: _restart_waiting,
-            ev.RetryDue: _retry_due,
-            ev.HurryDue: _hurry_due,
+            ev.RetryDue: lambda m, event, now: m.begin_dial(Trigger.RETRY, now),
+            ev.HurryDue: lambda m, event, now: m.begin_dial(Trigger.RETRY, now, hurried=True),
             ev.PersonWaiting: _person_waiting_failed,
             ev.DependencyChanged: _dependency_changed,
             ev.Woke: _woke_failed,
@@ -325,10 +289,6 @@ HANDLERS: Mapping[State, Handlers] = MappingProxyType(
 """What an event about the tunnel's own dial, or about the world, means in each state."""
 
 REPLACEMENT: Handlers = MappingProxyType(
-    {
-        ev.Connected: _replacement_connected,
-        ev.ConnectFailed: _replacement_failed,
-        ev.PersonAsked: _replacement_asks,
-    }
+    {ev.Connected: _replacement_connected, ev.ConnectFailed: _replacement_failed, ev.PersonAsked: _replacement_asks}
 )
 """The same for the second dial; there is one in the states with a connection only."""

@@ -42,9 +42,7 @@ class Trigger(StrEnum):
 
 TRANSITIONS: Mapping[State, Mapping[Trigger, State]] = MappingProxyType(
     {
-        State.STOPPED: {
-            Trigger.START: State.CONNECTING,
-        },
+        State.STOPPED: {Trigger.START: State.CONNECTING},
         State.CONNECTING: {
             Trigger.CONNECTED: State.VERIFYING,
             Trigger.TRANSIENT_FAILURE: State.BACKOFF,
@@ -88,9 +86,7 @@ TRANSITIONS: Mapping[State, Mapping[Trigger, State]] = MappingProxyType(
             Trigger.RESTART: State.CONNECTING,
             Trigger.STOP: State.STOPPED,
         },
-        State.STOPPING: {
-            Trigger.CLOSED: State.STOPPED,
-        },
+        State.STOPPING: {Trigger.CLOSED: State.STOPPED},
     }
 )
 
