@@ -1,6 +1,5 @@
 """What several events do with a tunnel alike: its data, and the steps that change them. See ``core.rules``."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -35,21 +34,9 @@ class Steps:
         connects, losses: counted since the machine was made.
     """
 
-    def __init__(
-        self,
-        policy: Policy,
-        delays: Delays,
-        *,
-        on_change: Callable[[State, State], None] = lambda old, new: None,
-    ) -> None:
-        """Make a stopped machine.
-
-        Args:
-            delays: seconds before the next dial, by the number of failed tries in a row.
-            on_change: called with the old and the new state after each move.
-        """
+    def __init__(self, policy: Policy, delays: Delays) -> None:
+        """Make a stopped machine; ``delays``: seconds before the next dial, by the number of failed tries in a row."""
         self.policy = policy
-        self._on_change = on_change
         self._dials = 0
         self.misses = 0
         self.probing = Probing.IDLE
@@ -74,9 +61,8 @@ class Steps:
         return plan if waits else None
 
     def move(self, trigger: Trigger) -> None:
-        """Change the state as the table says, and report it."""
-        old, self.state = self.state, next_state(self.state, trigger)
-        self._on_change(old, self.state)
+        """Change the state as the table says."""
+        self.state = next_state(self.state, trigger)
 
     def begin_dial(self, trigger: Trigger, now: float, **facts: Any) -> Commands:
         """Leave whatever is for a new dial; ``facts`` are those of ``core.dials.Dial``."""
@@ -127,7 +113,8 @@ class Steps:
         self.probing, self.doubt = Probing.IDLE, Doubt()
         self.move(Trigger.PERMANENT_FAILURE)
         wait = self.pace.stopped(failure, now)
-        return (do.CancelTimers(), *(() if wait is None else (do.StartTimer(do.Timer.RETRY, wait, self.attempt),)))
+        retry = NOTHING if wait is None else (do.StartTimer(do.Timer.RETRY, wait, self.attempt),)
+        return (do.CancelTimers(), *retry)
 
     def back_off(self, failure: Failure, trigger: Trigger) -> Commands:
         """Wait for the next try."""

@@ -410,7 +410,7 @@ def test_flapping_comes_and_goes() -> None:
 
 def test_every_change_is_reported_once() -> None:
     book = up()
-    assert book.moves == [
+    assert book.machine.moves == [
         (State.STOPPED, State.CONNECTING),
         (State.CONNECTING, State.VERIFYING),
         (State.VERIFYING, State.UP),
@@ -522,7 +522,7 @@ def test_a_loss_while_the_second_dial_runs_waits_for_that_dial() -> None:
     book = up().wait(60.0).skip(ev.NetworkChanged(moved=True))
     book >> ev.ConnectionSilent(1, SILENT) << DRAIN << CancelTimers()
     book.at(State.CONNECTING)
-    assert book.moves[-2:] == [(State.UP, State.BACKOFF), (State.BACKOFF, State.CONNECTING)]
+    assert book.machine.moves[-2:] == [(State.UP, State.BACKOFF), (State.BACKOFF, State.CONNECTING)]
     book >> ev.Connected(2) << RunProbe(2)
     book.at(State.VERIFYING)
 

@@ -40,7 +40,8 @@ class World:
 
     def __init__(self, chance: random.Random, handlers: Mapping[State, Handlers]) -> None:
         self.chance = chance
-        self.machine = Machine(Policy(), lambda tries: float(min(tries - 1, 60)), handlers=handlers)
+        self.machine = Machine(Policy(), lambda tries: float(min(tries - 1, 60)))
+        self.machine.handlers = handlers
         self.now = 1000.0
         self.dials: list[int] = []
         self.live: list[int] = []

@@ -7,7 +7,7 @@ from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.backoff import Delays
 from openclaw_tunnel.core.machine import Machine
 from openclaw_tunnel.core.policy import Policy
-from openclaw_tunnel.core.states import State
+from openclaw_tunnel.core.states import State, Trigger
 
 
 def steps(tries: int) -> float:
@@ -15,12 +15,24 @@ def steps(tries: int) -> float:
     return float(tries - 1)
 
 
+class RecordedMachine(Machine):
+    """A machine that remembers each change of its state."""
+
+    def __init__(self, policy: Policy, delays: Delays) -> None:
+        super().__init__(policy, delays)
+        self.moves: list[tuple[State, State]] = []
+
+    def move(self, trigger: Trigger) -> None:
+        before = self.state
+        super().move(trigger)
+        self.moves.append((before, self.state))
+
+
 class Playbook:
     """``>>`` gives the machine an event, ``<<`` says which command comes next; ``wait`` lets time pass."""
 
     def __init__(self, policy: Policy | None = None, backoff: Delays = steps) -> None:
-        self.moves: list[tuple[State, State]] = []
-        self.machine = Machine(policy or Policy(), backoff, on_change=lambda old, new: self.moves.append((old, new)))
+        self.machine = RecordedMachine(policy or Policy(), backoff)
         self.now = 1000.0
         self._expected: list[do.Command] = []
 
