@@ -155,8 +155,7 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         ),
         # ssh -G, ssh-keygen: it timed out, could not be started, or failed for a reason that passes.
         Code.HELPER: _passing(
-            ExitCode.CONFIG,
-            "nothing to do if it passes: the tunnel tries again; to see it yourself: {command}",
+            ExitCode.CONFIG, "nothing to do if it passes: the tunnel tries again; to see it yourself: {command}"
         ),
         Code.HOST_KEY_UNKNOWN: _of(
             Cause.LOCAL_FILES,

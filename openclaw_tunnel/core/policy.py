@@ -18,9 +18,7 @@ class Policy:
     keepalive_interval: float = 15.0
     keepalive_count: int = 3
     stall: float = 3.0  # what clients sent is unanswered for so long: the server is asked whether it is still there
-    check_slow: float = (
-        1.0  # after sleep or a network change: no answer for so long, and a second connection is dialled
-    )
+    check_slow: float = 1.0  # after sleep or a network change: no answer so long, and another connection is dialled
     check_timeout: float = 3.0  # no answer for so long: the connection is given up
     drain: float = 10.0  # its clients keep it for so long all the same, where no reason for the silence is known
     backoff_first: float = 1.0  # upper end of the jitter before the second retry

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -49,11 +49,8 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         if self.path:
-            if (
-                not self.path.startswith("/")
-                or "\0" in self.path
-                or len(self.path.encode(errors="surrogateescape")) > 103
-            ):
+            too_long = len(self.path.encode(errors="surrogateescape")) > 103
+            if not self.path.startswith("/") or "\0" in self.path or too_long:
                 raise UsageError(f"socket path must be absolute and at most 103 bytes: {self.path!r}")
         elif not self.host or not 0 < self.port < 65536 or any(c.isspace() or c in "\0/" for c in self.host):
             raise UsageError(f"not an address: {self.host!r} port {self.port}", hint="ports are 1 to 65535")
@@ -147,21 +144,7 @@ class TunnelSpec:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that :meth:`from_json` reads back: how a spec travels to the daemon."""
-        return {
-            "name": self.name,
-            "target": self.target,
-            "forwards": [{"listen": _end_json(f.listen), "to": _end_json(f.to), "dual": f.dual} for f in self.forwards],
-            "identity": self.identity,
-            "ssh_config": self.ssh_config,
-            "probe": str(self.probe),
-            "allow_remote_clients": self.allow_remote_clients,
-            "address": self.address,
-            "port_choice": str(self.port_choice),
-            "sandbox": self.sandbox,
-            "browser": self.browser,
-            "announce": self.announce.to_json(),
-            "policy": {k: getattr(self.policy, k) for k in Policy.__dataclass_fields__},
-        }
+        return {**asdict(self), "announce": self.announce.to_json()}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "TunnelSpec":
@@ -189,10 +172,6 @@ class TunnelSpec:
             browser=bool(data.get("browser")),
             announce=Announce.from_json(data["announce"]) if "announce" in data else Announce(),
         )
-
-
-def _end_json(end: Endpoint) -> dict[str, Any]:
-    return {"path": end.path} if end.path else {"host": end.host, "port": end.port}
 
 
 def check_name(name: str) -> str:
