@@ -61,32 +61,26 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Both:
-    """A token and a password: the first of each that is found."""
+class Plan:
+    """What is tried: the order for a token and that for a password, or one order for either."""
 
-    token: tuple[Origin, ...]
-    password: tuple[Origin, ...]
+    orders: tuple[tuple[Step, ...], ...]
 
     @property
-    def orders(self) -> tuple[tuple[Step, ...], ...]:
-        """That of the token, and that of the password."""
-        by_kind = ((Kind.TOKEN, self.token), (Kind.PASSWORD, self.password))
-        return tuple(tuple(Step(Source.of(origin, kind)) for origin in origins) for kind, origins in by_kind)
+    def both(self) -> bool:
+        """Whether a token and a password may be sent together."""
+        return len(self.orders) == 2
 
 
-@dataclass(frozen=True, slots=True)
-class OneOf:
+def both(*origins: Origin, password: tuple[Origin, ...] | None = None) -> Plan:
+    """A token and a password: the first of each that is found, the password from the same origins unless it is said."""
+    by_kind = ((Kind.TOKEN, origins), (Kind.PASSWORD, origins if password is None else password))
+    return Plan(tuple(tuple(Step(Source.of(origin, kind)) for origin in order) for kind, order in by_kind))
+
+
+def one_of(*order: Step) -> Plan:
     """A token or a password: the first that is found is the only credential."""
-
-    order: tuple[Step, ...]
-
-    @property
-    def orders(self) -> tuple[tuple[Step, ...], ...]:
-        """The one."""
-        return (self.order,)
-
-
-Plan = Both | OneOf
+    return Plan((order,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,49 +131,37 @@ _LOCAL, _REMOTE = Mode.LOCAL, Mode.REMOTE
 _ENV, _AUTH, _REM = Origin.ENVIRONMENT, Origin.AUTH, Origin.REMOTE
 _ENV_TOKEN, _ENV_PASSWORD = Step(Source.ENV_TOKEN), Step(Source.ENV_PASSWORD)
 _ENV_TOKEN_AND = Step(Source.ENV_TOKEN, with_next=True)
+_AUTH_TOKEN_OR_END = Step(Source.AUTH_TOKEN, ends_unresolved=True)
+_AUTH_PASSWORD_REF = Step(Source.AUTH_PASSWORD, only_reference=True, ends_unresolved=True)
 _AUTH_TOKEN, _AUTH_PASSWORD = Step(Source.AUTH_TOKEN), Step(Source.AUTH_PASSWORD)
 _REMOTE_TOKEN, _REMOTE_PASSWORD = Step(Source.REMOTE_TOKEN), Step(Source.REMOTE_PASSWORD)
 
+_OF_BOTH_RELEASES = (
+    Row(_CALLS, _REMOTE, both(_REM, _ENV, _AUTH, password=(_ENV, _REM, _AUTH))),
+    Row(_PROBE_LOCAL, None, one_of(), auth_modes=("none", "trusted-proxy")),
+    Row(_PROBE_LOCAL, None, one_of(_AUTH_TOKEN, _ENV_TOKEN), auth_modes=("token",)),
+    Row(_PROBE_LOCAL, None, one_of(_AUTH_PASSWORD, _ENV_PASSWORD), auth_modes=("password",)),
+    Row(_NODE_HOST, _LOCAL, both(_ENV, _AUTH)),
+    Row(_NODE_HOST, _REMOTE, both(_ENV, _REM, _AUTH)),
+)
 _ROWS_2026_5 = (
-    Row(_CALLS, _LOCAL, Both(token=(_ENV, _AUTH, _REM), password=(_ENV, _AUTH, _REM))),
-    Row(_CALLS, _REMOTE, Both(token=(_REM, _ENV, _AUTH), password=(_ENV, _REM, _AUTH))),
-    Row(_STATUS, _LOCAL, Both(token=(_ENV, _AUTH), password=(_ENV, _AUTH))),
-    Row(_STATUS, _REMOTE, Both(token=(_REM,), password=(_ENV, _REM, _AUTH))),
-    Row(_SERVICE, _LOCAL, Both(token=(_ENV, _AUTH), password=(_ENV, _AUTH))),
-    Row(_SERVICE, _REMOTE, Both(token=(), password=(_ENV, _AUTH))),
-    Row(_PROBE_REMOTE, None, OneOf((_REMOTE_TOKEN, _REMOTE_PASSWORD))),
-    Row(_PROBE_LOCAL, None, OneOf(()), auth_modes=("none", "trusted-proxy")),
-    Row(_PROBE_LOCAL, None, OneOf((_AUTH_TOKEN, _ENV_TOKEN)), auth_modes=("token",)),
-    Row(_PROBE_LOCAL, None, OneOf((_AUTH_PASSWORD, _ENV_PASSWORD)), auth_modes=("password",)),
-    Row(_PROBE_LOCAL, None, OneOf((_AUTH_TOKEN, _ENV_TOKEN, _ENV_PASSWORD, _AUTH_PASSWORD))),
-    Row(_NODE_HOST, _LOCAL, Both(token=(_ENV, _AUTH), password=(_ENV, _AUTH))),
-    Row(_NODE_HOST, _REMOTE, Both(token=(_ENV, _REM, _AUTH), password=(_ENV, _REM, _AUTH))),
+    *_OF_BOTH_RELEASES,
+    Row(_CALLS, _LOCAL, both(_ENV, _AUTH, _REM)),
+    Row(_STATUS, _LOCAL, both(_ENV, _AUTH)),
+    Row(_STATUS, _REMOTE, both(_REM, password=(_ENV, _REM, _AUTH))),
+    Row(_SERVICE, _LOCAL, both(_ENV, _AUTH)),
+    Row(_SERVICE, _REMOTE, both(password=(_ENV, _AUTH))),
+    Row(_PROBE_REMOTE, None, one_of(_REMOTE_TOKEN, _REMOTE_PASSWORD)),
+    Row(_PROBE_LOCAL, None, one_of(_AUTH_TOKEN, _ENV_TOKEN, _ENV_PASSWORD, _AUTH_PASSWORD)),
 )
 _ROWS_2026_9 = (
-    Row(_CALLS, _LOCAL, Both(token=(_AUTH, _ENV, _REM), password=(_AUTH, _ENV, _REM))),
-    Row(_CALLS, _REMOTE, Both(token=(_REM, _ENV, _AUTH), password=(_ENV, _REM, _AUTH))),
-    Row(_STATUS, _LOCAL, Both(token=(_AUTH, _ENV), password=(_AUTH, _ENV))),
-    Row(_STATUS, _REMOTE, OneOf((_REMOTE_TOKEN, _REMOTE_PASSWORD, _ENV_TOKEN_AND, _ENV_PASSWORD))),
-    Row(_SERVICE, None, Both(token=(_AUTH, _ENV), password=(_AUTH, _ENV))),
-    Row(_PROBE_REMOTE, None, OneOf((_REMOTE_TOKEN, _REMOTE_PASSWORD, _ENV_TOKEN_AND, _ENV_PASSWORD))),
-    Row(_PROBE_LOCAL, None, OneOf(()), auth_modes=("none", "trusted-proxy")),
-    Row(_PROBE_LOCAL, None, OneOf((_AUTH_TOKEN, _ENV_TOKEN)), auth_modes=("token",)),
-    Row(_PROBE_LOCAL, None, OneOf((_AUTH_PASSWORD, _ENV_PASSWORD)), auth_modes=("password",)),
-    Row(
-        _PROBE_LOCAL,
-        None,
-        OneOf(
-            (
-                Step(Source.AUTH_TOKEN, ends_unresolved=True),
-                Step(Source.AUTH_PASSWORD, only_reference=True, ends_unresolved=True),
-                _ENV_TOKEN,
-                _ENV_PASSWORD,
-                _AUTH_PASSWORD,
-            )
-        ),
-    ),
-    Row(_NODE_HOST, _LOCAL, Both(token=(_ENV, _AUTH), password=(_ENV, _AUTH))),
-    Row(_NODE_HOST, _REMOTE, Both(token=(_ENV, _REM, _AUTH), password=(_ENV, _REM, _AUTH))),
+    *_OF_BOTH_RELEASES,
+    Row(_CALLS, _LOCAL, both(_AUTH, _ENV, _REM)),
+    Row(_STATUS, _LOCAL, both(_AUTH, _ENV)),
+    Row(_STATUS, _REMOTE, one_of(_REMOTE_TOKEN, _REMOTE_PASSWORD, _ENV_TOKEN_AND, _ENV_PASSWORD)),
+    Row(_SERVICE, None, both(_AUTH, _ENV)),
+    Row(_PROBE_REMOTE, None, one_of(_REMOTE_TOKEN, _REMOTE_PASSWORD, _ENV_TOKEN_AND, _ENV_PASSWORD)),
+    Row(_PROBE_LOCAL, None, one_of(_AUTH_TOKEN_OR_END, _AUTH_PASSWORD_REF, _ENV_TOKEN, _ENV_PASSWORD, _AUTH_PASSWORD)),
 )
 
 CONTRACT_2026_5 = Contract("2026.5", _ROWS_2026_5, drops_placeholders=True, env_after_failed_ref=True)
@@ -188,7 +170,7 @@ CONTRACTS: Mapping[str, Contract] = MappingProxyType({c.name: c for c in (CONTRA
 AUTO = "auto"
 CONTRACT_CHOICES = (AUTO, *CONTRACTS)
 
-FROM_ENVIRONMENT = Both(token=(_ENV,), password=(_ENV,))
+FROM_ENVIRONMENT = both(_ENV)
 """For an address of the environment: its own credentials and nothing else."""
 
 _FIRST_2026_9 = (2026, 7, 27)

@@ -13,15 +13,7 @@ The orders are the tables of ``contracts.py``; here is the one search through th
 from collections.abc import Iterator
 
 from openclaw_tunnel.errors import CredentialError
-from openclaw_tunnel.openclaw.credentials.contracts import (
-    FROM_ENVIRONMENT,
-    Both,
-    Contract,
-    Plan,
-    Step,
-    Surface,
-    plan_for,
-)
+from openclaw_tunnel.openclaw.credentials.contracts import FROM_ENVIRONMENT, Contract, Plan, Step, Surface, plan_for
 from openclaw_tunnel.openclaw.credentials.secretref import (
     Secret,
     SecretInput,
@@ -96,7 +88,7 @@ class _Search:
         self.inputs, self.surface, self.contract = inputs, surface, contract
         self.remote = remote and surface is not Surface.SERVICE_STATUS
         self.orders = plan.orders
-        self.pair = isinstance(plan, Both)
+        self.pair = plan.both
         self.values: dict[Source, SecretInput] = {}
         for source in Source:
             if source.of_environment:
