@@ -7,9 +7,9 @@ from openclaw_tunnel.core.spec import DEFAULT_GATEWAY_PORT
 from openclaw_tunnel.errors import ConfigError, CredentialError
 from openclaw_tunnel.gateway.route import UrlRoute
 from openclaw_tunnel.gateway.url import ALLOW_VARIABLE, GatewayUrl, parse_fingerprint, parse_url
-from openclaw_tunnel.openclaw.credentials.load import section
 from openclaw_tunnel.openclaw.credentials.providers import resolve_ref
 from openclaw_tunnel.openclaw.credentials.secretref import Secret, SecretRef, Unresolved, read_input
+from openclaw_tunnel.openclaw.credentials.values import section
 from openclaw_tunnel.openclaw.settings import OpenClawSettings
 
 

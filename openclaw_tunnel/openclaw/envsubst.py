@@ -1,17 +1,14 @@
 """``${NAME}`` in the values of openclaw.json, by the rules of OpenClaw 2026.9.6. Pure."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from openclaw_tunnel.errors import ConfigError
 from openclaw_tunnel.json5doc.lines import KeyPath, dotted
-from openclaw_tunnel.openclaw.credentials.secretref import EscapedText
+from openclaw_tunnel.openclaw.credentials.secretref import EMBEDDED, EscapedText
 
 MAX_CHARACTERS = 4 * 1024 * 1024
 """Of all values that something was put into."""
-
-_REFERENCE = re.compile(r"\$(?P<escape>\$?)\{(?P<name>[A-Z_][A-Z0-9_]*)\}")
 
 
 class Substitution:
@@ -46,7 +43,7 @@ class Substitution:
     def _text(self, text: str, keys: KeyPath) -> str:
         parts: list[str] = []
         end, kept = 0, False
-        for match in _REFERENCE.finditer(text):
+        for match in EMBEDDED.finditer(text):
             name, value = match["name"], self._env.get(match["name"], "")
             if match["escape"]:
                 value = f"${{{name}}}"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from openclaw_tunnel.errors import ConfigError
 from openclaw_tunnel.json5doc.document import Document, Section, load_document, too_deep
+from openclaw_tunnel.openclaw.credentials.secretref import Secret, holds_reference
 from openclaw_tunnel.openclaw.dotenv import read_dotenv
 from openclaw_tunnel.openclaw.envsubst import Substitution
 from openclaw_tunnel.openclaw.includes import include_all
@@ -118,13 +119,9 @@ class Layers:
         texts |= {k: v for k, v in section.values.items() if isinstance(v, str) and k not in ("vars", "shellEnv")}
         for name, value in texts.items():
             usable = _NAME.fullmatch(name) and name not in _NOT_FROM_FILES and not _DANGEROUS.fullmatch(name)
-            if usable and value.strip() and not self.env.get(name, "").strip() and not _refers(value):
+            if usable and value.strip() and not self.env.get(name, "").strip() and not holds_reference(Secret(value)):
                 place = (*section.keys, "vars", name) if name in variables.values else (*section.keys, name)
                 self.env[name], self.sources[name] = value, section.document.place(place)
-
-
-def _refers(text: str) -> bool:
-    return bool(re.search(r"(?<!\$)\$\{[A-Z_][A-Z0-9_]*\}", text))
 
 
 def _asks_shell(env: Mapping[str, str], section: Section | None) -> bool:

@@ -5,11 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from openclaw_tunnel.json5doc.document import Section, kind_of
-from openclaw_tunnel.openclaw.credentials.secretref import ENV_ID, PROVIDER_NAME, SOURCES
+from openclaw_tunnel.openclaw.credentials.secretref import PROVIDER_NAME, SOURCES, is_id
 
-_FILE_ID = re.compile(r"value|(?:/(?:[^/~]|~[01])*)+")
-_EXEC_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/#-]{0,255}")
-_IDS = {"env": ENV_ID, "store": ENV_ID, "file": _FILE_ID, "exec": _EXEC_ID}
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _RESERVED_HEADERS = ("host", "connection", "upgrade", "content-length")
 
@@ -33,7 +30,7 @@ def check_secret(section: Section, key: str) -> None:
         raise ref.error("source", f"must be one of {', '.join(SOURCES)}")
     if not PROVIDER_NAME.fullmatch(provider):
         raise ref.error("provider", "must be small letters, digits, - and _, at most 64")
-    if not _IDS[source].fullmatch(name) or (source == "exec" and {".", ".."} & set(name.split("/"))):
+    if not is_id(source, name):
         raise ref.error("id", f"is not of the form that a provider of source {source} takes")
 
 

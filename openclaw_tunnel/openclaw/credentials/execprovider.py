@@ -59,14 +59,14 @@ class ExecProvider:
         if not isinstance(own, dict) or not all(isinstance(v, str) for v in own.values()):
             raise ValueError(f"{where}.env must be an object of strings")
         passed = {key: env[key] for key in _texts(settings, "passEnv", where) if key in env}
-        seconds = _milliseconds(settings.get("timeoutMs"), SECONDS)
+        milliseconds = whole(settings.get("timeoutMs"), int(SECONDS * 1000))
         return cls(
             name=name,
             argv=(str(path), *_texts(settings, "args", where)),
             env={**passed, **own},
-            seconds=seconds,
-            quiet_seconds=_milliseconds(settings.get("noOutputTimeoutMs"), seconds),
-            limit=_bytes(settings.get("maxOutputBytes")),
+            seconds=milliseconds / 1000,
+            quiet_seconds=whole(settings.get("noOutputTimeoutMs"), milliseconds) / 1000,
+            limit=whole(settings.get("maxOutputBytes"), OUTPUT_BYTES, most=64 * OUTPUT_BYTES),
             json_only=settings.get("jsonOnly") is not False,
         )
 
@@ -213,11 +213,7 @@ def _texts(settings: Mapping[str, Any], key: str, where: str) -> list[str]:
     return values
 
 
-def _milliseconds(value: Any, default: float) -> float:
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 2**31
-    return value / 1000 if usable else default
-
-
-def _bytes(value: Any) -> int:
-    usable = isinstance(value, int) and not isinstance(value, bool) and 0 < value <= 64 * OUTPUT_BYTES
-    return value if usable else OUTPUT_BYTES
+def whole(value: Any, default: int, *, most: int = 2**31 - 1) -> int:
+    """A positive whole number of a settings file, ``most`` at most; else ``default``."""
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= most
+    return max(1, int(value)) if usable else default

@@ -12,7 +12,14 @@ from openclaw_tunnel.openclaw.credentials.contracts import Contract, Surface, ch
 from openclaw_tunnel.openclaw.credentials.precedence import resolve_credentials
 from openclaw_tunnel.openclaw.credentials.providers import resolve_ref
 from openclaw_tunnel.openclaw.credentials.secretref import Secret, Unresolved
-from openclaw_tunnel.openclaw.credentials.values import CredentialChoice, CredentialInputs, Origin, Override, Source
+from openclaw_tunnel.openclaw.credentials.values import (
+    CredentialChoice,
+    CredentialInputs,
+    Origin,
+    Override,
+    Source,
+    section,
+)
 from openclaw_tunnel.openclaw.settings import OpenClawSettings
 
 
@@ -119,9 +126,3 @@ def credential_inputs(config: Mapping[str, Any], env: Mapping[str, str]) -> Cred
 def override_of(env: Mapping[str, str]) -> Override:
     """Whether the environment names another address."""
     return Override.VARIABLE if env.get("OPENCLAW_GATEWAY_URL", "").strip() else Override.NONE
-
-
-def section(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """The object at ``key``; an empty one where there is none."""
-    found = values.get(key)
-    return found if isinstance(found, dict) else {}

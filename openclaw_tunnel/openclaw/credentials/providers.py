@@ -12,24 +12,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from openclaw_tunnel.openclaw.credentials.execprovider import ExecProvider, ask
+from openclaw_tunnel.openclaw.credentials.execprovider import ExecProvider, ask, whole
 from openclaw_tunnel.openclaw.credentials.secretref import (
     DEFAULT_PROVIDER,
-    ENV_ID,
     PLACEHOLDERS,
     PROVIDER_NAME,
+    SINGLE_VALUE,
     Secret,
     SecretRef,
     Unresolved,
+    is_id,
 )
+from openclaw_tunnel.openclaw.credentials.values import section
 from openclaw_tunnel.openclaw.paths import dotenv_files, full_path, openclaw_home
 
-FILE_SECONDS = 5.0
+FILE_MILLISECONDS = 5000
 FILE_BYTES = 1024 * 1024
-SINGLE_VALUE = "value"
 
-_POINTER = re.compile(r"(?:/(?:[^/~]|~[01])*)+")
-_EXEC_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/#-]{0,255}")
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
@@ -69,19 +68,19 @@ def _shown(ref: SecretRef) -> str:
 
 
 async def _value(ref: SecretRef, config: Mapping[str, Any], env: Mapping[str, str]) -> Any:
-    _check_id(ref)
-    secrets = _object(config.get("secrets"))
-    provider = _object(secrets.get("providers")).get(ref.provider)
-    default = str(_object(secrets.get("defaults")).get(ref.source) or "").strip() or DEFAULT_PROVIDER
+    if not is_id(ref.source, ref.id.strip()) or not PROVIDER_NAME.fullmatch(ref.provider):
+        raise NotFound("its provider or id is not of the form that OpenClaw accepts")
+    secrets = section(config, "secrets")
+    providers = section(secrets, "providers")
+    settings = section(providers, ref.provider)
+    default = str(section(secrets, "defaults").get(ref.source) or "").strip() or DEFAULT_PROVIDER
     if ref.source == "store":
         raise NotFound("it is kept in OpenClaw's own store, which only OpenClaw reads")
-    if _object(provider).get("source") != ref.source and ref.source == "env" and ref.provider == default:
-        provider = {"source": "env"}
-    if provider is None:
-        raise NotFound(f"secrets.providers.{ref.provider} is not configured")
-    settings = _object(provider)
     if settings.get("source") != ref.source:
-        raise NotFound(f"secrets.providers.{ref.provider} is not of source {ref.source}")
+        if ref.source != "env" or ref.provider != default:
+            lacks = "configured" if providers.get(ref.provider) is None else f"of source {ref.source}"
+            raise NotFound(f"secrets.providers.{ref.provider} is not {lacks}")
+        settings = {}
     match ref.source:
         case "env":
             return _from_env(ref, settings, env)
@@ -89,18 +88,6 @@ async def _value(ref: SecretRef, config: Mapping[str, Any], env: Mapping[str, st
             return await _from_file(ref, settings, env)
         case _:
             return await _from_exec(ref, settings, env)
-
-
-def _check_id(ref: SecretRef) -> None:
-    name, fits = ref.id.strip(), False
-    if ref.source in ("env", "store"):
-        fits = bool(ENV_ID.fullmatch(name))
-    elif ref.source == "file":
-        fits = name == SINGLE_VALUE or bool(_POINTER.fullmatch(name))
-    elif ref.source == "exec":
-        fits = bool(_EXEC_ID.fullmatch(name)) and not {".", ".."} & set(name.split("/"))
-    if not fits or not PROVIDER_NAME.fullmatch(ref.provider):
-        raise NotFound("its provider or id is not of the form that OpenClaw accepts")
 
 
 def _from_env(ref: SecretRef, settings: Mapping[str, Any], env: Mapping[str, str]) -> str:
@@ -120,7 +107,7 @@ async def _from_file(ref: SecretRef, settings: Mapping[str, Any], env: Mapping[s
         raise NotFound(f"secrets.providers.{ref.provider}.path is no path")
     full = full_path(path.strip(), openclaw_home(env))
     limit = whole(settings.get("maxBytes"), FILE_BYTES)
-    seconds = whole(settings.get("timeoutMs"), int(FILE_SECONDS * 1000)) / 1000
+    seconds = whole(settings.get("timeoutMs"), FILE_MILLISECONDS) / 1000
     try:
         async with asyncio.timeout(seconds):
             text = await asyncio.to_thread(read_private, full, limit)
@@ -141,8 +128,9 @@ async def _from_file(ref: SecretRef, settings: Mapping[str, Any], env: Mapping[s
 
 def secret_files(config: Mapping[str, Any], env: Mapping[str, str]) -> tuple[Path, ...]:
     """The files of all providers of source ``file``; they need not exist."""
-    providers = map(_object, _object(_object(config.get("secrets")).get("providers")).values())
-    paths = [p["path"].strip() for p in providers if p.get("source") == "file" and isinstance(p.get("path"), str)]
+    providers = section(section(config, "secrets"), "providers")
+    files = (p.get("path") for p in providers.values() if isinstance(p, dict) and p.get("source") == "file")
+    paths = [path.strip() for path in files if isinstance(path, str)]
     return tuple(full_path(path, openclaw_home(env)) for path in paths if path and "\0" not in path)
 
 
@@ -203,13 +191,3 @@ async def _from_exec(ref: SecretRef, settings: Mapping[str, Any], env: Mapping[s
         return await ask(provider, ref.id.strip())
     except ValueError as reason:
         raise NotFound(str(reason)) from None
-
-
-def whole(value: Any, default: int) -> int:
-    """A positive whole number of a settings file, else ``default``."""
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 2**31
-    return max(1, int(value)) if usable else default
-
-
-def _object(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}

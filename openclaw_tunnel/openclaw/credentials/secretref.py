@@ -8,7 +8,16 @@ from typing import Any, NoReturn
 SOURCES = ("env", "file", "exec", "store")
 DEFAULT_PROVIDER = "default"
 PROVIDER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
-ENV_ID = re.compile(r"[A-Z][A-Z0-9_]{0,127}")
+SINGLE_VALUE = "value"
+"""The id of the secret in a file that holds nothing else."""
+
+_ENV_ID = re.compile(r"[A-Z][A-Z0-9_]{0,127}")
+_IDS = {
+    "env": _ENV_ID,
+    "store": _ENV_ID,
+    "file": re.compile(rf"{SINGLE_VALUE}|(?:/(?:[^/~]|~[01])*)+"),  # or a JSON pointer
+    "exec": re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/#-]{0,255}"),
+}
 
 PLACEHOLDERS = frozenset(
     {
@@ -28,7 +37,8 @@ PLACEHOLDERS = frozenset(
 
 _TEMPLATE = re.compile(r"\$\{([A-Z][A-Z0-9_]{0,127})\}")
 _SHORTHAND = re.compile(r"\$([A-Z][A-Z0-9_]{0,127})")
-_EMBEDDED = re.compile(r"\$(\$?)\{[A-Z_][A-Z0-9_]*\}")
+EMBEDDED = re.compile(r"\$(?P<escape>\$?)\{(?P<name>[A-Z_][A-Z0-9_]*)\}")
+"""``${NAME}`` within a text, and ``$${NAME}``, which only looks like it."""
 
 
 class Secret:
@@ -122,7 +132,13 @@ def plain_input(value: str | None) -> Secret | Unresolved | None:
 
 def holds_reference(secret: Secret) -> bool:
     """Whether ``${NAME}`` stands anywhere in it without a ``$`` before."""
-    return any(not match[1] for match in _EMBEDDED.finditer(secret.reveal()))
+    return any(not match["escape"] for match in EMBEDDED.finditer(secret.reveal()))
+
+
+def is_id(source: str, name: str) -> bool:
+    """Whether a provider of that source can have a secret of that id."""
+    dots = source == "exec" and {".", ".."} & set(name.split("/"))
+    return source in _IDS and _IDS[source].fullmatch(name) is not None and not dots
 
 
 def _object_ref(value: Mapping[str, Any], defaults: Mapping[str, str]) -> SecretRef | None:

@@ -8,6 +8,12 @@ from typing import Any
 from openclaw_tunnel.openclaw.credentials.secretref import Secret, SecretRef, Unresolved
 
 
+def section(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """The object at ``key``; an empty one where there is none."""
+    found = values.get(key)
+    return found if isinstance(found, dict) else {}
+
+
 class Kind(StrEnum):
     """What a credential is; the name of its setting in openclaw.json as well."""
 
