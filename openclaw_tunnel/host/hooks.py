@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from openclaw_tunnel.host.loop.tasks import Tasks
+from openclaw_tunnel.host.process import kill_group
 
 DEADLINE = 30.0
 """Seconds for one command."""
@@ -81,8 +82,7 @@ class HookRunner:
     def kill(self) -> None:
         """End the one that runs, and all of its group, without waiting: this process is about to end."""
         if self._process is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            kill_group(self._process.pid)
 
     async def _run_all(self) -> None:
         while self._waiting:
@@ -126,13 +126,11 @@ async def end_group(process: asyncio.subprocess.Process, grace: float) -> None:
     Args:
         grace: seconds between SIGTERM and SIGKILL.
     """
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGTERM)
+    kill_group(process.pid, signal.SIGTERM)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(grace):
             await process.wait()
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    kill_group(process.pid)
     await process.wait()
 
 

@@ -6,11 +6,9 @@ plain JSON, so a file with comments or includes is edited by us instead: only th
 way the result is read back and compared before anybody hears "changed".
 """
 
-import contextlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping
@@ -19,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from openclaw_tunnel.errors import ConfigError
+from openclaw_tunnel.host.process import kill_group
 from openclaw_tunnel.host.settingsfile import replace_file
 from openclaw_tunnel.json5doc.document import parse_document, read_bytes
 from openclaw_tunnel.json5doc.edit import CannotEdit, Patch, apply, comments_of, edit
@@ -64,8 +63,7 @@ def run_patch(program: str, patch: bytes, env: Mapping[str, str]) -> bool:
         return False
     finally:
         if process.poll() is None:  # it would write over what we write now
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            kill_group(process.pid)
             process.wait()
     return process.returncode == 0
 

@@ -1,12 +1,12 @@
 """ProxyCommand: a process whose standard input and output are the connection."""
 
 import asyncio
-import os
 import signal
 import socket
 from collections.abc import Callable, Mapping
 from typing import cast
 
+from openclaw_tunnel.host.process import kill_group
 from openclaw_tunnel.ssh.words import Transcript
 
 _MOST_UNREAD = 4096
@@ -100,19 +100,12 @@ class ProxyProcess(asyncio.SubprocessProtocol):
         if transport is None:
             return
         try:
-            _signal_group(transport.get_pid(), signal.SIGHUP)
+            kill_group(transport.get_pid(), signal.SIGHUP)
             async with asyncio.timeout(_GRACE):
                 await self._exited.wait()
         except TimeoutError:
             pass
         finally:
-            _signal_group(transport.get_pid(), signal.SIGKILL)
+            kill_group(transport.get_pid())
             transport.close()
         await self._exited.wait()
-
-
-def _signal_group(pid: int, number: signal.Signals) -> None:
-    try:
-        os.killpg(pid, number)
-    except (ProcessLookupError, PermissionError):
-        return  # macOS answers "not permitted" for a group whose members are all dead

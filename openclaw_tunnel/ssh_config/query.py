@@ -4,16 +4,15 @@ import asyncio
 import os
 import re
 import shutil
-import signal
 import stat
 import sys
 import tempfile
 from collections.abc import Coroutine, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, Any, TypeVar
 
 from openclaw_tunnel.errors import ConfigError, HelperError
+from openclaw_tunnel.host.process import kill_group
 from openclaw_tunnel.ssh_config.complaint import complaint
 from openclaw_tunnel.ssh_config.destination import Destination, as_ssh_words, parse_destination
 from openclaw_tunnel.ssh_config.parse import Printed, Surroundings, build_target, parse_printed
@@ -200,7 +199,6 @@ async def _wait_for(argv: list[str], env: Mapping[str, str], out: IO[bytes], err
     try:
         return await process.wait()
     except BaseException:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        kill_group(process.pid)
         await process.wait()
         raise

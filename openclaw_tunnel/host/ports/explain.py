@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import PurePath
 
+from openclaw_tunnel.host.paths import HOME_VARIABLE
 from openclaw_tunnel.host.ports.launchagents import LaunchAgent
-from openclaw_tunnel.host.ports.listeners import HOME_VARIABLE, Holder, Process
+from openclaw_tunnel.host.ports.listeners import Holder, Process
 
 _GATEWAYS = ("openclaw", "clawdbot")
 _GATEWAY_TITLES = tuple(f"{name}-gateway" for name in _GATEWAYS)

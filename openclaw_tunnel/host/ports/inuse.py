@@ -2,14 +2,15 @@
 
 import json
 import os
-import pwd
 import socket
 import sys
 import time
 
+from openclaw_tunnel.host.paths import HOME_VARIABLE
 from openclaw_tunnel.host.ports.explain import Around, Explanation, Kind, explain
 from openclaw_tunnel.host.ports.launchagents import ssh_agents
-from openclaw_tunnel.host.ports.listeners import HOME_VARIABLE, Holder, who_holds
+from openclaw_tunnel.host.ports.listeners import who_holds
+from openclaw_tunnel.host.process import user_name
 
 ASK_TIMEOUT = 1.0
 """Seconds in which a program that nothing is known of may show that it is a gateway."""
@@ -61,19 +62,12 @@ def _ask(host: str, port: int) -> bytes:
 
 def _around(*, answers: bool = False, agents: bool = False) -> Around:
     uid = os.getuid()
-    try:
-        user = pwd.getpwuid(uid).pw_name
-    except KeyError:
-        user = str(uid)
     look = {"look": "sudo ss -ltnp sport = :"} if sys.platform == "linux" else {}
     return Around(
         pid=os.getpid(),
-        user=user,
+        user=user_name(uid),
         tunnel_home=os.environ.get(HOME_VARIABLE) or None,
         agents=ssh_agents(os.environ, uid) if agents else (),
         answers=answers,
         **look,
     )
-
-
-__all__ = ["ASK_TIMEOUT", "Explanation", "Holder", "Kind", "answers_as_gateway", "why_in_use"]

@@ -3,10 +3,11 @@
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from openclaw_tunnel.host.process import printed_by
 
 SSH_LABELS = ("ai.openclaw.ssh-tunnel", "com.openclaw.ssh-tunnel")
 """The one of OpenClaw's documentation, and its older name."""
@@ -68,24 +69,9 @@ def _agent(label: str, file: Path, launchctl: str, uid: int) -> LaunchAgent | No
     except OSError:
         data = None
     for domain in (f"gui/{uid}", f"user/{uid}"):
-        printed = _print(launchctl, f"{domain}/{label}")
-        if printed is not None:
+        printed = printed_by([launchctl, "print", f"{domain}/{label}"], must_succeed=True)
+        if printed:
             pid = _PID.search(printed)
-            return LaunchAgent(
-                label,
-                domain,
-                read_arguments(data or b""),
-                str(file) if data is not None else "",
-                int(pid[1]) if pid else None,
-            )
+            path = str(file) if data is not None else ""
+            return LaunchAgent(label, domain, read_arguments(data or b""), path, int(pid[1]) if pid else None)
     return None if data is None else LaunchAgent(label, f"gui/{uid}", read_arguments(data), str(file))
-
-
-def _print(launchctl: str, target: str) -> str | None:
-    try:
-        done = subprocess.run(
-            [launchctl, "print", target], capture_output=True, stdin=subprocess.DEVNULL, timeout=1.0, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.decode(errors="replace") if done.returncode == 0 else None

@@ -3,19 +3,18 @@
 import contextlib
 import ipaddress
 import os
-import pwd
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from openclaw_tunnel.host.paths import HOME_VARIABLE
+from openclaw_tunnel.host.process import printed_by, stat_fields, user_name
+
 LISTEN = "0A"
 """TCP_LISTEN as /proc/net/tcp prints it (include/net/tcp_states.h of Linux)."""
-
-HOME_VARIABLE = "OPENCLAW_TUNNEL_HOME"
 
 _SECRET_OPTION = re.compile(r"(?i)-.*(token|pass|secret|api[-_]?key|credential)[^=]*")
 _SECRET_VALUE = re.compile(r"(?i)([\w.-]*(?:token|pass|secret|api[-_]?key|credential)[\w.-]*[=:]).+")
@@ -153,17 +152,16 @@ def _who_linux(host: str, port: int) -> Holder | None:
         if _holds_socket(folder, wanted):
             with contextlib.suppress(OSError, ValueError):
                 return _process_of(folder)
-    return Holder(None, user=_user(next(iter(sockets.values()))))
+    return Holder(None, user=user_name(next(iter(sockets.values()))))
 
 
 def _process_of(folder: Path) -> Holder:
     arguments = _arguments(folder)
-    # state and parent follow the name in parentheses, which may hold anything: proc_pid_stat(5)
-    parent = int((folder / "stat").read_bytes().rpartition(b")")[2].split()[1])
+    parent = int(stat_fields(folder)[1])
     return Holder(
         int(folder.name),
         shown_command(arguments),
-        _user(folder.stat().st_uid),
+        user_name(folder.stat().st_uid),
         arguments,
         Process(parent, _arguments(folder.parent / str(parent))) if parent else None,
         _tunnel_home(folder),
@@ -200,28 +198,17 @@ def _holds_socket(folder: Path, wanted: set[str]) -> bool:
     return False
 
 
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
 def _who_lsof(port: int) -> Holder | None:
     lsof = shutil.which("lsof") or "/usr/sbin/lsof"
-    found = parse_lsof(_ask([lsof, "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-F", "pL"]))
+    found = parse_lsof(printed_by([lsof, "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-F", "pL"]))
     if found is None:
         return Holder(None)  # lsof shows this user's processes only, and the port is taken
     pid, user = found
-    parent, arguments = parse_ps(_ask(["/bin/ps", "-o", "ppid=,args=", "-p", str(pid)]))
-    above = parse_ps(_ask(["/bin/ps", "-o", "ppid=,args=", "-p", str(parent)]))[1] if parent else ()
-    home = parse_environment(_ask(["/bin/ps", "-Eww", "-o", "command=", "-p", str(pid)]))
+    parent, arguments = _ask_ps(pid)
+    above = _ask_ps(parent)[1] if parent else ()
+    home = parse_environment(printed_by(["/bin/ps", "-Eww", "-o", "command=", "-p", str(pid)]))
     return Holder(pid, shown_command(arguments), user, arguments, Process(parent, above) if parent else None, home)
 
 
-def _ask(command: list[str]) -> str:
-    try:
-        done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=1.0, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.decode(errors="replace")
+def _ask_ps(pid: int) -> tuple[int, tuple[str, ...]]:
+    return parse_ps(printed_by(["/bin/ps", "-o", "ppid=,args=", "-p", str(pid)]))

@@ -2,11 +2,11 @@
 
 import contextlib
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 from openclaw_tunnel.host.ports.listeners import table_address
+from openclaw_tunnel.host.process import printed_by
 
 ESTABLISHED = "01"
 """TCP_ESTABLISHED as /proc/net/tcp prints it (include/net/tcp_states.h of Linux)."""
@@ -26,7 +26,8 @@ def owner_of_peer(peer: Address, here: Address) -> int | None:
     """
     if sys.platform == "linux":
         return _owner_linux(peer, here)
-    return parse_lsof(_ask_lsof(peer[1]), peer, here)
+    lsof = shutil.which("lsof") or "/usr/sbin/lsof"
+    return parse_lsof(printed_by([lsof, "-nP", f"-iTCP:{peer[1]}", "-sTCP:ESTABLISHED", "-F", "pun"]), peer, here)
 
 
 def owner_in_table(table: str, peer: Address, here: Address, *, little_endian: bool) -> int | None:
@@ -73,13 +74,3 @@ def _owner_linux(peer: Address, here: Address) -> int | None:
             if owner is not None:
                 return owner
     return None
-
-
-def _ask_lsof(port: int) -> str:
-    lsof = shutil.which("lsof") or "/usr/sbin/lsof"
-    command = [lsof, "-nP", f"-iTCP:{port}", "-sTCP:ESTABLISHED", "-F", "pun"]
-    try:
-        done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=1.0, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.decode(errors="replace")

@@ -8,13 +8,13 @@ import asyncio
 import contextlib
 import json
 import os
-import signal
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from openclaw_tunnel.host.process import kill_group
 from openclaw_tunnel.openclaw.paths import full_path, openclaw_home
 
 SECONDS = 5.0
@@ -174,8 +174,7 @@ async def _talk(process: asyncio.subprocess.Process, request: bytes, provider: E
 
 async def _end(process: asyncio.subprocess.Process) -> None:
     """Leave nothing of it running: it, and what it started."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    kill_group(process.pid)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_KILL_SECONDS):
             await process.wait()
