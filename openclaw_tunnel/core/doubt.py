@@ -1,9 +1,7 @@
-"""The check of a connection that is in doubt, and the probe of the gateway over it: two small tables."""
+"""The check of a connection that is in doubt, and the probe of the gateway over it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
-from types import MappingProxyType
 
 
 class Inquiry(StrEnum):
@@ -22,27 +20,9 @@ class Shock(IntEnum):
     SLEEP = 2  # the computer was asleep: a silent connection is dead
 
 
-class Step(StrEnum):
-    """What moves an inquiry."""
-
-    ASK = "ask"
-    TOOK_LONG = "took long"
-    ENDED = "ended"
-
-
-INQUIRIES: Mapping[Inquiry, Mapping[Step, Inquiry]] = MappingProxyType(
-    {
-        Inquiry.IDLE: {Step.ASK: Inquiry.ASKED, Step.ENDED: Inquiry.IDLE},
-        Inquiry.ASKED: {Step.TOOK_LONG: Inquiry.SLOW, Step.ENDED: Inquiry.IDLE},
-        Inquiry.SLOW: {Step.ENDED: Inquiry.IDLE},
-    }
-)
-"""A step that is not there changes nothing."""
-
-
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """What speaks against one connection.
+    """What speaks against one connection; nothing is left of it once the server has answered.
 
     Attributes:
         probe_after: seconds after the server's answer until the gateway is asked again; None: no probe waits for it.
@@ -52,18 +32,13 @@ class Doubt:
     shock: Shock = Shock.NONE
     probe_after: float | None = None
 
-    def after(self, step: Step) -> "Doubt":
-        """The doubt after a step of its inquiry; one that has ended leaves nothing behind."""
-        moved = INQUIRIES[self.inquiry].get(step, self.inquiry)
-        return Doubt() if step is Step.ENDED else replace(self, inquiry=moved)
+    def took_long(self) -> "Doubt":
+        """The doubt after ``policy.check_slow`` without an answer; as it is where none is owed."""
+        return replace(self, inquiry=Inquiry.SLOW) if self.inquiry is Inquiry.ASKED else self
 
     def shaken(self, shock: Shock) -> "Doubt":
         """The doubt after something happened around the connection."""
         return replace(self, shock=max(shock, self.shock))
-
-    def with_probe(self, after: float) -> "Doubt":
-        """The doubt while a probe waits for the server's answer."""
-        return replace(self, probe_after=after)
 
 
 class Probing(StrEnum):

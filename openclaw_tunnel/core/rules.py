@@ -12,7 +12,7 @@ from typing import Any
 from openclaw_tunnel.core import commands as do
 from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.dials import Dial
-from openclaw_tunnel.core.doubt import Inquiry, Probing, Shock, Step
+from openclaw_tunnel.core.doubt import Doubt, Inquiry, Probing, Shock
 from openclaw_tunnel.core.states import State, Trigger
 from openclaw_tunnel.core.steps import NOTHING, STOPPED_GAP, Commands, Steps
 
@@ -90,7 +90,7 @@ def _person_asked(m: Steps, event: ev.PersonAsked, now: float) -> Commands:
 
 def _slow(m: Steps, _: ev.ConnectionSlow, now: float) -> Commands:
     """A line may be busy: slowness alone is no reason to dial, after sleep or a network change it is."""
-    m.doubt = m.doubt.after(Step.TOOK_LONG)
+    m.doubt = m.doubt.took_long()
     shaken = m.doubt.inquiry is Inquiry.SLOW and m.doubt.shock
     return m.dial_beside(now) if shaken else NOTHING
 
@@ -99,7 +99,7 @@ def _answered(m: Steps, _: ev.ConnectionAnswered, now: float) -> Commands:
     doubt = m.doubt
     if doubt.inquiry is Inquiry.IDLE:
         return NOTHING
-    m.doubt = doubt.after(Step.ENDED)
+    m.doubt = Doubt()
     if doubt.probe_after is not None:
         return (*m.drop_replacement(), do.StartTimer(do.Timer.PROBE, doubt.probe_after, m.attempt))
     return (*m.drop_replacement(), *(m.probe() if doubt.shock else NOTHING))
@@ -156,7 +156,7 @@ def _probe_failed(m: Steps, event: ev.ProbeFailed, now: float) -> Commands:
         if m.state is not State.DEGRADED:
             m.move(Trigger.PROBE_FAILED_TOO_OFTEN)
     degraded = m.state is State.DEGRADED
-    m.doubt = m.doubt.with_probe(m.policy.probe_degraded if degraded else m.policy.probe_retry)
+    m.doubt = replace(m.doubt, probe_after=m.policy.probe_degraded if degraded else m.policy.probe_retry)
     return m.check()  # is it the gateway, or the line? It is asked again when the line has answered
 
 

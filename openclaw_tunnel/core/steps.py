@@ -6,7 +6,7 @@ from typing import Any
 from openclaw_tunnel.core import commands as do
 from openclaw_tunnel.core.backoff import Delays
 from openclaw_tunnel.core.dials import Dial
-from openclaw_tunnel.core.doubt import Doubt, Inquiry, Probing, Shock, Step
+from openclaw_tunnel.core.doubt import Doubt, Inquiry, Probing, Shock
 from openclaw_tunnel.core.failures import Failure
 from openclaw_tunnel.core.pace import Pace
 from openclaw_tunnel.core.policy import Policy
@@ -128,7 +128,7 @@ class Steps:
         """Ask the SSH server for a sign of life, unless it is being asked."""
         if self.doubt.inquiry is not Inquiry.IDLE:
             return NOTHING
-        self.doubt = self.doubt.after(Step.ASK)
+        self.doubt = replace(self.doubt, inquiry=Inquiry.ASKED)
         return (do.CheckConnection(self.attempt),)
 
     def surroundings_changed(self, shock: Shock, now: float, *, moved: bool) -> Commands:

@@ -25,11 +25,7 @@ QUIET = "OPENCLAW_TUNNEL_TEST"
 DEADLINE = 10.0
 """Seconds for the program; one that finds no desktop behind the bus may wait for it."""
 
-_SCRIPT = (
-    "on run argv",
-    "display notification (item 1 of argv) with title (item 2 of argv)",
-    "end run",
-)
+_SCRIPT = ("on run argv", "display notification (item 1 of argv) with title (item 2 of argv)", "end run")
 
 
 class Desktop(Protocol):

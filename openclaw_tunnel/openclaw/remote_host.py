@@ -12,6 +12,7 @@ from openclaw_tunnel.json5doc.document import Document, Section, parse_document
 from openclaw_tunnel.openclaw.credentials.secretref import Secret, SecretRef, Unresolved, plain_input, read_input
 from openclaw_tunnel.openclaw.dotenv import parse_dotenv
 from openclaw_tunnel.openclaw.envsubst import Substitution
+from openclaw_tunnel.openclaw.includes import INCLUDE
 from openclaw_tunnel.openclaw.layers import Layers
 from openclaw_tunnel.openclaw.paths import (
     config_file,
@@ -24,8 +25,7 @@ from openclaw_tunnel.openclaw.paths import (
     variable,
 )
 
-_INCLUDE = "$include"
-_ELSEWHERE = "is in another file ($include), which is not read from here"
+_ELSEWHERE = f"is in another file ({INCLUDE}), which is not read from here"
 _HINT = "check the file on that computer with: openclaw config validate"
 
 
@@ -148,14 +148,9 @@ def _gateway(document: Document, env: Mapping[str, str]) -> Section:
 
 
 def _includes(document: Document, gateway: Section) -> str:
-    for section, name in (
-        (document.root, "a part of it"),
-        (gateway, "gateway"),
-        (gateway.section("auth"), "gateway.auth"),
-    ):
-        if _INCLUDE in section.values:
-            return f"{document.path}: {name} {_ELSEWHERE}"
-    return ""
+    parts = {"a part of it": document.root, "gateway": gateway, "gateway.auth": gateway.section("auth")}
+    found = (f"{document.path}: {name} {_ELSEWHERE}" for name, part in parts.items() if INCLUDE in part.values)
+    return next(found, "")
 
 
 def _port(found: RemoteGateway, layers: Layers, gateway: Section | None) -> RemoteGateway:
@@ -199,7 +194,7 @@ def _credential(kind: str, auth: Section | None, layers: Layers) -> tuple[Secret
     variable = value or plain_input(layers.env.get(name))
     if isinstance(variable, Unresolved):
         return None, "", variable.why
-    if variable is None and auth and _INCLUDE in auth.values:
+    if variable is None and auth and INCLUDE in auth.values:
         return None, "", _ELSEWHERE
     return variable, _source(name, layers) if variable else "", ""
 

@@ -44,16 +44,8 @@ _ROWS = (
     ),
     _Row("RemoteForward", "is not opened: this program opens local forwards", "open it beside: ssh -N {ssh}"),
     _Row("DynamicForward", "is not opened: this program opens local forwards", "open it beside: ssh -N {ssh}"),
-    _Row(
-        "PKCS11Provider",
-        "is not asked for keys",
-        "load its keys into the SSH agent: ssh-add -s PROVIDER",
-    ),
-    _Row(
-        "BindInterface",
-        "is not used",
-        "name the address that the interface has: BindAddress ADDRESS in ssh_config",
-    ),
+    _Row("PKCS11Provider", "is not asked for keys", "load its keys into the SSH agent: ssh-add -s PROVIDER"),
+    _Row("BindInterface", "is not used", "name the address that the interface has: BindAddress ADDRESS in ssh_config"),
     _Row(
         "HostbasedAuthentication",
         "is not done: this program logs in with keys",
