@@ -225,7 +225,7 @@ def listen_on(host: str, port: int, to: Endpoint) -> Forward:
     return Forward(Endpoint(LOOPBACK if host == LOCALHOST else host, port), to, dual=host == LOCALHOST)
 
 
-def parse_forward(text: str, default_bind: str = LOOPBACK) -> Forward:
+def parse_forward(text: str) -> Forward:
     """Parse the argument of ``-L``: ``[BIND:]PORT:HOST:HOSTPORT``, either side also an absolute socket path.
 
     ``18789:127.0.0.1:18789``, ``[::1]:8080:[::1]:80``, ``/tmp/a.sock:db:5432`` and ``8080:/run/b.sock`` are valid.
@@ -248,9 +248,9 @@ def parse_forward(text: str, default_bind: str = LOOPBACK) -> Forward:
         if len(left) == 1 and left[0].startswith("/"):
             return Forward(Endpoint(path=left[0]), to)
         if len(left) == 1:
-            return listen_on(default_bind, _number(left[0]), to)
+            return listen_on(LOOPBACK, _number(left[0]), to)
         if len(left) == 2:
-            bind = {"": default_bind, "*": "0.0.0.0"}.get(left[0], left[0])  # noqa: S104  refused unless allowed
+            bind = {"": LOOPBACK, "*": "0.0.0.0"}.get(left[0], left[0])  # noqa: S104  refused unless allowed
             return listen_on(bind, _number(left[1]), to)
     except (ValueError, IndexError):
         pass

@@ -6,7 +6,6 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 V = TypeVar("V")
@@ -16,15 +15,8 @@ _SETTLED = 2_000_000_000
 was read leaves no trace in its times."""
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
-    """What distinguishes one state of a file from the next."""
-
-    device: int
-    inode: int
-    size: int
-    modified: int
-    changed: int
+Version = tuple[int, int, int, int, int]
+"""What distinguishes one state of a file from the next: device, inode, size, when it was modified and changed."""
 
 
 def version_of(status: os.stat_result, now: int) -> Version | None:
@@ -39,7 +31,7 @@ def version_of(status: os.stat_result, now: int) -> Version | None:
     times = (status.st_mtime_ns, status.st_ctime_ns)
     if not stat.S_ISREG(status.st_mode) or now - max(times) < _SETTLED:
         return None
-    return Version(status.st_dev, status.st_ino, status.st_size, *times)
+    return status.st_dev, status.st_ino, status.st_size, *times
 
 
 class FileCache(Generic[V]):

@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from openclaw_tunnel.errors import ExitCode
 
+_LOOKS = 6  # so many times it looks until it ends the process
+
 
 def end_at_once() -> None:
     """Say on stderr where every thread stands, and end without any clean-up: what would do it hangs."""
@@ -22,15 +24,9 @@ class InprocessWatchdog:
     Missed looks are counted, not seconds: a process that was stopped as a whole (a sleeping computer) misses none.
     """
 
-    def __init__(self, *, seconds: float, die: Callable[[], None] = end_at_once, looks: int = 6) -> None:
-        """Make a watchdog that does not watch yet.
-
-        Args:
-            seconds: without a beat until ``die`` is called, from a thread.
-            looks: how many times it looks in that time.
-        """
-        self._every = seconds / looks
-        self._looks = looks
+    def __init__(self, *, seconds: float, die: Callable[[], None] = end_at_once) -> None:
+        """Do not watch yet; ``seconds``: without a beat until ``die`` is called, from a thread."""
+        self._every = seconds / _LOOKS
         self._die = die
         self._missed = 0
         self._end = threading.Event()
@@ -51,6 +47,6 @@ class InprocessWatchdog:
     def _watch(self) -> None:
         while not self._end.wait(self._every):
             self._missed += 1
-            if self._missed > self._looks:
+            if self._missed > _LOOKS:
                 self._die()
                 return

@@ -8,10 +8,12 @@ import stat
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from openclaw_tunnel.errors import ConfigError
 from openclaw_tunnel.json5doc.lines import KeyPath, dotted, line_of
+
+T = TypeVar("T")
 
 MAX_BYTES = 2 * 1024 * 1024
 """A larger file is refused; OpenClaw has the same limit."""
@@ -198,13 +200,11 @@ class Section:
 
     def raw_text(self, key: str) -> str:
         """A string as it was written; empty where the key is absent."""
-        value: str | None = self._typed(key, str, "a string")
-        return value or ""
+        return self._typed(key, str, "a string") or ""
 
     def flag(self, key: str) -> bool | None:
         """true or false."""
-        value: bool | None = self._typed(key, bool, "true or false")
-        return value
+        return self._typed(key, bool, "true or false")
 
     def texts(self, key: str) -> tuple[str, ...]:
         """An array of strings."""
@@ -259,11 +259,12 @@ class Section:
                 raise self.error(key, "is not a known key", f"{guess}known keys: {', '.join(known)}")
         return self
 
-    def _typed(self, key: str, kind: type, name: str) -> Any:
-        value = self.values.get(key)
+    def _typed(self, key: str, kind: type[T], name: str) -> T | None:
+        value: Any = self.values.get(key)
         if key in self.values and not isinstance(value, kind):
             raise self.error(key, f"must be {name}, not {kind_of(value)}")
-        return value
+        found: T | None = value
+        return found
 
 
 def kind_of(value: Any) -> str:

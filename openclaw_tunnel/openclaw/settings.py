@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from openclaw_tunnel.errors import ConfigError, UsageError
-from openclaw_tunnel.json5doc.document import Document, Section, load_document
-from openclaw_tunnel.openclaw.layers import HINT, Loaded, read_openclaw, working_folder
+from openclaw_tunnel.errors import UsageError
+from openclaw_tunnel.json5doc.document import Document, Section
+from openclaw_tunnel.openclaw.credentials.values import section
+from openclaw_tunnel.openclaw.layers import Loaded, read_openclaw, working_folder
 from openclaw_tunnel.openclaw.paths import environment_port, profile_of, profile_port
 from openclaw_tunnel.openclaw.schema import check_remote, check_secret
 from openclaw_tunnel.ssh_config.destination import parse_destination
@@ -87,15 +88,6 @@ def load_openclaw(env: Mapping[str, str], cwd: Path | None = None) -> OpenClawSe
     return replace(settings, gateway_port=port, loaded=loaded)
 
 
-def load_raw(path: Path) -> Document | None:
-    """The file as an object, before anything is picked from it; None where there is no file.
-
-    Raises:
-        ConfigError: it is not a JSON5 object of at most 2 MiB.
-    """
-    return load_document(path, HINT)
-
-
 def pick_settings(document: Document, path: Path) -> OpenClawSettings:
     """Pick and check the keys that a tunnel needs; all others are OpenClaw's business.
 
@@ -125,8 +117,7 @@ def pick_settings(document: Document, path: Path) -> OpenClawSettings:
 
 
 def _last_touched(document: Document) -> str:
-    meta = document.value.get("meta")
-    version = meta.get("lastTouchedVersion") if isinstance(meta, dict) else None
+    version = section(document.value, "meta").get("lastTouchedVersion")
     return version if isinstance(version, str) else ""
 
 
@@ -140,11 +131,8 @@ def _url(remote: Section) -> str:
     except ValueError:
         usable = False
     if not usable:
-        raise remote.error(
-            "url",
-            "is not the URL of a gateway",
-            'write ws://HOST:PORT: openclaw config set gateway.remote.url "ws://127.0.0.1:18789"',
-        )
+        hint = 'write ws://HOST:PORT: openclaw config set gateway.remote.url "ws://127.0.0.1:18789"'
+        raise remote.error("url", "is not the URL of a gateway", hint)
     return text
 
 
@@ -156,13 +144,6 @@ def _ssh_target(remote: Section) -> str:
     try:
         parse_destination(target)
     except UsageError as error:
-        raise _bad_target(remote, error) from None
+        hint = 'write user@host or user@host:port: openclaw config set gateway.remote.sshTarget "me@host"'
+        raise remote.error("sshTarget", f"cannot be used: {error.message}", hint) from None
     return target
-
-
-def _bad_target(remote: Section, error: UsageError) -> ConfigError:
-    return remote.error(
-        "sshTarget",
-        f"cannot be used: {error.message}",
-        'write user@host or user@host:port: openclaw config set gateway.remote.sshTarget "me@host"',
-    )

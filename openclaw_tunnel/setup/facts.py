@@ -8,8 +8,10 @@ from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.errors import ConfigError, TunnelError, UsageError
 from openclaw_tunnel.gateway.probe import ProbeResult
 from openclaw_tunnel.host.paths import Paths
+from openclaw_tunnel.json5doc.document import load_document
+from openclaw_tunnel.openclaw.layers import HINT
 from openclaw_tunnel.openclaw.remote_host import RemoteGateway
-from openclaw_tunnel.openclaw.settings import OpenClawSettings, load_raw
+from openclaw_tunnel.openclaw.settings import OpenClawSettings
 from openclaw_tunnel.settings.load import Settings
 from openclaw_tunnel.settings.resolve import Choice, UpOptions, choose_tunnel
 from openclaw_tunnel.settings.tunnels_file import TunnelEntry, TunnelsFile
@@ -153,7 +155,7 @@ def _object(value: Any) -> Mapping[str, Any]:
 
 
 def _existing(settings: OpenClawSettings, remote: Mapping[str, Any]) -> Existing:
-    raw = load_raw(settings.path)
+    raw = load_document(settings.path, HINT)
     written = raw.value.get("gateway", {}).get("remote", {}) if raw else {}
     secrets = {key: written.get(key, remote.get(key)) for key in ("token", "password") if key in remote}
     return Existing(settings.remote_url_port, settings.remote_port, secrets)

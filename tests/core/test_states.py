@@ -3,7 +3,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tenacity import wait_fixed
 
 from openclaw_tunnel.core import events as ev
 from openclaw_tunnel.core.backoff import delays
@@ -56,9 +55,3 @@ def test_delays_stay_within_bounds(tries: int) -> None:
     policy = Policy(backoff_first=1.0, backoff_max=60.0)
     delay = delays(policy)(tries)
     assert 0.0 <= delay <= min(60.0, 2.0 ** min(tries - 2, 10)) if tries > 1 else delay == 0.0
-
-
-def test_a_given_wait_strategy_is_used_and_clamped() -> None:
-    policy = Policy(backoff_max=5.0)
-    assert [delays(policy, wait_fixed(3))(n) for n in (1, 2, 3)] == [0.0, 3.0, 3.0]
-    assert delays(policy, wait_fixed(90))(2) == 5.0

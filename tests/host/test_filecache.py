@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from openclaw_tunnel.host.filecache import FileCache, Version, version_of
+from openclaw_tunnel.host.filecache import FileCache, version_of
 
 _LATER = 10_000_000_000
-ONE, TWO = Version(1, 1, 1, 1, 1), Version(1, 1, 1, 1, 2)
+ONE, TWO = (1, 1, 1, 1, 1), (1, 1, 1, 1, 2)
 
 
 def test_a_version_is_known_only_of_a_regular_file_that_has_settled(tmp_path: Path) -> None:

@@ -17,9 +17,8 @@ ADVANCE = 2 << 10
 class Turns(Generic[T]):
     """Those who wait, in their order."""
 
-    def __init__(self, advance: int = ADVANCE) -> None:
-        """Nobody waits; ``advance`` is in bytes."""
-        self._advance = advance
+    def __init__(self) -> None:
+        """Nobody waits."""
         self._now = 0
         self._had: dict[T, int] = {}
         self._heap: list[tuple[int, int, T]] = []
@@ -73,4 +72,4 @@ class Turns(Generic[T]):
         return self._waiting.get(entry[2]) == entry[1]
 
     def _tag(self, who: T) -> int:
-        return max(self._had.get(who, 0), self._now - self._advance)
+        return max(self._had.get(who, 0), self._now - ADVANCE)

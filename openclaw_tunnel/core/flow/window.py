@@ -111,11 +111,11 @@ class Window:
         base: seconds: the round trip on the empty line; 0 as long as nothing is known.
     """
 
-    def __init__(self, *, first: int = FIRST, least: int = LEAST, most: int = MOST) -> None:
-        """Begin with ``first`` bytes, never less than ``least`` (half of it in a probe) or more than ``most``."""
+    def __init__(self, *, first: int = FIRST, least: int = LEAST) -> None:
+        """Begin with ``first`` bytes, never less than ``least`` (half of it in a probe) or more than ``MOST``."""
         self.base = 0.0
         self._size = float(first)
-        self._least, self._most = least, most
+        self._least = least
         self._ahead = _START_AHEAD
         self._rates, self._short = _Largest(), _Largest()
         self._mean = self._mean_rate = 0.0
@@ -261,7 +261,7 @@ class Window:
         self._begin_round(sample)
 
     def _set(self, size: float, sample: Sample) -> None:
-        self._size = min(max(size, self._least), self._most)
+        self._size = min(max(size, self._least), MOST)
         self._changed_at = sample.at
 
     def _begin_round(self, sample: Sample) -> None:
