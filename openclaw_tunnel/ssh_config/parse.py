@@ -3,7 +3,7 @@
 import os.path
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from openclaw_tunnel.core.spec import LOCALHOST, Endpoint, Forward, listen_on
@@ -79,76 +79,51 @@ def build_target(
     )
     paths = _Paths(around, values)
     command = "" if jumps else _unless_none(view.one("proxycommand"))
-    target = SshTarget(
-        original=original,
+    target = replace(
+        SshTarget(original, hostname, user, port, **_as_named(view)),
         alias=asked.host,
-        hostname=hostname,
-        user=user,
-        port=port,
         proxy_jump=jumps,
         proxy_command=expand_tokens(command, values, None, "ProxyCommand"),
-        proxy_use_fdpass=view.yes("proxyusefdpass"),
+        known_hosts_command=_unless_none(view.one("knownhostscommand")),
         identity_files_explicit=printed.get("identityfile") != defaults.get("identityfile"),
         ciphers=_ciphers(printed, defaults, view.names("ciphers"), fast_aes=around.computes_aes),
+        kex=view.names("kexalgorithms"),
+        password_prompts=view.number("numberofpasswordprompts", 3),
+        connect_timeout=float(view.number("connecttimeout", 0)) or None,
+        rekey_limit=_rekey_limit(view.one("rekeylimit")),
         differences=differences(printed, defaults),
         local_forwards=_forwards(printed.get("localforward", ()), gateway_ports=view.yes("gatewayports")),
-        **_identity(view, paths),
-        **_host_keys(view, paths),
-        **_algorithms(view),
-        **_connection(view),
+        **_files(view, paths),
     )
     return replace(target, files=_watch((*files, *_files_of(target))))
 
 
-def _identity(view: "_View", paths: "_Paths") -> dict[str, Any]:
+def _as_named(view: "_View") -> dict[str, Any]:
+    """What ssh prints under the names of fields of SshTarget, each read as what its default is."""
+    found: dict[str, Any] = {}
+    for one in fields(SshTarget):
+        keyword = one.name.replace("_", "")
+        match one.default:
+            case bool():
+                found[one.name] = not view.no(keyword) if one.default else view.yes(keyword)
+            case int():
+                found[one.name] = view.number(keyword, one.default)
+            case str():
+                found[one.name] = view.one(keyword, one.default)
+            case tuple():
+                found[one.name] = view.names(keyword)
+    return found
+
+
+def _files(view: "_View", paths: "_Paths") -> dict[str, Any]:
+    revoked = _unless_none(view.one("revokedhostkeys"))
     return {
         "identity_files": paths.many(view, "identityfile", "IdentityFile"),
         "certificate_files": paths.many(view, "certificatefile", "CertificateFile"),
-        "identities_only": view.yes("identitiesonly"),
         "identity_agent": _agent(view.one("identityagent"), paths.around.env, paths),
-        "pubkey_authentication": not view.no("pubkeyauthentication"),
-        "preferred_authentications": view.names("preferredauthentications"),
-        "password_authentication": not view.no("passwordauthentication"),
-        "kbd_interactive_authentication": not view.no("kbdinteractiveauthentication"),
-        "password_prompts": view.number("numberofpasswordprompts", 3),
-        "batch_mode": view.yes("batchmode"),
-    }
-
-
-def _host_keys(view: "_View", paths: "_Paths") -> dict[str, Any]:
-    revoked = _unless_none(view.one("revokedhostkeys"))
-    return {
         "user_known_hosts_files": _host_files(view.one("userknownhostsfile"), paths),
         "global_known_hosts_files": _host_files(view.one("globalknownhostsfile"), paths),
-        "host_key_alias": view.one("hostkeyalias"),
-        "hash_known_hosts": view.yes("hashknownhosts"),
-        "update_host_keys": view.one("updatehostkeys", "false"),
         "revoked_host_keys": paths.plain(revoked, "RevokedHostKeys") if revoked else "",
-        "known_hosts_command": _unless_none(view.one("knownhostscommand")),
-    }
-
-
-def _algorithms(view: "_View") -> dict[str, Any]:
-    return {
-        "macs": view.names("macs"),
-        "kex": view.names("kexalgorithms"),
-        "host_key_algorithms": view.names("hostkeyalgorithms"),
-        "pubkey_accepted_algorithms": view.names("pubkeyacceptedalgorithms"),
-        "ca_signature_algorithms": view.names("casignaturealgorithms"),
-        "required_rsa_size": view.number("requiredrsasize", 1024),
-    }
-
-
-def _connection(view: "_View") -> dict[str, Any]:
-    return {
-        "compression": view.yes("compression"),
-        "address_family": view.one("addressfamily", "any"),
-        "bind_address": view.one("bindaddress"),
-        "server_alive_interval": view.number("serveraliveinterval", 0),
-        "server_alive_count_max": view.number("serveralivecountmax", 3),
-        "connect_timeout": float(view.number("connecttimeout", 0)) or None,
-        "tcp_keepalive": not view.no("tcpkeepalive"),
-        "rekey_limit": _rekey_limit(view.one("rekeylimit")),
     }
 
 

@@ -10,7 +10,8 @@ from openclaw_tunnel.ssh_config.unsupported import Difference
 class SshTarget:
     """One destination, resolved as the user's own ``ssh`` resolves it.
 
-    All paths are absolute, ``~`` and tokens expanded. Algorithm lists are in the user's order and never empty as
+    A field that is named as a keyword of ssh_config is read by ``parse.py`` as what its default is. All paths are
+    absolute, ``~`` and tokens expanded. Algorithm lists are in the user's order and never empty as
     OpenSSH prints them; ``()`` stands for "no list".
 
     Attributes:
