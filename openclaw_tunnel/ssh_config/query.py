@@ -124,10 +124,9 @@ def config_roots(ssh_config: str, env: Mapping[str, str], home: str) -> tuple[tu
 
 def config_files(stderr: str, ssh_config: str, around: Surroundings) -> tuple[str, ...]:
     """The files ssh read, and those it would read if they existed."""
-    asked = (ssh_config,) if ssh_config else (os.path.join(around.account.home, ".ssh", "config"), _SYSTEM_CONFIG)
-    read = tuple(m[1] for line in stderr.split("\n") if (m := _READ.fullmatch(line)))
-    full = (os.path.join(around.folder, p) for p in (*asked, *read) if p != NO_FILE)
-    return tuple(dict.fromkeys(full))
+    asked = (path for path, _ in config_roots(ssh_config, around.env, around.account.home))
+    read = (os.path.join(around.folder, m[1]) for line in stderr.split("\n") if (m := _READ.fullmatch(line)))
+    return tuple(dict.fromkeys((*asked, *read)))
 
 
 def _check_files(config: str, identity: str) -> None:
