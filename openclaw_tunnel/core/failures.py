@@ -7,6 +7,7 @@ FAILED, with the retry plan of its cause.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -74,43 +75,39 @@ class Kind:
     usual: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
-def _passing(exit_code: ExitCode, hint: str, **usual: str) -> Kind:
-    return Kind(Cause.PASSING, exit_code, hint, usual)
-
-
 def _of(cause: Cause, exit_code: ExitCode, hint: str, **usual: str) -> Kind:
     return Kind(cause, exit_code, hint, usual)
 
 
+_passing = partial(_of, Cause.PASSING)
+_unreachable = partial(_passing, ExitCode.UNREACHABLE)
+_refused = partial(_passing, ExitCode.GATEWAY_REFUSED)
+_login = partial(_of, Cause.LOGIN, ExitCode.LOGIN)
+_host_key = partial(_of, Cause.LOCAL_FILES, ExitCode.HOST_KEY)
+_local_port = partial(_of, Cause.LOCAL_PORT, ExitCode.LOCAL_PORT)
+
 KINDS: Mapping[Code, Kind] = MappingProxyType(
     {
-        Code.DNS: _passing(
-            ExitCode.UNREACHABLE,
-            "check the spelling of the host and that this computer is online: ssh -G {ssh} shows the name",
+        Code.DNS: _unreachable(
+            "check the spelling of the host and that this computer is online: ssh -G {ssh} shows the name"
         ),
-        Code.REFUSED: _passing(
-            ExitCode.UNREACHABLE,
+        Code.REFUSED: _unreachable(
             "is the SSH server running on {host}, and is that its port? On that machine: systemctl status ssh{start}",
             start="",
         ),
-        Code.TIMEOUT: _passing(
-            ExitCode.UNREACHABLE,
+        Code.TIMEOUT: _unreachable(
             "{question}? Try: ssh -v {ssh}",
             question="is the host switched on, and reachable from this network (VPN, firewall)",
         ),
-        Code.NO_ROUTE: _passing(
-            ExitCode.UNREACHABLE,
+        Code.NO_ROUTE: _unreachable(
             "{first}check the network, or the VPN the host is behind",
             first="this computer has no way to that address: ",
         ),
-        Code.NOT_SSH: _passing(
-            ExitCode.UNREACHABLE,
+        Code.NOT_SSH: _unreachable(
             "{advice}; try: ssh -v {ssh}",
             advice="what answers there is no SSH server, or hangs up at once: check host and port",
         ),
-        Code.PROXY: _passing(
-            ExitCode.UNREACHABLE, "the way through ProxyCommand or ProxyJump failed: try it with: ssh -v {ssh}"
-        ),
+        Code.PROXY: _unreachable("the way through ProxyCommand or ProxyJump failed: try it with: ssh -v {ssh}"),
         Code.PROXY_DENIED: _passing(
             ExitCode.LOGIN,
             "the program of ProxyCommand could not log in where it leads through: try it with: ssh -v {ssh}",
@@ -121,16 +118,12 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
             "client and server share no algorithm: see Ciphers, MACs, KexAlgorithms and HostKeyAlgorithms in: "
             "ssh -G {ssh}",
         ),
-        Code.AUTH_DENIED: _of(
-            Cause.LOGIN,
-            ExitCode.LOGIN,
+        Code.AUTH_DENIED: _login(
             "{first}install a key of yours on the host with: ssh-copy-id {ssh}, or name the right one with -i FILE "
             "(IdentityFile in ssh_config)",
             first="",
         ),
-        Code.KEY_LOCKED: _of(
-            Cause.LOGIN,
-            ExitCode.LOGIN,
+        Code.KEY_LOCKED: _login(
             "load the key into the SSH agent, {then}: {agent}ssh-add {key}",
             then="and the tunnel connects automatically",
             agent="",
@@ -157,20 +150,14 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         Code.HELPER: _passing(
             ExitCode.CONFIG, "nothing to do if it passes: the tunnel tries again; to see it yourself: {command}"
         ),
-        Code.HOST_KEY_UNKNOWN: _of(
-            Cause.LOCAL_FILES,
-            ExitCode.HOST_KEY,
+        Code.HOST_KEY_UNKNOWN: _host_key(
             "{first}compare the fingerprint with the host's own, then remember the key: {trust}",
             first="",
         ),
-        Code.HOST_KEY_CHANGED: _of(
-            Cause.LOCAL_FILES,
-            ExitCode.HOST_KEY,
+        Code.HOST_KEY_CHANGED: _host_key(
             "do not go on unless you know why it changed (host reinstalled?); then replace the old key: {trust}",
         ),
-        Code.HOST_KEY_REVOKED: _of(
-            Cause.LOCAL_FILES,
-            ExitCode.HOST_KEY,
+        Code.HOST_KEY_REVOKED: _host_key(
             "this key is marked as revoked in {file}: do not connect; ask whoever runs the host for a new one, and "
             "once it has that: {trust}",
         ),
@@ -180,24 +167,18 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
             "on the host, allow it for this user in sshd_config: AllowTcpForwarding yes (or local), and PermitOpen, "
             "if set, must list {to}; then there: systemctl reload ssh",
         ),
-        Code.PORT_IN_USE: _of(
-            Cause.LOCAL_PORT,
-            ExitCode.LOCAL_PORT,
+        Code.PORT_IN_USE: _local_port(
             "{step}, or {otherwise}",
             step="stop what uses the port",
             otherwise="choose another local port: -p PORT, or -p auto",
         ),
-        Code.PORT_NOT_ALLOWED: _of(
-            Cause.LOCAL_PORT,
-            ExitCode.LOCAL_PORT,
+        Code.PORT_NOT_ALLOWED: _local_port(
             "choose {another}",
             another="a local port of 1024 or above (-p PORT) on an address of this computer (--bind ADDR)",
         ),
         Code.CONFIG: _of(Cause.LOCAL_FILES, ExitCode.CONFIG, "{hint}"),
-        Code.LOST: _passing(ExitCode.UNREACHABLE, "nothing to do: the tunnel reconnects by itself"),
-        Code.KEEPALIVE_TIMEOUT: _passing(
-            ExitCode.UNREACHABLE, "nothing to do: the tunnel reconnects as soon as the network lets it"
-        ),
+        Code.LOST: _unreachable("nothing to do: the tunnel reconnects by itself"),
+        Code.KEEPALIVE_TIMEOUT: _unreachable("nothing to do: the tunnel reconnects as soon as the network lets it"),
         Code.NOT_LISTENING: _passing(
             ExitCode.NOT_LISTENING,
             "start the gateway on {target}: openclaw gateway run; if it listens there on another port than {to}, "
@@ -219,12 +200,9 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
         Code.GATEWAY_UNREACHABLE: _passing(
             ExitCode.NOT_LISTENING, "the gateway on {target} does not answer: look at its log there: openclaw logs"
         ),
-        Code.TUNNEL_DOWN: _passing(
-            ExitCode.UNREACHABLE, "on the computer of that tunnel, see what it needs: openclaw-tunnel status"
-        ),
-        Code.GATEWAY_HOST: _passing(
-            ExitCode.UNREACHABLE,
-            "check the host in the gateway's URL, and that this computer is online (VPN, firewall)",
+        Code.TUNNEL_DOWN: _unreachable("on the computer of that tunnel, see what it needs: openclaw-tunnel status"),
+        Code.GATEWAY_HOST: _unreachable(
+            "check the host in the gateway's URL, and that this computer is online (VPN, firewall)"
         ),
         # As with an SSH host key: nothing is sent to a server that is not the one expected.
         Code.GATEWAY_IDENTITY: _passing(
@@ -238,30 +216,23 @@ KINDS: Mapping[Code, Kind] = MappingProxyType(
             "pip install -U openclaw-tunnel",
         ),
         # What the gateway refuses does not end a tunnel: its clients bring credentials of their own.
-        Code.AUTH_FAILED: _passing(
-            ExitCode.GATEWAY_REFUSED,
+        Code.AUTH_FAILED: _refused(
             "set the {credential} that the gateway on {target} has in gateway.auth.{credential}: "
             "openclaw config set gateway.remote.{credential} VALUE, or --{credential}-file FILE",
         ),
-        Code.AUTH_MISSING: _passing(
-            ExitCode.GATEWAY_REFUSED,
+        Code.AUTH_MISSING: _refused(
             "give the {credential} that the gateway on {target} has in gateway.auth.{credential}: "
             "openclaw config set gateway.remote.{credential} VALUE, or --{credential}-file FILE",
         ),
-        Code.RATE_LIMITED: _passing(
-            ExitCode.GATEWAY_REFUSED,
-            "wait {wait}, and find out which client keeps sending the gateway on {target} a wrong token or password",
+        Code.RATE_LIMITED: _refused(
+            "wait {wait}, and find out which client keeps sending the gateway on {target} a wrong token or password"
         ),
-        Code.DEVICE_REFUSED: _passing(
-            ExitCode.GATEWAY_REFUSED,
-            "check that the clocks of both computers agree to the minute, and on {target}: openclaw devices list",
+        Code.DEVICE_REFUSED: _refused(
+            "check that the clocks of both computers agree to the minute, and on {target}: openclaw devices list"
         ),
-        Code.PAIRING_REQUIRED: _passing(
-            ExitCode.GATEWAY_REFUSED, "on the gateway's host run: openclaw devices approve {request}"
-        ),
-        Code.LIMITED_SCOPE: _passing(
-            ExitCode.GATEWAY_REFUSED,
-            "ask the gateway's owner for {scope}: on {target}, openclaw devices list shows who may do what",
+        Code.PAIRING_REQUIRED: _refused("on the gateway's host run: openclaw devices approve {request}"),
+        Code.LIMITED_SCOPE: _refused(
+            "ask the gateway's owner for {scope}: on {target}, openclaw devices list shows who may do what"
         ),
         Code.CALL_REFUSED: _passing(
             ExitCode.NO, "check the method's name and --params against the documentation of OpenClaw {version}"
