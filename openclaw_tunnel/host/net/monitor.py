@@ -75,9 +75,9 @@ class LinuxNetwork:
             return True
         if sender[0] != 0:  # not the kernel
             return False
-        received = self._dialogue.receive(data)
-        self._send(received.request)
-        return received.hint
+        hint, request = self._dialogue.receive(data)
+        self._send(request)
+        return hint
 
     def look(self) -> None:
         """See :class:`Source`."""

@@ -100,13 +100,6 @@ def parse(data: bytes) -> Iterator[Told | Answer]:
                 yield from (Told(fact, kind == _Type.NEWROUTE, listed) for fact in _routes(body))
 
 
-class Received(NamedTuple):
-    """What came of a datagram: may the network have changed, and what is to be asked next, if anything?"""
-
-    hint: bool
-    request: bytes = b""
-
-
 class Dialogue:
     """What is said to the kernel and by it; keeps the picture that comes of it.
 
@@ -133,8 +126,8 @@ class Dialogue:
         """Some of what the kernel said was lost."""
         self._stale = True
 
-    def receive(self, data: bytes) -> Received:
-        """Take in one datagram.
+    def receive(self, data: bytes) -> tuple[bool, bytes]:
+        """Take in one datagram: may the network have changed, and what is to be asked next, if anything?
 
         Raises:
             OSError: the kernel refuses to answer.
@@ -147,7 +140,7 @@ class Dialogue:
                 continue
             hint |= self._picture.apply(message.fact, message.there) and not message.listed
         self._stale |= hint
-        return Received(hint, request)
+        return hint, request
 
     def seen(self) -> Seen | None:
         """The network as it is now; None while that is being found out."""

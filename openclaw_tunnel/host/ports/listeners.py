@@ -119,6 +119,13 @@ def parse_environment(text: str) -> str | None:
     return found[1] if found else None
 
 
+def socket_tables() -> Iterator[str]:
+    """The text of /proc/net/tcp, then that of tcp6, as far as they can be read."""
+    for name in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(OSError):
+            yield Path(name).read_text()
+
+
 def table_address(text: str, little_endian: bool) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     """An address as /proc/net/tcp and tcp6 print it; one of IPv4 that was mapped into IPv6 is one of IPv4 again."""
     raw = bytes.fromhex(text)
@@ -142,9 +149,8 @@ def _covers(listening: ipaddress.IPv4Address | ipaddress.IPv6Address, host: str)
 
 def _who_linux(host: str, port: int) -> Holder | None:
     sockets: dict[str, int] = {}
-    for name in ("/proc/net/tcp", "/proc/net/tcp6"):
-        with contextlib.suppress(OSError):
-            sockets |= listening(Path(name).read_text(), host, port, little_endian=sys.byteorder == "little")
+    for table in socket_tables():
+        sockets |= listening(table, host, port, little_endian=sys.byteorder == "little")
     if not sockets:
         return None
     wanted = {f"socket:[{inode}]" for inode in sockets}

@@ -3,9 +3,8 @@
 import contextlib
 import shutil
 import sys
-from pathlib import Path
 
-from openclaw_tunnel.host.ports.listeners import table_address
+from openclaw_tunnel.host.ports.listeners import socket_tables, table_address
 from openclaw_tunnel.host.process import printed_by
 
 ESTABLISHED = "01"
@@ -25,7 +24,9 @@ def owner_of_peer(peer: Address, here: Address) -> int | None:
         shows nobody but root the sockets of other users.
     """
     if sys.platform == "linux":
-        return _owner_linux(peer, here)
+        little_endian = sys.byteorder == "little"
+        owners = (owner_in_table(table, peer, here, little_endian=little_endian) for table in socket_tables())
+        return next((owner for owner in owners if owner is not None), None)
     lsof = shutil.which("lsof") or "/usr/sbin/lsof"
     return parse_lsof(printed_by([lsof, "-nP", f"-iTCP:{peer[1]}", "-sTCP:ESTABLISHED", "-F", "pun"]), peer, here)
 
@@ -64,13 +65,3 @@ def parse_lsof(text: str, peer: Address, here: Address) -> int | None:
 def _end(text: str, little_endian: bool) -> Address:
     address, _, port = text.partition(":")
     return str(table_address(address, little_endian)), int(port, 16)
-
-
-def _owner_linux(peer: Address, here: Address) -> int | None:
-    little_endian = sys.byteorder == "little"
-    for name in ("/proc/net/tcp", "/proc/net/tcp6"):
-        with contextlib.suppress(OSError):
-            owner = owner_in_table(Path(name).read_text(), peer, here, little_endian=little_endian)
-            if owner is not None:
-                return owner
-    return None

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw_tunnel.host.net.facts import Address, Link, Route
-from openclaw_tunnel.host.net.rtnetlink import Answer, Dialogue, Received, Told, parse
+from openclaw_tunnel.host.net.rtnetlink import Answer, Dialogue, Told, parse
 from support.rtnetlink import (
     DELADDR,
     DELLINK,
@@ -288,9 +288,8 @@ class Kernel:
 
     def answer_all(self, request: bytes) -> None:
         while request:
-            received = self.dialogue.receive(self.answer(request))
-            assert not received.hint
-            request = received.request
+            hint, request = self.dialogue.receive(self.answer(request))
+            assert not hint
 
     def addresses(self) -> set[str]:
         seen = self.dialogue.seen()
@@ -323,7 +322,7 @@ def test_nothing_is_asked_twice_at_a_time() -> None:
 
 def test_after_a_change_all_is_asked_for_again() -> None:
     kernel = started()
-    assert kernel.dialogue.receive(address(2, "10.1.0.2")) == Received(True)
+    assert kernel.dialogue.receive(address(2, "10.1.0.2")) == (True, b"")
     kernel.lists = {18: ETH, 22: address(2, "10.1.0.5"), 26: b""}
     kernel.answer_all(kernel.dialogue.ask())
     assert kernel.asked == [18, 22, 26]
@@ -333,14 +332,14 @@ def test_after_a_change_all_is_asked_for_again() -> None:
 
 def test_no_change_is_no_hint() -> None:
     kernel = started()
-    assert kernel.dialogue.receive(ETH + OWN + route(2)) == Received(False)
-    assert kernel.dialogue.receive(address(2, "10.1.0.1", flags=0x20)) == Received(False)
-    assert kernel.dialogue.receive(link(1, LOOPBACK) + address(9, "10.1.0.1")) == Received(False)
+    assert kernel.dialogue.receive(ETH + OWN + route(2)) == (False, b"")
+    assert kernel.dialogue.receive(address(2, "10.1.0.1", flags=0x20)) == (False, b"")
+    assert kernel.dialogue.receive(link(1, LOOPBACK) + address(9, "10.1.0.1")) == (False, b"")
     assert kernel.dialogue.ask() == b""
 
 
 def test_the_message_that_matters_may_come_before_others() -> None:
-    assert started().dialogue.receive(address(2, "10.1.0.2") + ETH) == Received(True)
+    assert started().dialogue.receive(address(2, "10.1.0.2") + ETH) == (True, b"")
 
 
 @pytest.mark.parametrize(
@@ -356,7 +355,7 @@ def test_the_message_that_matters_may_come_before_others() -> None:
 )
 def test_whatever_makes_a_difference_is_a_hint(change: bytes) -> None:
     kernel = started()
-    assert kernel.dialogue.receive(change) == Received(True)
+    assert kernel.dialogue.receive(change) == (True, b"")
     assert kernel.dialogue.ask() != b""
 
 
@@ -371,8 +370,8 @@ def test_a_doubtful_answer_is_asked_for_again(doubt: str) -> None:
     kernel = Kernel()
     answer = kernel.answer(kernel.dialogue.ask())
     if doubt == "a change meanwhile":
-        request = kernel.dialogue.receive(answer).request
-        assert kernel.dialogue.receive(address(2, "10.1.0.7")) == Received(True)
+        _, request = kernel.dialogue.receive(answer)
+        assert kernel.dialogue.receive(address(2, "10.1.0.7")) == (True, b"")
         kernel.lists[22] = OWN + address(2, "10.1.0.7")
         kernel.answer_all(request)
     else:
@@ -380,7 +379,7 @@ def test_a_doubtful_answer_is_asked_for_again(doubt: str) -> None:
             kernel.dialogue.missed()
         else:
             answer = listed(ETH) + done(1, flags=INTERRUPTED)
-        kernel.answer_all(kernel.dialogue.receive(answer).request)
+        kernel.answer_all(kernel.dialogue.receive(answer)[1])
     assert kernel.asked == [18, 22, 26] * 2
     assert kernel.addresses() == {"10.1.0.1", *(["10.1.0.7"] if doubt == "a change meanwhile" else [])}
 
@@ -402,10 +401,10 @@ def test_a_network_that_never_rests_is_taken_as_it_is() -> None:
 def test_answers_to_other_questions_are_passed_over() -> None:
     kernel = Kernel()
     request = kernel.dialogue.ask()
-    assert kernel.dialogue.receive(done(99)) == Received(False)
-    assert kernel.dialogue.receive(refused(99, 1)) == Received(False)
+    assert kernel.dialogue.receive(done(99)) == (False, b"")
+    assert kernel.dialogue.receive(refused(99, 1)) == (False, b"")
     kernel.answer_all(request)
-    assert kernel.dialogue.receive(done(3)) == Received(False)
+    assert kernel.dialogue.receive(done(3)) == (False, b"")
     assert kernel.addresses() == {"10.1.0.1"}
 
 
