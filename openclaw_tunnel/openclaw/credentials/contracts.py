@@ -37,13 +37,6 @@ class Surface(StrEnum):
         return self in (Surface.CALL, Surface.EXEC_APPROVALS)
 
 
-class Mode(StrEnum):
-    """Which gateway is meant: ``gateway.mode``, as far as it says which one."""
-
-    LOCAL = "local"
-    REMOTE = "remote"
-
-
 @dataclass(frozen=True, slots=True)
 class Step:
     """One source in an order.
@@ -89,13 +82,13 @@ class Row:
 
     Attributes:
         surfaces: who needs credentials.
-        mode: which gateway; None: either.
+        remote: ``gateway.mode`` is ``remote`` and says which gateway; None: in any case.
         auth_modes: the values of ``gateway.auth.mode`` it is for; empty: every other one.
         plan: what is tried.
     """
 
     surfaces: tuple[Surface, ...]
-    mode: Mode | None
+    remote: bool | None
     plan: Plan
     auth_modes: tuple[str, ...] = ()
 
@@ -127,7 +120,7 @@ _SERVICE = (Surface.SERVICE_STATUS,)
 _PROBE_LOCAL = (Surface.PROBE_LOCAL,)
 _PROBE_REMOTE = (Surface.PROBE_REMOTE,)
 _NODE_HOST = (Surface.NODE_HOST,)
-_LOCAL, _REMOTE = Mode.LOCAL, Mode.REMOTE
+_LOCAL, _REMOTE = False, True
 _ENV, _AUTH, _REM = Origin.ENVIRONMENT, Origin.AUTH, Origin.REMOTE
 _ENV_TOKEN, _ENV_PASSWORD = Step(Source.ENV_TOKEN), Step(Source.ENV_PASSWORD)
 _ENV_TOKEN_AND = Step(Source.ENV_TOKEN, with_next=True)
@@ -191,15 +184,11 @@ def choose_contract(setting: str, last_touched: str) -> Contract:
 
 
 def plan_for(contract: Contract, surface: Surface, *, remote: bool, auth_mode: str) -> Plan:
-    """The plan of the first row that fits.
-
-    Args:
-        remote: gateway.mode is ``remote`` and says which gateway.
-        auth_mode: ``gateway.auth.mode``; empty where it is not set.
-    """
-    mode = Mode.REMOTE if remote else Mode.LOCAL
+    """The plan of the first row that fits; ``auth_mode`` is empty where ``gateway.auth.mode`` is not set."""
     return next(
         row.plan
         for row in contract.rows
-        if surface in row.surfaces and row.mode in (None, mode) and (not row.auth_modes or auth_mode in row.auth_modes)
+        if surface in row.surfaces
+        and row.remote in (None, remote)
+        and (not row.auth_modes or auth_mode in row.auth_modes)
     )
