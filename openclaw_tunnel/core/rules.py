@@ -24,10 +24,8 @@ def _start(m: Steps, _: ev.StartRequested, now: float) -> Commands:
     return m.begin_dial(Trigger.START, now)
 
 
-def _stop(m: Steps, _: ev.StopRequested, now: float) -> Commands:
-    m.failure = None
-    m.move(Trigger.STOP)
-    return (do.CancelTimers(), *m.drop_replacement(), do.CloseConnection(m.attempt))
+def _stop(m: Steps, event: ev.StopRequested, now: float) -> Commands:
+    return (*_stop_waiting(m, event, now), *m.drop_replacement(), do.CloseConnection(m.attempt))
 
 
 def _stop_waiting(m: Steps, _: ev.StopRequested, now: float) -> Commands:
@@ -36,9 +34,8 @@ def _stop_waiting(m: Steps, _: ev.StopRequested, now: float) -> Commands:
     return (do.CancelTimers(),)
 
 
-def _restart(m: Steps, _: ev.RestartRequested, now: float) -> Commands:
-    m.pace.begin_again()
-    return (*m.drop_replacement(), do.CloseConnection(m.attempt), *m.begin_dial(Trigger.RESTART, now))
+def _restart(m: Steps, event: ev.RestartRequested, now: float) -> Commands:
+    return (*m.drop_replacement(), do.CloseConnection(m.attempt), *_restart_waiting(m, event, now))
 
 
 def _restart_waiting(m: Steps, _: ev.RestartRequested, now: float) -> Commands:
