@@ -47,8 +47,3 @@ class Probing(StrEnum):
     IDLE = "idle"
     RUNNING = "running"
     OVERTAKEN = "overtaken"  # the probe that runs may have looked before whatever gave cause for doubt
-
-    @property
-    def doubted(self) -> "Probing":
-        """After something that a probe which runs may have missed."""
-        return Probing.IDLE if self is Probing.IDLE else Probing.OVERTAKEN

@@ -166,8 +166,10 @@ def _first_probe_failed(m: Steps, event: ev.ProbeFailed, now: float) -> Commands
 
 
 def _gateway_in_doubt(m: Steps, _: ev.GatewayInDoubt, now: float) -> Commands:
-    m.probing = m.probing.doubted
-    return m.probe()
+    if m.probing is Probing.IDLE:
+        return m.probe()
+    m.probing = Probing.OVERTAKEN
+    return NOTHING
 
 
 # What the clocks and the world say

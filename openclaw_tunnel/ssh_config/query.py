@@ -7,9 +7,9 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import IO, Any, TypeVar
+from typing import IO
 
 from openclaw_tunnel.errors import ConfigError, HelperError
 from openclaw_tunnel.host.process import kill_group
@@ -25,8 +25,6 @@ SSH_CONFIG_VARIABLE = "OPENCLAW_TUNNEL_SSH_CONFIG"
 """Names the file that stands in for ``-F`` where none is given."""
 
 _SYSTEM_CONFIG = "/etc/ssh/ssh_config"
-T = TypeVar("T")
-
 _READ = re.compile(r"debug1: Reading configuration data (.+?)\r?")
 
 
@@ -58,10 +56,8 @@ async def resolve_ssh(
         _check_files(config, identity)
     try:
         async with asyncio.timeout(timeout):
-            answer, plain = await _both(
-                _run(build_argv(ssh, asked, ssh_config=config, identity=identity), env, command),
-                _run([ssh, "-G", "-F", NO_FILE, "--", asked.host], env, command),
-            )
+            argv = build_argv(ssh, asked, ssh_config=config, identity=identity)
+            answer, plain = await _both(argv, [ssh, "-G", "-F", NO_FILE, "--", asked.host], env, command)
     except TimeoutError:
         raise HelperError(
             f"ssh -G {asked.host} did not answer within {timeout:g} s",
@@ -181,11 +177,11 @@ async def _run(argv: list[str], env: Mapping[str, str], command: str) -> _Answer
         raise HelperError(f"{argv[0]} cannot be started: {error.strerror}", hint=hint, command=command) from None
 
 
-async def _both(first: Coroutine[Any, Any, T], second: Coroutine[Any, Any, T]) -> tuple[T, T]:
-    """What both return, run side by side; an error of one ends the other."""
+async def _both(first: list[str], second: list[str], env: Mapping[str, str], command: str) -> tuple[_Answer, _Answer]:
+    """What both answer, run side by side; an error of one ends the other."""
     try:
         async with asyncio.TaskGroup() as group:
-            one, other = group.create_task(first), group.create_task(second)
+            one, other = (group.create_task(_run(argv, env, command)) for argv in (first, second))
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return one.result(), other.result()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from openclaw_tunnel.core.doubt import Doubt, Inquiry, Probing, Shock
+from openclaw_tunnel.core.doubt import Doubt, Inquiry, Shock
 
 
 def test_a_server_that_takes_long_is_asked_all_the_same() -> None:
@@ -18,7 +18,3 @@ def test_who_was_not_asked_is_not_slow() -> None:
 @pytest.mark.parametrize("shocks", [(Shock.NETWORK, Shock.SLEEP), (Shock.SLEEP, Shock.NETWORK)])
 def test_sleep_counts_more_than_a_network_change(shocks: tuple[Shock, Shock]) -> None:
     assert Doubt().shaken(shocks[0]).shaken(shocks[1]).shock is Shock.SLEEP
-
-
-def test_a_probe_that_runs_may_have_looked_too_early() -> None:
-    assert [probing.doubted for probing in Probing] == [Probing.IDLE, Probing.OVERTAKEN, Probing.OVERTAKEN]
