@@ -7,8 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from openclaw_tunnel.actions.close_tunnel import CLOSE_DEADLINE
-from openclaw_tunnel.actions.open_tunnel import PATIENCE, ask_up, settled
-from openclaw_tunnel.actions.outcome import show_opened
+from openclaw_tunnel.actions.open_tunnel import ask_up, patience, show_opened
 from openclaw_tunnel.control.follow import client_of, failure_of
 from openclaw_tunnel.control.messages import Watch
 from openclaw_tunnel.control.orders import Down, Ping
@@ -68,9 +67,9 @@ def _join(paths: Paths, options: UpOptions, resolved: Resolved) -> int:
     client = client_of(paths)
     opened = ask_up(paths, options, resolved)
     if not opened.started:
-        return show_opened(settled(client, opened, resolved.spec.policy.connect_timeout + PATIENCE))
-    for note in opened.notes:
-        output.note(note)
+        return show_opened(client, opened, patience(resolved))
+    if opened.note:
+        output.note(opened.note)
     name = resolved.spec.name
     signal.signal(signal.SIGTERM, _exit_in_order)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup wants it to go on

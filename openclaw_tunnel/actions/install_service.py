@@ -5,11 +5,12 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from openclaw_tunnel.actions.agreement import Agree, Question
-from openclaw_tunnel.actions.open_tunnel import PATIENCE, read_settings, show_notices
+from openclaw_tunnel.actions.open_tunnel import PATIENCE, patience, read_settings, show_notices
+from openclaw_tunnel.actions.outcome import show_outcome
 from openclaw_tunnel.actions.service_manager import appears, closes_too, find_program, manager_of
 from openclaw_tunnel.control.client import ControlClient
 from openclaw_tunnel.control.follow import client_of, settle
@@ -17,7 +18,6 @@ from openclaw_tunnel.control.messages import Status
 from openclaw_tunnel.control.orders import Down, Ping
 from openclaw_tunnel.core.spec import DEFAULT_NAME, PortChoice
 from openclaw_tunnel.core.states import State
-from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.daemon.requests import refusal
 from openclaw_tunnel.daemon.standby import absolute_environment
 from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, ServiceError, TunnelError, UsageError
@@ -51,35 +51,18 @@ _HOMES = ("/home/", "/root/", "/run/user/")
 _SECRETS = ("OPENCLAW_GATEWAY_TOKEN", "OPENCLAW_GATEWAY_PASSWORD")
 
 
-@dataclass(frozen=True, slots=True)
-class Installed:
-    """A service that was installed, and starts.
-
-    Attributes:
-        settles: seconds in which it is known how the first attempt of its tunnel ended.
-        replaced: files that had to make way; copies are in ``backup``.
-        notes: what a person should know.
-    """
-
-    manager: Manager
-    spec: ServiceSpec
-    settles: float
-    files: tuple[Path, ...] = ()
-    replaced: tuple[Path, ...] = ()
-    backup: Path = Path()
-    notes: tuple[str, ...] = ()
-
-
 def install_service(
-    options: UpOptions, paths: Paths, agree: Agree, *, replace: bool, on_demand: bool, system: bool
-) -> Installed:
-    """Install and start the service of a tunnel.
+    options: UpOptions, paths: Paths, agree: Agree, *, yes: bool, replace: bool, on_demand: bool, system: bool
+) -> ExitCode:
+    """Install and start the service of a tunnel; show that and, where it opens its tunnel now, how that went.
 
     Args:
-        agree: asked whether another service that opens the same tunnel may be replaced, unless ``replace`` says so.
+        agree: asked whether another service that opens the same tunnel may be replaced, unless ``replace`` says so, and
+            about what makes the service better, unless ``yes`` says it.
 
     Raises:
-        TunnelError: it cannot be installed, or a question has to be asked and nobody is there, or the answer is no.
+        TunnelError: it cannot be installed, or a question has to be asked and nobody is there, or the answer is no; its
+            tunnel does not show up, or nothing is known of it in time.
     """
     manager = manager_of(os.environ, system=system)
     manager.check()
@@ -88,22 +71,53 @@ def install_service(
     rivals = manager.rivals(spec.name, resolved.spec.target)
     if rivals and not replace:
         _agree_to_replace(rivals, agree)
-    backup = backup_folder(paths)
     client = client_of(paths)
     if not system:
         _check_no_other(manager, spec)
         _take_over(client, spec)
+    backup = backup_folder(paths)
     with closes_too(client) as notes, _in_use_by_whom(spec), progress.working("installing the service"):
         manager.install(spec, rivals, backup)
-    return Installed(
-        manager,
-        spec,
-        settles=resolved.spec.policy.connect_timeout + PATIENCE,
-        files=tuple(manager.files(spec)),
-        replaced=tuple(rival.path for rival in rivals),
-        backup=backup,
-        notes=(*notes, *_about_secrets(os.environ)),
-    )
+    for rival in rivals:
+        output.say(f"replaced: {rival.path} (a copy is in {backup})")
+    for path in manager.files(spec):
+        output.say(f"installed: {path}")
+    for note in (*notes, *_about_secrets(os.environ)):
+        output.note(note)
+    if isinstance(manager, Systemd) and not system:
+        _offer_linger(agree, yes)
+    return _show_first_state(client, manager, spec, patience(resolved))
+
+
+def _offer_linger(agree: Agree, yes: bool) -> None:
+    """Offer to keep the service running without a login: else it ends with the last logout, until the next login."""
+    linger = Linger(os.environ)
+    if linger.is_on() is not False:
+        return
+    if not yes and not agree(Question("Run it from boot on, and after you have logged out (linger)?")):
+        words = "it runs while you are logged in; to run it from boot on, and after you have logged out: "
+        output.note(words + "loginctl enable-linger")
+        return
+    try:
+        linger.turn_on()
+    except TunnelError as error:
+        output.note(f"{error.message}; {error.hint}")
+    else:
+        output.say(f"linger is on: {LINGERS}")
+
+
+def _show_first_state(client: ControlClient, manager: Manager, spec: ServiceSpec, timeout: float) -> ExitCode:
+    """Show how the first attempt of a new service ended, or how the service stands where none is made now."""
+    if not spec.system and not spec.listen:
+        tunnel = appears(client, manager, spec.name)
+        return show_outcome(tunnel if tunnel.state is State.FAILED else settle(client, spec.name, timeout))
+    output.say(f"{spec.name}: {manager.state(spec.name).words}")
+    if spec.system:
+        output.note(
+            f"its keys and known hosts are those of its account: {SYSTEM_HOME}/.ssh; "
+            f"how it stands: sudo -u {SYSTEM_USER} {Path(spec.program).name} status"
+        )
+    return ExitCode.OK
 
 
 def uninstall_service(manager: Manager, name: str, paths: Paths) -> tuple[list[Path], list[str]]:
@@ -115,54 +129,7 @@ def uninstall_service(manager: Manager, name: str, paths: Paths) -> tuple[list[P
     backup = backup_folder(paths)
     with closes_too(client_of()) as notes, progress.working("removing the service"):
         removed = manager.uninstall(name, backup)
-    return removed, [*notes, *([f"a copy is in {backup}"] if backup.exists() else [])]
-
-
-def first_state(installed: Installed, paths: Paths) -> Snapshot | None:
-    """The tunnel of a new service once it is known how its first attempt ended; None where none is made now.
-
-    Raises:
-        TunnelError: it does not show up, or nothing is known of it in time.
-    """
-    name = installed.spec.name
-    if installed.spec.system or installed.spec.listen:
-        return None
-    client = client_of(paths)
-    tunnel = appears(client, installed.manager, name)
-    return tunnel if tunnel.state is State.FAILED else settle(client, name, installed.settles)
-
-
-def offer_linger(installed: Installed, agree: Agree, *, yes: bool) -> tuple[bool, str]:
-    """Offer to keep the service running without a login; whether that was turned on, and what to say of it.
-
-    Without it the service ends with the last logout, and begins with the next login only.
-
-    Args:
-        yes: turn it on without asking.
-    """
-    if not isinstance(installed.manager, Systemd) or installed.spec.system:
-        return False, ""
-    linger = Linger(os.environ)
-    if linger.is_on() is not False:
-        return False, ""
-    if not yes and not agree(Question("Run it from boot on, and after you have logged out (linger)?")):
-        words = "it runs while you are logged in; to run it from boot on, and after you have logged out: "
-        return False, words + "loginctl enable-linger"
-    try:
-        linger.turn_on()
-    except TunnelError as error:
-        return False, f"{error.message}; {error.hint}"
-    return True, f"linger is on: {LINGERS}"
-
-
-def about_account(installed: Installed) -> str:
-    """What is different in a service of the whole computer; empty for one of a user."""
-    if not installed.spec.system:
-        return ""
-    return (
-        f"its keys and known hosts are those of its account: {SYSTEM_HOME}/.ssh; "
-        f"how it stands: sudo -u {SYSTEM_USER} {Path(installed.spec.program).name} status"
-    )
+    return removed, notes + ([f"a copy is in {backup}"] if backup.exists() else [])
 
 
 def backup_folder(paths: Paths) -> Path:

@@ -1,17 +1,15 @@
-"""Open a tunnel in the background: ask the daemon, which is started where none runs, and wait until it is known how
-the first attempt ended."""
+"""Open a tunnel in the background: ask the daemon, which is started where none runs, and show how that ended."""
 
 import asyncio
 import os
 import time
-from dataclasses import dataclass, replace
 
-from openclaw_tunnel.control import orders
+from openclaw_tunnel.actions.outcome import show_outcome
 from openclaw_tunnel.control.client import ControlClient
 from openclaw_tunnel.control.follow import Deadline, client_of, our_agent, settle
+from openclaw_tunnel.control.orders import Opened, Up, UpAgain
 from openclaw_tunnel.core.spec import DEFAULT_NAME
 from openclaw_tunnel.core.states import State
-from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.daemon.spawn import ensure_daemon
 from openclaw_tunnel.daemon.standby import absolute_environment
 from openclaw_tunnel.errors import ExitCode, TunnelError
@@ -26,25 +24,6 @@ AGAIN_DEADLINE = 25.0
 """The same where the connect deadline is only the daemon's to know."""
 
 _STEP = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A tunnel that was asked for.
-
-    Attributes:
-        tunnel: as it was last seen.
-        started: it did not run before.
-        was_up: it ran, and was up already: nothing was waited for.
-        notes: what whoever asked should know of it.
-        unsettled: why it is not known how the attempt ended.
-    """
-
-    tunnel: Snapshot
-    started: bool = False
-    was_up: bool = False
-    notes: tuple[str, ...] = ()
-    unsettled: TunnelError | None = None
 
 
 def read_settings(options: UpOptions, paths: Paths) -> Resolved:
@@ -71,28 +50,27 @@ def show_notices(resolved: Resolved, *, all_of_them: bool = True) -> None:
             output.warn(f"other computers can reach {forward.listen}: whoever does talks to the gateway")
 
 
-def open_tunnel(paths: Paths, options: UpOptions, resolved: Resolved) -> Opened:
-    """Have the daemon hold the tunnel, and wait until it is known how the attempt ended.
+def open_tunnel(paths: Paths, options: UpOptions, resolved: Resolved) -> ExitCode:
+    """Have the daemon hold the tunnel, wait until it is known how the attempt ended, and show it.
 
     Raises:
-        TunnelError: no daemon could be started, or it refuses.
+        TunnelError: no daemon could be started, or it refuses, or nothing is known in time.
     """
-    return settled(client_of(paths), ask_up(paths, options, resolved), resolved.spec.policy.connect_timeout + PATIENCE)
+    return show_opened(client_of(paths), ask_up(paths, options, resolved), patience(resolved))
 
 
-def open_again(client: ControlClient, name: str | None, nowhere: NoDestination) -> Opened:
-    """The tunnel that is meant if it runs already: it needs no destination any more.
+def open_again(client: ControlClient, name: str | None, nowhere: NoDestination) -> ExitCode:
+    """The same for the tunnel that is meant if it runs already: it needs no destination any more.
 
     Raises:
         NoDestination: it does not run.
+        TunnelError: nothing is known in time.
     """
     try:
-        tunnel = client.call(orders.UpAgain(name or DEFAULT_NAME, our_agent())).snapshot
+        opened = client.call(UpAgain(name or DEFAULT_NAME, our_agent()))
     except TunnelError:
         raise nowhere from None
-    if tunnel.state is State.UP:
-        return Opened(tunnel, was_up=True)
-    return settled(client, Opened(tunnel), AGAIN_DEADLINE)
+    return show_opened(client, opened, AGAIN_DEADLINE)
 
 
 def ask_up(paths: Paths, options: UpOptions, resolved: Resolved) -> Opened:
@@ -101,31 +79,40 @@ def ask_up(paths: Paths, options: UpOptions, resolved: Resolved) -> Opened:
     Raises:
         TunnelError: no daemon could be started, or it refuses.
     """
-    wanted = orders.Up(resolved.spec, options, absolute_environment(os.environ), our_agent())
+    wanted = Up(resolved.spec, options, absolute_environment(os.environ), our_agent())
     deadline = Deadline(PATIENCE)
     while True:
         with progress.working("starting the background process"):
             ensure_daemon(paths)
         try:
             with progress.working(f"opening {resolved.spec.name}"):
-                return _opened(client_of(paths).call(wanted))
+                return client_of(paths).call(wanted)
         except TunnelError as error:
             if error.exit_code is not ExitCode.NOT_RUNNING or not deadline.left:
                 raise
             time.sleep(_STEP)
 
 
-def _opened(answer: orders.Opened) -> Opened:
-    was_up = answer.snapshot.state is State.UP and not answer.started
-    return Opened(answer.snapshot, answer.started, was_up, (answer.note,) if answer.note else ())
+def patience(resolved: Resolved) -> float:
+    """Seconds in which it is known how the first attempt ended."""
+    return resolved.spec.policy.connect_timeout + PATIENCE
 
 
-def settled(client: ControlClient, opened: Opened, timeout: float) -> Opened:
-    """Wait until it is known how the present attempt ended; ``timeout`` in seconds."""
-    tunnel = opened.tunnel
-    if tunnel.state is State.UP:
-        return opened
-    try:
-        return replace(opened, tunnel=settle(client, tunnel.name, timeout))
-    except TunnelError as error:
-        return replace(opened, unsettled=error)
+def show_opened(client: ControlClient, opened: Opened, timeout: float) -> ExitCode:
+    """Show a tunnel that was asked for, once it is known how the present attempt ended.
+
+    Args:
+        timeout: seconds to wait for that.
+
+    Raises:
+        TunnelError: it is not known by then.
+    """
+    if opened.note:
+        output.note(opened.note)
+    tunnel = opened.snapshot
+    if tunnel.state is not State.UP:
+        return show_outcome(settle(client, tunnel.name, timeout))
+    if opened.started:
+        return show_outcome(tunnel)
+    output.print_rows([output.rows_of(tunnel)])
+    return ExitCode.OK

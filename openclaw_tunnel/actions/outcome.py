@@ -1,40 +1,34 @@
-"""How something that was asked for ended, shown, with the exit code for it: the same for all who ask."""
+"""How an attempt to connect ended: waited for, and shown with its exit code. Quick to import: it opens nothing."""
 
-from typing import TYPE_CHECKING
+import contextlib
 
-from openclaw_tunnel.control.follow import failure_of, goes_on
+from openclaw_tunnel.control.client import ControlClient, StreamTimeout
+from openclaw_tunnel.control.follow import (
+    Deadline,
+    can_try,
+    closed,
+    failure_of,
+    goes_on,
+    our_agent,
+    settle,
+    waits_for_a_person,
+)
+from openclaw_tunnel.control.messages import Watch
+from openclaw_tunnel.control.orders import Restart
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import Snapshot
-from openclaw_tunnel.errors import ExitCode
-from openclaw_tunnel.ui import output, tunnelrows
+from openclaw_tunnel.errors import ExitCode, TunnelError
+from openclaw_tunnel.ui import output, progress, tunnelrows
+from openclaw_tunnel.ui.tunnelrows import change
 
-if TYPE_CHECKING:  # wait and restart open nothing
-    from openclaw_tunnel.actions.agreement import Agree
-    from openclaw_tunnel.actions.install_service import Installed
-    from openclaw_tunnel.actions.open_tunnel import Opened
-    from openclaw_tunnel.host.paths import Paths
-
-
-def show_opened(opened: "Opened") -> ExitCode:
-    """Show a tunnel that was asked for.
-
-    Raises:
-        TunnelError: it is not known how the attempt ended.
-    """
-    for note in opened.notes:
-        output.note(note)
-    if opened.unsettled is not None:
-        raise opened.unsettled
-    if not opened.was_up:
-        return show_outcome(opened.tunnel)
-    output.print_rows([output.rows_of(opened.tunnel)])
-    return ExitCode.OK
+RESTART_DEADLINE = 25.0
+"""Seconds in which a tunnel is up again, or it is known why not."""
 
 
 def show_outcome(tunnel: Snapshot) -> ExitCode:
     """Show how an attempt ended that should have brought ``tunnel`` up."""
     if tunnel.state is State.UP:
-        output.say(tunnelrows.change(tunnel))
+        output.say(change(tunnel))
         for note in tunnelrows.notes(tunnel):
             output.note(note)
         return ExitCode.OK
@@ -44,30 +38,39 @@ def show_outcome(tunnel: Snapshot) -> ExitCode:
     return failure.exit_code
 
 
-def show_installed(installed: "Installed", paths: "Paths", agree: "Agree", *, yes: bool) -> ExitCode:
-    """Show a service that was installed and, where it opens its tunnel now, how that went.
-
-    Args:
-        agree: asked about what makes the service better, unless ``yes`` says it.
+def restart_tunnel(client: ControlClient, name: str) -> Snapshot:
+    """Have a tunnel connect anew, its local port open meanwhile; the tunnel once it is known how that ended.
 
     Raises:
-        TunnelError: its tunnel does not show up, or nothing is known of it in time.
+        TunnelError: there is no such tunnel, or nothing is known in time.
     """
-    from openclaw_tunnel.actions.install_service import about_account, first_state, offer_linger
+    with progress.working(f"restarting {name}"):
+        client.call(Restart(name, our_agent()))
+    return settle(client, name, RESTART_DEADLINE)
 
-    for path in installed.replaced:
-        output.say(f"replaced: {path} (a copy is in {installed.backup})")
-    for path in installed.files:
-        output.say(f"installed: {path}")
-    for note in installed.notes:
-        output.note(note)
-    done, words = offer_linger(installed, agree, yes=yes)
-    if words:
-        (output.say if done else output.note)(words)
-    tunnel = first_state(installed, paths)
-    if tunnel is not None:
-        return show_outcome(tunnel)
-    output.say(f"{installed.spec.name}: {installed.manager.state(installed.spec.name).words}")
-    if account := about_account(installed):
-        output.note(account)
-    return ExitCode.OK
+
+def until_decided(client: ControlClient, tunnel: Snapshot, deadline: Deadline) -> Snapshot:
+    """The tunnel when it is up or has failed, or as it was when the time was up.
+
+    Raises:
+        TunnelError: it was closed meanwhile.
+    """
+    last = tunnel
+    if last.state is State.UP or (last.state is State.FAILED and not can_try(last)):
+        return last
+    with contextlib.suppress(StreamTimeout), progress.working(change(last)) as work:
+        for last in client.stream(Watch(tunnel.name, waits=True, asks=True), deadline.left):
+            if last.state in (State.UP, State.FAILED):
+                return last
+            work.what = change(last)
+        raise closed(tunnel.name)
+    return last
+
+
+def not_up(tunnel: Snapshot, timeout: float) -> TunnelError:
+    """The error of a command that waited ``timeout`` seconds for a tunnel that goes on trying."""
+    if tunnel.asks:
+        return waits_for_a_person(tunnel, ExitCode.NO)
+    reason = f": {tunnel.failure.message}" if tunnel.failure else ""
+    hint = failure_of(tunnel).hint or f"see how it stands: openclaw-tunnel status {tunnel.name}"
+    return TunnelError(f"{tunnel.name} is not up after {timeout:g} s ({tunnel.state}){reason}", hint=hint)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from openclaw_tunnel.control.client import ControlClient
-from openclaw_tunnel.control.follow import Deadline, client_of
+from openclaw_tunnel.control.follow import Deadline, client_of, look_at_tunnels
 from openclaw_tunnel.control.messages import Status
 from openclaw_tunnel.control.orders import Ping
 from openclaw_tunnel.core.spec import DEFAULT_NAME
@@ -121,10 +121,8 @@ def appears(client: ControlClient, manager: Manager, name: str) -> Snapshot:
     deadline = Deadline(APPEARS)
     with progress.working("waiting for the service to open its tunnel"):
         while deadline.left:
-            with contextlib.suppress(DaemonUnreachable):
-                for tunnel in client.call(Status()).tunnels:
-                    if tunnel.name == name:
-                        return tunnel
+            for tunnel in look_at_tunnels(client, name).tunnels:
+                return tunnel
             time.sleep(_STEP)
     raise TunnelError(
         f"the service runs, and its tunnel does not show up: {manager.state(name).words}",

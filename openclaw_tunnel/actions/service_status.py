@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from openclaw_tunnel.control.follow import client_of
-from openclaw_tunnel.control.messages import Status
+from openclaw_tunnel.control.follow import client_of, look_at_tunnels
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import Snapshot
-from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, TunnelError
+from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.service.manager import Manager, ManagerState
 from openclaw_tunnel.ui import output, progress, tunnelrows
 from openclaw_tunnel.ui.tunnelrows import Row, Tone
@@ -61,12 +60,5 @@ def look_at_services(manager: Manager, name: str | None) -> Sequence[ServiceView
             hint="make one: openclaw-tunnel service install TARGET",
             exit_code=ExitCode.NOT_RUNNING,
         )
-    running = {} if manager.system else _running()
+    running = {} if manager.system else {tunnel.name: tunnel for tunnel in look_at_tunnels(client_of()).tunnels}
     return [ServiceView(each, state, running.get(each), manager.system) for each, state in states.items()]
-
-
-def _running() -> dict[str, Snapshot]:
-    try:
-        return {tunnel.name: tunnel for tunnel in client_of().call(Status()).tunnels}
-    except DaemonUnreachable:
-        return {}

@@ -3,36 +3,17 @@
 import asyncio
 import contextlib
 import os
-import re
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from openclaw_tunnel.actions.agreement import Agree, Question
 from openclaw_tunnel.control.follow import client_of
 from openclaw_tunnel.control.orders import Retry
 from openclaw_tunnel.core.failures import Code
 from openclaw_tunnel.errors import ExitCode, TunnelError, UsageError
+from openclaw_tunnel.ssh.hostkeys.trust import Found, as_error, look_at, remember, with_port
 from openclaw_tunnel.ui import output, progress
 
-if TYPE_CHECKING:
-    from openclaw_tunnel.ssh.hostkeys.trust import Found
 
-# ssh.hostkeys.trust is imported where it is needed: asyncssh takes longer to load than most commands take to run.
-
-_FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}=?")
-
-
-def check_fingerprint(text: str) -> None:
-    """The argument of ``--fingerprint``; empty where it was not given.
-
-    Raises:
-        UsageError: it is none.
-    """
-    if text and not _FINGERPRINT.fullmatch(text):
-        raise UsageError(f"not a fingerprint: {text!r}", hint="write SHA256: and 43 characters, as ssh-keygen -l")
-
-
-def look_at_key(target: str, *, ssh_config: str = "", port: int | None = None) -> "Found":
+def look_at_key(target: str, *, ssh_config: str = "", port: int | None = None) -> Found:
     """Fetch the key of the host that ``target`` leads to.
 
     Args:
@@ -42,35 +23,22 @@ def look_at_key(target: str, *, ssh_config: str = "", port: int | None = None) -
     Raises:
         TunnelError: with the exit code of the failure.
     """
-    from openclaw_tunnel.ssh.hostkeys.trust import look_at, with_port
-
     with progress.working(f"asking {target} for its key"):
         typed = with_port(target, port)
         return asyncio.run(look_at(typed, ssh_config=ssh_config, env=os.environ, asks=output.waits_for_you))
 
 
-def described(found: "Found") -> tuple[str, ...]:
+def described(found: Found) -> tuple[str, ...]:
     """Whose key it is, and which."""
     return f"host  {found.hop.host}", f"key   {found.shown}"
 
 
-def file_of(found: "Found") -> Path:
-    """The known_hosts file that it would be remembered in.
-
-    Raises:
-        ConfigError: there is none that would keep it.
-    """
-    from openclaw_tunnel.ssh.hostkeys.trust import where_to_write
-
-    return where_to_write(found)
-
-
-def has_changed(found: "Found") -> bool:
+def has_changed(found: Found) -> bool:
     """Whether another key of this host is remembered."""
     return found.failure is not None and found.failure.code is Code.HOST_KEY_CHANGED
 
 
-def check_key(found: "Found", fingerprint: str, replace: bool) -> bool:
+def check_key(found: Found, fingerprint: str, replace: bool) -> bool:
     """True for a key that is known already.
 
     Args:
@@ -80,8 +48,6 @@ def check_key(found: "Found", fingerprint: str, replace: bool) -> bool:
     Raises:
         TunnelError: it must not be remembered.
     """
-    from openclaw_tunnel.ssh.hostkeys.trust import as_error
-
     if found.failure and found.failure.code is not Code.HOST_KEY_UNKNOWN and not (replace and has_changed(found)):
         raise as_error(found.failure)
     if fingerprint and fingerprint.rstrip("=") != found.fingerprint:
@@ -93,7 +59,7 @@ def check_key(found: "Found", fingerprint: str, replace: bool) -> bool:
     return found.failure is None
 
 
-def agree_to_key(found: "Found", agree: Agree, shown: tuple[str, ...] = ()) -> None:
+def agree_to_key(found: Found, agree: Agree, shown: tuple[str, ...] = ()) -> None:
     """Have a person say whether it is the right key.
 
     Args:
@@ -111,14 +77,12 @@ def agree_to_key(found: "Found", agree: Agree, shown: tuple[str, ...] = ()) -> N
         raise TunnelError("the key is not remembered", exit_code=ExitCode.NO)
 
 
-def remember_key(found: "Found", *, replace: bool = False) -> None:
+def remember_key(found: Found, *, replace: bool = False) -> None:
     """Write the key into known_hosts, and let tunnels that wait for it try again.
 
     Raises:
         TunnelError: it cannot be written.
     """
-    from openclaw_tunnel.ssh.hostkeys.trust import remember
-
     remember(found, replace=replace)
     with contextlib.suppress(TunnelError):  # mostly there is no daemon; one that hangs looks at the file later
         client_of().call(Retry(), timeout=2.0)

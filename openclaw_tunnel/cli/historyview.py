@@ -8,12 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from openclaw_tunnel.cli.statusview import exit_code
-from openclaw_tunnel.control.follow import client_of, pick
-from openclaw_tunnel.control.messages import Report, Status
+from openclaw_tunnel.control.follow import client_of, look_at_tunnels, pick
 from openclaw_tunnel.core.history.day import KEPT_FOR, History
 from openclaw_tunnel.core.spec import check_name
 from openclaw_tunnel.core.status import Snapshot
-from openclaw_tunnel.errors import DaemonUnreachable
 from openclaw_tunnel.host.historyfile import history_file, load, recorded
 from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.ui import output
@@ -33,10 +31,7 @@ def show(name: str | None, as_json: bool) -> int:
     if name is not None:
         check_name(name)
     paths = Paths.from_env(os.environ)
-    try:
-        answer = client_of(paths).call(Status(name))
-    except DaemonUnreachable:
-        answer = Report.of(None)
+    answer = look_at_tunnels(client_of(paths), name)
     running = {tunnel.name: tunnel for tunnel in answer.tunnels}
     histories = _histories(paths, name, running, quiet=as_json)
     if as_json:

@@ -1,13 +1,17 @@
-"""The options of ``up`` as parameters of click."""
+"""Options as parameters of click: those of ``up``, and what several commands take."""
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from openclaw_tunnel.core.spec import Probe
+from openclaw_tunnel.errors import UsageError
 from openclaw_tunnel.settings.up_arguments import PORT_WORDS
 from openclaw_tunnel.settings.up_options import OPTIONS, Kind, Option
+
+_FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}=?")
 
 PORT = click.IntRange(1, 65535)
 
@@ -63,3 +67,13 @@ def _param(name: str, option: Option) -> click.Parameter:
         multiple=option.kind is Kind.FORWARDS,
         help=about,
     )
+
+
+def check_fingerprint(text: str) -> None:
+    """The argument of ``--fingerprint``; empty where it was not given.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if text and not _FINGERPRINT.fullmatch(text):
+        raise UsageError(f"not a fingerprint: {text!r}", hint="write SHA256: and 43 characters, as ssh-keygen -l")

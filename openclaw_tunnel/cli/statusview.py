@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from openclaw_tunnel.control.client import ControlClient
-from openclaw_tunnel.control.follow import client_of, pick
-from openclaw_tunnel.control.messages import Look, Report, Status
+from openclaw_tunnel.control.follow import client_of, look_at_tunnels, pick
+from openclaw_tunnel.control.messages import Look, Status
 from openclaw_tunnel.control.watched import Watched
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.core.wording.upgrade import to_change
-from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, TunnelError
+from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.ui import output, progress, tunnelrows
 
 EVERY = 1.0
@@ -92,23 +92,16 @@ def _tell_about_upgrade(daemon: Mapping[str, Any]) -> None:
 
 
 def _print_json(client: ControlClient, name: str | None) -> int:
-    answer = _report(client, name)
+    answer = look_at_tunnels(client, name)
     output.say(json.dumps(answer.data, indent=2))
     return exit_code(answer.tunnels)
-
-
-def _report(client: ControlClient, name: str | None) -> Report:
-    try:
-        return client.call(Status(name))
-    except DaemonUnreachable:
-        return Report.of(None)
 
 
 def _print_objects(client: ControlClient, name: str | None) -> int:
     """Print an object at once and after each change of a state, for ever."""
     before: set[tuple[str, str, str, str | None]] | None = None
     while True:
-        answer = _report(client, name)
+        answer = look_at_tunnels(client, name)
         states = {(t.name, str(t.state), t.since, t.asks) for t in answer.tunnels}
         if states != before:
             output.say(json.dumps(answer.data))

@@ -5,11 +5,11 @@ import time
 from collections.abc import Sequence
 
 from openclaw_tunnel.control.client import ControlClient, StreamTimeout
-from openclaw_tunnel.control.messages import Watch
+from openclaw_tunnel.control.messages import Report, Status, Watch
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import FailureStatus, Snapshot, Verdict
 from openclaw_tunnel.core.wording.outlook import outlook
-from openclaw_tunnel.errors import ExitCode, RequestRefused, TunnelError, UsageError
+from openclaw_tunnel.errors import DaemonUnreachable, ExitCode, RequestRefused, TunnelError, UsageError
 from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.ui import progress
 from openclaw_tunnel.ui.tunnelrows import change
@@ -33,6 +33,18 @@ def client_of(paths: Paths | None = None) -> ControlClient:
 def our_agent() -> str:
     """The SSH agent of this session, if it has one, for a daemon that may have been started in another session."""
     return os.environ.get("SSH_AUTH_SOCK", "")
+
+
+def look_at_tunnels(client: ControlClient, name: str | None = None) -> Report:
+    """The tunnels that run, or the one of that name; there is none where no daemon runs.
+
+    Raises:
+        TunnelError: the daemon does not answer.
+    """
+    try:
+        return client.call(Status(name))
+    except DaemonUnreachable:
+        return Report.of_nobody()
 
 
 def pick(tunnels: Sequence[Snapshot], name: str | None) -> Snapshot:

@@ -1,34 +1,38 @@
 """What can be asked of the daemon: requests that know their answer, and the questions about tunnels that run.
 
-A request writes its parameters (``to_json``), reads them (``from_json``), and reads the daemon's answer to it. What
-changes something is in ``control/orders.py``; how it all becomes lines is in ``control/wire.py``.
+A request is its parameters: it writes them (``to_json``), reads them (``from_json``), and reads the daemon's answer to
+them. What changes something is in ``control/orders.py``; how it all becomes lines is in ``control/wire.py``.
 
 Quick to import, for ``status`` and the completion need it: that is why the orders stand elsewhere.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, Field, asdict, dataclass, fields
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from openclaw_tunnel.core.status import DaemonInfo, Snapshot, report
+from openclaw_tunnel.core.codec import read
+from openclaw_tunnel.core.status import Snapshot, report
 from openclaw_tunnel.errors import ExitCode, RequestRefused
 
 A = TypeVar("A")
 E = TypeVar("E")
 
 
+@dataclass(frozen=True)
 class Request(ABC, Generic[A]):
     """Something to ask; the type parameter is that of the answer."""
-
-    __slots__ = ()
 
     METHOD: ClassVar[str]
     """Its name on the wire."""
 
+    SUBJECT: ClassVar[str] = "request"
+    """What parameters are called that are none."""
+
     def to_json(self) -> dict[str, Any]:
-        """Its parameters, as an object that :meth:`from_json` reads back; here none."""
-        return {}
+        """Its parameters, as an object that :meth:`from_json` reads back; without those that have their default."""
+        params = asdict(self)
+        return {field.name: params[field.name] for field in fields(self) if params[field.name] != _default(field)}
 
     @classmethod
     def from_json(cls, params: Mapping[str, Any]) -> Self:
@@ -37,7 +41,13 @@ class Request(ABC, Generic[A]):
         Raises:
             RequestRefused: they are none of this request.
         """
-        return cls()
+        name = cls.__dataclass_fields__.get("name")
+        if name and not (name.default is None and params.get("name") is None):
+            name_in(params)
+        try:
+            return read(cls, params)
+        except (KeyError, TypeError, ValueError) as error:
+            raise RequestRefused(f"not a {cls.SUBJECT}: {error!r}", exit_code=ExitCode.USAGE) from error
 
     @staticmethod
     @abstractmethod
@@ -49,10 +59,12 @@ class Request(ABC, Generic[A]):
         """
 
 
+def _default(field: "Field[Any]") -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
+
+
 class Order(Request[None]):
     """A request whose answer says no more than that it is carried out."""
-
-    __slots__ = ()
 
     @staticmethod
     def answer(result: dict[str, Any]) -> None:
@@ -61,8 +73,6 @@ class Order(Request[None]):
 
 class Stream(Order, Generic[E]):
     """A request that is answered by events, for as long as it is carried out."""
-
-    __slots__ = ()
 
     @staticmethod
     @abstractmethod
@@ -95,18 +105,14 @@ class Report:
     tunnels: tuple[Snapshot, ...]
 
     @classmethod
-    def of(cls, daemon: DaemonInfo | None, tunnels: tuple[Snapshot, ...] = ()) -> "Report":
-        """What this daemon says of its tunnels; None: what there is to say where none runs."""
-        return cls(report(daemon, tunnels), tunnels)
+    def of_nobody(cls) -> "Report":
+        """What there is to say where no daemon runs."""
+        return cls(report(None, ()), ())
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Report":
         """Read the object of ``status --json``; errors as of :meth:`Request.answer`."""
-        return cls(data, tuple(Snapshot.from_json(tunnel) for tunnel in data["tunnels"]))
-
-    def to_json(self) -> dict[str, Any]:
-        """The object of ``status --json``."""
-        return self.data
+        return cls(data, tuple(read(Snapshot, tunnel) for tunnel in data["tunnels"]))
 
     @property
     def daemon(self) -> Mapping[str, Any]:
@@ -115,34 +121,26 @@ class Report:
 
 
 @dataclass(frozen=True)
-class _OneOrAll:
-    """The parameters of a request about the tunnel of that name; None: about all."""
-
-    name: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """See :class:`Request`, as for all that follow."""
-        return {} if self.name is None else {"name": self.name}
-
-    @classmethod
-    def from_json(cls, params: Mapping[str, Any]) -> Self:
-        return cls(None if params.get("name") is None else name_in(params))
-
-
-class Status(_OneOrAll, Request[Report]):
-    """How does it stand?"""
+class Status(Request[Report]):
+    """How does the tunnel of that name stand? None: how do all?"""
 
     METHOD = "status"
 
+    name: str | None = None
+
     @staticmethod
     def answer(result: dict[str, Any]) -> Report:
+        """See :class:`Request`, as for all that follow."""
         return Report.from_json(result)
 
 
-class Look(_OneOrAll, Order):
-    """Somebody begins to look: tunnels that wait for their next try make it."""
+@dataclass(frozen=True)
+class Look(Order):
+    """Somebody begins to look at the tunnel of that name, None: at all; those that wait for their next try make it."""
 
     METHOD = "look"
+
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -160,16 +158,9 @@ class Watch(Stream[Snapshot]):
     waits: bool = False
     asks: bool = False
 
-    def to_json(self) -> dict[str, Any]:
-        return {"name": self.name, "waits": self.waits, "asks": self.asks}
-
-    @classmethod
-    def from_json(cls, params: Mapping[str, Any]) -> Self:
-        return cls(name_in(params), bool(params.get("waits")), bool(params.get("asks")))
-
     @staticmethod
     def event(data: dict[str, Any]) -> Snapshot:
-        return Snapshot.from_json(data["snapshot"])
+        return read(Snapshot, data["snapshot"])
 
     @staticmethod
     def as_event(tunnel: Snapshot) -> dict[str, Any]:

@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from openclaw_tunnel.control import wire
-from openclaw_tunnel.control.lock import DaemonLock, DaemonRuns
+from openclaw_tunnel.control.lock import DaemonLock
 from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.host.loop.tasks import Tasks
 from openclaw_tunnel.host.paths import ensure_private_dir
-
-__all__ = ["ControlServer", "DaemonLock", "DaemonRuns", "Emit", "Handler"]
 
 log = logging.getLogger(__name__)
 

@@ -2,9 +2,8 @@
 
 import ipaddress
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from openclaw_tunnel.core.notify.wishes import Announce
 from openclaw_tunnel.core.policy import Policy
@@ -141,37 +140,6 @@ class TunnelSpec:
     def main(self) -> Forward:
         """The forward that leads to the gateway."""
         return self.forwards[0]
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object that :meth:`from_json` reads back: how a spec travels to the daemon."""
-        return {**asdict(self), "announce": self.announce.to_json()}
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "TunnelSpec":
-        """Read what :meth:`to_json` wrote.
-
-        Raises:
-            UsageError: a value is not valid.
-            KeyError, TypeError, ValueError: it is no such object at all.
-        """
-        return cls(
-            name=data["name"],
-            target=data["target"],
-            forwards=tuple(
-                Forward(Endpoint(**f["listen"]), Endpoint(**f["to"]), dual=bool(f.get("dual")))
-                for f in data["forwards"]
-            ),
-            identity=data["identity"],
-            ssh_config=data["ssh_config"],
-            probe=Probe(data["probe"]),
-            allow_remote_clients=data["allow_remote_clients"],
-            policy=Policy(**data["policy"]),
-            address=data["address"],
-            port_choice=PortChoice(data.get("port_choice", PortChoice.FIXED)),
-            sandbox=bool(data.get("sandbox")),
-            browser=bool(data.get("browser")),
-            announce=Announce.from_json(data["announce"]) if "announce" in data else Announce(),
-        )
 
 
 def check_name(name: str) -> str:

@@ -2,15 +2,17 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from openclaw_tunnel import __version__
 from openclaw_tunnel.ask.over_tunnel import ask
-from openclaw_tunnel.control.messages import Look, Report, Request, Status, Watch
+from openclaw_tunnel.control.messages import Look, Request, Status, Watch
 from openclaw_tunnel.control.orders import Ask, Down, Opened, Ping, Pong, Reload, Restart, Retry, Up, UpAgain
 from openclaw_tunnel.control.server import Emit
 from openclaw_tunnel.control.wire import unknown_method
 from openclaw_tunnel.core import events as ev
+from openclaw_tunnel.core.status import report
 from openclaw_tunnel.daemon.onlookers import look
 from openclaw_tunnel.daemon.tunnels import Daemon
 from openclaw_tunnel.host.paths import Paths
@@ -49,29 +51,23 @@ class Answers:
         Raises:
             RequestRefused: the answer is no; message, hint and exit code are for the user.
         """
-        answer = await self._answer(read(method, params), emit)
-        if answer is None:
-            return {}
-        return answer if isinstance(answer, dict) else answer.to_json()
-
-    async def _answer(self, request: Request[Any], emit: Emit) -> Pong | Report | Opened | dict[str, Any] | None:
         daemon = self._daemon
-        match request:
+        match read(method, params):
             case Ping():
-                return Pong(os.getpid(), __version__, daemon.ending.done(), daemon.owners.services)
+                return asdict(Pong(os.getpid(), __version__, daemon.ending.done(), daemon.owners.services))
             case Status(name):
-                return Report.of(daemon.info, tuple(t for t in daemon.snapshots() if name in (None, t.name)))
+                return report(daemon.info, [t for t in daemon.snapshots() if name in (None, t.name)])
             case Look(name):
                 look(daemon.supervisors(name))
             case Watch(name, waits, asks):
                 daemon.running(name)
                 await daemon.changes(name, waits=waits, asks=asks, emit=lambda tunnel: emit(Watch.as_event(tunnel)))
-            case Up():
-                return await self._up(request)
+            case Up() as wanted:
+                return asdict(await self._up(wanted))
             case UpAgain(name, agent):
                 daemon.adopt_agent(agent)
                 daemon.running(name).post(ev.StartRequested())
-                return Opened(False, "", daemon.running(name).snapshot())
+                return asdict(Opened(daemon.running(name).snapshot()))
             case Down(name):
                 return {"closed": await daemon.down(None if name is None else [daemon.running(name).spec.name])}
             case Restart(name, agent):
@@ -83,7 +79,7 @@ class Answers:
                 await daemon.reload()
             case Ask(name, question):
                 return await ask(daemon.running(name), question, self._paths)
-        return None
+        return {}
 
     async def _up(self, wanted: Up) -> Opened:
         daemon, name = self._daemon, wanted.spec.name
@@ -91,4 +87,4 @@ class Answers:
         started, note = await daemon.up(wanted.spec, wanted.options, wanted.env, by_hand=not wanted.service)
         daemon.owners.keep(name, wanted.service)
         warning = daemon.owners.warning(name, os.getpid()) if started else ""
-        return Opened(started, note or warning, daemon.running(name).snapshot())
+        return Opened(daemon.running(name).snapshot(), started, note or warning)

@@ -11,7 +11,7 @@ from openclaw_tunnel.core.spec import TunnelSpec
 from openclaw_tunnel.errors import TunnelError
 from openclaw_tunnel.gateway.hello import Credentials
 from openclaw_tunnel.host.loop.offloop import OffLoop
-from openclaw_tunnel.host.watch import Fingerprint, fingerprints
+from openclaw_tunnel.host.watch import LOOK_SECONDS, Looks, fingerprints
 from openclaw_tunnel.openclaw.credentials.contracts import Surface
 from openclaw_tunnel.openclaw.credentials.providers import secret_files
 from openclaw_tunnel.openclaw.paths import config_file, dotenv_files
@@ -19,11 +19,6 @@ from openclaw_tunnel.openclaw.settings import OpenClawSettings
 from openclaw_tunnel.settings.load import Settings
 
 logger = logging.getLogger(__name__)
-
-Looks = dict[str, Fingerprint]
-
-_LOOK_SECONDS = 1.0
-"""What a look at all files may take."""
 
 
 def is_for(settings: OpenClawSettings, spec: TunnelSpec) -> bool:
@@ -88,7 +83,7 @@ class SettingsCredentials:
     async def _look(self) -> Looks | None:
         """None where it takes too long, as in a home on a network that is away."""
         files = [str(path) for path in self._files]
-        return await self._off_loop.run(lambda: fingerprints(files), timeout=_LOOK_SECONDS)
+        return await self._off_loop.run(lambda: fingerprints(files), timeout=LOOK_SECONDS)
 
     async def _look_up(self) -> Credentials:
         try:

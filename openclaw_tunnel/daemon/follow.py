@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from openclaw_tunnel.control import wire
-from openclaw_tunnel.control.client import ControlClient
+from openclaw_tunnel.control.follow import client_of
 from openclaw_tunnel.control.messages import Watch
 from openclaw_tunnel.control.orders import Down, Ping, Up
 from openclaw_tunnel.core.spec import TunnelSpec
@@ -24,7 +24,7 @@ class Follower:
 
     def __init__(self, paths: Paths, on_change: Callable[[Snapshot], None]) -> None:
         """Args: ``on_change`` is called with the tunnel after each of its changes."""
-        self._client = ControlClient(paths.socket_path, lock_path=paths.lock_path)
+        self._client = client_of(paths)
         self._path = paths.socket_path
         self._on_change = on_change
 

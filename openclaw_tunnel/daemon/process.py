@@ -55,22 +55,18 @@ async def open_daemon(
     for folder in (paths.runtime_dir, paths.state_dir, paths.log_dir):
         ensure_private_dir(folder)
     _allow_many_clients()
-    lock = DaemonLock(paths.lock_path)
-    lock.acquire()
     process = parts or Parts()
-    ours = process.branch(_NAME)
-    try:
-        daemon = Daemon(paths, env, make_connector=make_connector, on_change=on_change, desktop=desktop)
-        await _start(ours, daemon, ControlServer(paths.socket_path, Answers(daemon, paths), lock=lock))
-        logger.debug("what runs: %s", str(process))
-        with watched_in_debug(asyncio.get_running_loop()):
-            yield daemon
-    finally:
+    with DaemonLock(paths.lock_path) as lock:
+        ours = process.branch(_NAME)
         try:
+            daemon = Daemon(paths, env, make_connector=make_connector, on_change=on_change, desktop=desktop)
+            await _start(ours, daemon, ControlServer(paths.socket_path, Answers(daemon, paths), lock=lock))
+            logger.debug("what runs: %s", str(process))
+            with watched_in_debug(asyncio.get_running_loop()):
+                yield daemon
+        finally:
             await process.stop(_NAME)
             logger.info("daemon %s ended", os.getpid())
-        finally:
-            lock.release()
 
 
 async def _start(parts: Parts, daemon: Daemon, server: ControlServer) -> None:

@@ -1,13 +1,14 @@
 """What service managers have to do with the tunnels of this daemon."""
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from openclaw_tunnel.core.status import DaemonInfo, Snapshot
 from openclaw_tunnel.host.version import installed_version
 
 
+@dataclass(slots=True)
 class ServiceOwners:
     """Which tunnels a service keeps, so that others ask its manager instead of closing them behind its back.
 
@@ -17,24 +18,14 @@ class ServiceOwners:
         in_foreground: this process is an ``up`` that somebody looks at, and ends with Ctrl-C or the terminal.
     """
 
-    def __init__(self) -> None:
-        self.services: dict[str, dict[str, Any]] = {}
-        self.failed: dict[str, Snapshot] = {}
-        self.in_foreground = False
+    services: dict[str, dict[str, Any]] = field(default_factory=dict)
+    failed: dict[str, Snapshot] = field(default_factory=dict)
+    in_foreground: bool = False
 
-    def keep(self, name: str, service: Any) -> None:
-        """Note that ``service`` (``manager``, ``unit``, ``system``) keeps a tunnel; what is none keeps none."""
-        if isinstance(service, dict) and service:
-            self.services[name] = service
-
-    def forget(self, names: Iterable[str]) -> None:
-        """These tunnels were closed."""
-        for name in names:
-            self.services.pop(name, None)
-
-    def keeps(self, name: str) -> bool:
-        """Whether a service keeps the tunnel of that name."""
-        return name in self.services
+    def keep(self, name: str, service: Mapping[str, Any]) -> None:
+        """Note that ``service`` keeps a tunnel; an empty one keeps none."""
+        if service:
+            self.services[name] = dict(service)
 
     def has_desktop(self, name: str) -> bool:
         """Whether somebody may sit before the tunnel of that name: not where the service of a whole system keeps it."""

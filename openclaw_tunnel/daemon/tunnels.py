@@ -18,8 +18,7 @@ from openclaw_tunnel.daemon.credentials import SettingsCredentials
 from openclaw_tunnel.daemon.history import Recorders
 from openclaw_tunnel.daemon.notifications import Announcer
 from openclaw_tunnel.daemon.onlookers import watch
-from openclaw_tunnel.daemon.portclash import clash
-from openclaw_tunnel.daemon.requests import RELOAD_AGAIN, DaemonCloses, goes_on, not_running
+from openclaw_tunnel.daemon.requests import RELOAD_AGAIN, DaemonCloses, clash, goes_on, not_running
 from openclaw_tunnel.daemon.service_owners import ServiceOwners
 from openclaw_tunnel.errors import ExitCode, HelperError, TunnelError
 from openclaw_tunnel.host.loop.parts import Parts
@@ -135,7 +134,7 @@ class Daemon:
             spec = await asyncio.to_thread(self._ports.settled, spec)
             old = self._tunnels.get(spec.name)
             if old is not None:
-                same, kept = old.supervisor.spec == spec, self.owners.keeps(spec.name)
+                same, kept = old.supervisor.spec == spec, spec.name in self.owners.services
                 if same:
                     old.supervisor.spec = spec  # whom it tells may be another
                 if same or (kept and by_hand) or old.supervisor.state in LINK_STATES:
@@ -151,7 +150,8 @@ class Daemon:
         async with self._turn:
             names = list(self._tunnels) if names is None else names
             await self._close([name for name in names if name in self._tunnels])
-            self.owners.forget(names)
+            for name in names:
+                self.owners.services.pop(name, None)
             self.end_if_idle()
         return names
 

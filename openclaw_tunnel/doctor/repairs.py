@@ -8,14 +8,15 @@ from dataclasses import dataclass
 
 from openclaw_tunnel.actions.agreement import Agree, Question
 from openclaw_tunnel.actions.install_service import LINGERS
-from openclaw_tunnel.actions.restart_tunnel import RESTART_DEADLINE, restart_tunnel
+from openclaw_tunnel.actions.outcome import RESTART_DEADLINE, restart_tunnel
 from openclaw_tunnel.actions.service_manager import Verb, comes_back, control_service, manager_of
-from openclaw_tunnel.actions.trust_key import agree_to_key, check_key, described, file_of, look_at_key, remember_key
+from openclaw_tunnel.actions.trust_key import agree_to_key, check_key, described, look_at_key, remember_key
 from openclaw_tunnel.control.follow import client_of, settle
 from openclaw_tunnel.doctor.report import Remedy, Repair
 from openclaw_tunnel.errors import ConfigError, TunnelError
 from openclaw_tunnel.service.systemd import Linger
 from openclaw_tunnel.ssh.hop import Hop
+from openclaw_tunnel.ssh.hostkeys.trust import where_to_write
 
 _OWNER_ONLY = 0o600
 
@@ -65,7 +66,7 @@ def _trust(repair: Repair, agree: Agree) -> str:
     found = look_at_key(repair.subject, ssh_config=repair.ssh_config)
     if check_key(found, "", replace=False):
         return f"known already: {found.verdict.entries[0].place}"
-    agree_to_key(found, agree, shown=(*described(found), f"file  {file_of(found)}"))
+    agree_to_key(found, agree, shown=(*described(found), f"file  {where_to_write(found)}"))
     remember_key(found)
     return "remembered"
 

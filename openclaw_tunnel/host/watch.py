@@ -8,6 +8,10 @@ from collections.abc import Iterable
 _LARGEST = 1 << 22  # bytes; of a larger file the size and the times count instead
 
 Fingerprint = tuple[int, int, bytes | int] | None
+Looks = dict[str, Fingerprint]
+
+LOOK_SECONDS = 1.0
+"""What a look at all files of one kind may take; a home on a network that is away takes for ever."""
 
 
 def fingerprint(path: str) -> Fingerprint:
@@ -31,7 +35,7 @@ def fingerprint(path: str) -> Fingerprint:
     return found.st_mode, found.st_uid, content
 
 
-def fingerprints(paths: Iterable[str]) -> dict[str, Fingerprint]:
+def fingerprints(paths: Iterable[str]) -> Looks:
     """Those of several files, by path."""
     return {path: fingerprint(path) for path in paths}
 

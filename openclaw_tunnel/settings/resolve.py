@@ -28,9 +28,10 @@ from openclaw_tunnel.settings.hooks import unusable_hooks
 from openclaw_tunnel.settings.load import Settings
 from openclaw_tunnel.settings.main_forward import MainForward, PortOptions, as_argument, choose_main
 from openclaw_tunnel.settings.tunnels_file import TunnelEntry, TunnelsFile
-from openclaw_tunnel.settings.up_options import UpOptions, absolute_config
+from openclaw_tunnel.settings.up_options import UpOptions, absolute
 from openclaw_tunnel.ssh_config.query import SSH_CONFIG_VARIABLE, resolve_ssh
 from openclaw_tunnel.ssh_config.target import SshTarget
+from openclaw_tunnel.ssh_config.tokens import NO_FILE
 
 _FIXED = PortChoice.FIXED
 
@@ -78,7 +79,7 @@ async def resolve(
     choice = choose_tunnel(options, settings, env)
     entry = choice.entry
     await asyncio.to_thread(_check_identity, choice)
-    general = absolute_config(env.get(SSH_CONFIG_VARIABLE), SSH_CONFIG_VARIABLE)
+    general = absolute(env.get(SSH_CONFIG_VARIABLE), SSH_CONFIG_VARIABLE, NO_FILE)
     ssh_config = options.ssh_config or entry.ssh_config or general or ""
     ssh = await resolve_ssh(entry.target, ssh_config=ssh_config, identity=choice.identity, env=env)
     main = choose_main(port_options(options, entry, settings.openclaw), ssh.local_forwards)

@@ -11,34 +11,29 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
+from openclaw_tunnel.core.codec import read
 from openclaw_tunnel.core.spec import DEFAULT_GATEWAY_PORT, DEFAULT_NAME, LOOPBACK, Probe
 from openclaw_tunnel.host.paths import absolute_path
 from openclaw_tunnel.ssh_config.tokens import NO_FILE, expand_home
 
 
 class Kind(Enum):
-    """What an option takes: in words, as help shows it, and its types in JSON."""
+    """What an option takes: in words, and as help shows it."""
 
-    TARGET = "target", "TARGET", str
-    NAME = "name", "NAME", str
-    ADDRESS = "address", "ADDR", str
-    PORT = "port", "PORT", int
-    LOCAL_PORT = "local port", "PORT", int, str  # a port, auto or new
-    FILE = "file", "FILE", str
-    SSH_CONFIG = "ssh_config", "FILE", str  # a file, or none
-    FORWARDS = "forwards", "[BIND:]PORT:HOST:HOSTPORT", list, tuple  # can be repeated
-    SECONDS = "number of seconds", "SECONDS", int, float
-    PROBE = "probe", "", str
-    FLAG = "flag", "", bool
+    TARGET = "target", "TARGET"
+    NAME = "name", "NAME"
+    ADDRESS = "address", "ADDR"
+    PORT = "port", "PORT"
+    LOCAL_PORT = "local port", "PORT"  # a port, auto or new
+    FILE = "file", "FILE"
+    SSH_CONFIG = "ssh_config", "FILE"  # a file, or none
+    FORWARDS = "forwards", "[BIND:]PORT:HOST:HOSTPORT"  # can be repeated
+    SECONDS = "number of seconds", "SECONDS"
+    PROBE = "probe", ""
+    FLAG = "flag", ""
 
-    def __init__(self, words: str, metavar: str, *types: type) -> None:
-        self.words, self.metavar, self._types = words, metavar, types
-
-    def accepts(self, value: object) -> bool:
-        """Whether a value of JSON can be one of this kind."""
-        if self is Kind.FORWARDS:
-            return isinstance(value, list | tuple) and all(isinstance(text, str) for text in value)
-        return isinstance(value, self._types) and isinstance(value, bool) is (self is Kind.FLAG)
+    def __init__(self, words: str, metavar: str) -> None:
+        self.words, self.metavar = words, metavar
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +118,11 @@ class UpOptions:
     probe: str | None = _option("--probe", Kind.PROBE, "What up means.", "probe", str(Probe.GATEWAY))
 
     def __post_init__(self) -> None:
-        makers = {Kind.FILE: absolute, Kind.SSH_CONFIG: absolute_config}
+        words = {Kind.FILE: "", Kind.SSH_CONFIG: NO_FILE}
         for name, option in OPTIONS.items():
-            if make := makers.get(option.kind):
-                object.__setattr__(self, name, make(getattr(self, name), option.flags[0]))
+            if option.kind in words:
+                path = absolute(getattr(self, name), option.flags[0], words[option.kind])
+                object.__setattr__(self, name, path)
 
     def kept(self) -> "UpOptions":
         """The options of a tunnel that has its local port: ``new`` was for once."""
@@ -143,13 +139,10 @@ class UpOptions:
         Raises:
             TypeError: it is no such object.
         """
-        if not isinstance(data, Mapping):
-            raise TypeError("the options of up are an object")
-        for name, value in data.items():
-            if name not in OPTIONS or not (value is None or OPTIONS[name].kind.accepts(value)):
-                raise TypeError(f"{name} cannot be {value!r}")
-        given = {name: value for name, value in data.items() if value is not None}
-        return cls(**{**given, "extra_forwards": tuple(data.get("extra_forwards") or ())})
+        # unlike elsewhere, what only a newer release knows is no option to pass over: somebody typed it
+        if not isinstance(data, Mapping) or not data.keys() <= OPTIONS.keys():
+            raise TypeError("no options of up")
+        return read(cls, {name: value for name, value in data.items() if value is not None})
 
 
 OPTIONS: Mapping[str, Option] = MappingProxyType({f.name: f.metadata["option"] for f in fields(UpOptions)})
@@ -162,19 +155,14 @@ KEYED = tuple(option for option in map(OPTIONS.get, VALUES_FIRST) if option and 
 """The options that a tunnel of tunnels.json5 can have as well, in the order in which its keys are listed."""
 
 
-def absolute(path: str | None, option: str) -> str | None:
-    """``path`` with ``~`` expanded and made absolute from the current folder; ``option`` is for the error.
+def absolute(path: str | None, option: str, word: str = "") -> str | None:
+    """``path`` with ``~`` expanded and made absolute from the current folder.
+
+    Args:
+        option: for the error.
+        word: is no path, and stays: ``none`` is what ssh takes for "read no file".
 
     Raises:
         ConfigError: it begins with ``~user`` and there is no such user; or it is relative to a folder that was removed.
     """
-    return absolute_path(expand_home(path, option), option) if path else None
-
-
-def absolute_config(path: str | None, option: str) -> str | None:
-    """As ``absolute``, for an ssh_config file: ``none`` stays, which is what ssh takes for "read no file".
-
-    Raises:
-        ConfigError: as ``absolute``.
-    """
-    return path if path == NO_FILE else absolute(path, option)
+    return absolute_path(expand_home(path, option), option) if path and path != word else path or None

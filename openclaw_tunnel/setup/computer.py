@@ -5,16 +5,14 @@ from collections.abc import Mapping
 from openclaw_tunnel.actions.agreement import Agree
 from openclaw_tunnel.actions.install_service import install_service
 from openclaw_tunnel.actions.open_tunnel import open_tunnel, read_settings, show_notices
-from openclaw_tunnel.actions.outcome import show_installed, show_opened
 from openclaw_tunnel.actions.service_manager import find_program, manager_of
 from openclaw_tunnel.ask.gateway import ask_gateway, healthy, usual_question
-from openclaw_tunnel.control.follow import client_of
-from openclaw_tunnel.control.messages import Status
+from openclaw_tunnel.control.follow import client_of, look_at_tunnels
 from openclaw_tunnel.control.orders import Down
 from openclaw_tunnel.controlui.open import BROWSER_TIMEOUT, open_control_ui
 from openclaw_tunnel.core.spec import LOCALHOST, LOOPBACK, Endpoint, listen_on
 from openclaw_tunnel.core.status import Snapshot
-from openclaw_tunnel.errors import DaemonUnreachable, ServiceError, TunnelError
+from openclaw_tunnel.errors import ServiceError, TunnelError
 from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.host.ports.inuse import why_in_use
 from openclaw_tunnel.relay.bind import is_free
@@ -62,14 +60,13 @@ class ThisComputer:
             self._client.call(Down(close), CLOSE_DEADLINE)
         resolved = read_settings(UpOptions(), self._paths)
         show_notices(resolved)
-        return show_opened(open_tunnel(self._paths, UpOptions(), resolved))
+        return open_tunnel(self._paths, UpOptions(), resolved)
 
     def install_service(self, *, yes: bool, replace: bool) -> int:
         """Install the service of that tunnel; the exit code."""
-        installed = install_service(
-            UpOptions(), self._paths, self._agree, replace=replace, on_demand=False, system=False
+        return install_service(
+            UpOptions(), self._paths, self._agree, yes=yes, replace=replace, on_demand=False, system=False
         )
-        return show_installed(installed, self._paths, self._agree, yes=yes)
 
     def ask_health(self, name: str) -> None:
         """Show the gateway's own health."""
@@ -86,11 +83,7 @@ class ThisComputer:
         output.say(shown.words)
 
     def _running(self, name: str) -> Snapshot | None:
-        try:
-            tunnels = self._client.call(Status()).tunnels
-        except DaemonUnreachable:
-            return None
-        return next((tunnel for tunnel in tunnels if tunnel.name == name), None)
+        return next(iter(look_at_tunnels(self._client, name).tunnels), None)
 
     def _no_service(self) -> str:
         try:

@@ -12,7 +12,7 @@ from openclaw_tunnel.core.spec import TunnelSpec
 from openclaw_tunnel.errors import ConfigError
 from openclaw_tunnel.host.loop.offloop import OffLoop
 from openclaw_tunnel.host.loop.tracebacks import Tracebacks
-from openclaw_tunnel.host.watch import Fingerprint, fingerprints
+from openclaw_tunnel.host.watch import LOOK_SECONDS, Looks, fingerprints
 from openclaw_tunnel.ssh.auth.agent import agent_path
 from openclaw_tunnel.ssh.auth.agentkeys import Keys, list_keys
 from openclaw_tunnel.ssh_config.includes import Includes
@@ -20,11 +20,7 @@ from openclaw_tunnel.ssh_config.query import config_roots
 from openclaw_tunnel.ssh_config.target import SshTarget
 from openclaw_tunnel.ssh_config.tokens import Account
 
-Looks = dict[str, Fingerprint]
-
 _TRACEBACKS = Tracebacks(logging.getLogger(__name__))
-_LOOK_SECONDS = 1.0
-"""What a look at all files may take; a home on a network that is away takes for ever."""
 
 
 class DialInputs:
@@ -95,7 +91,7 @@ class DialInputs:
 
     async def _look_at(self, paths: Callable[[], Iterable[str]]) -> Looks | None:
         try:
-            return await self._off_loop.run(lambda: _looks(paths()), timeout=_LOOK_SECONDS)
+            return await self._off_loop.run(lambda: _looks(paths()), timeout=LOOK_SECONDS)
         except Exception as exc:  # a look that goes wrong must not end a dial, and shows no change
             _TRACEBACKS.log("looking at the files of a tunnel", exc)
             return None

@@ -11,15 +11,10 @@ from openclaw_tunnel.core.retry import Plan
 from openclaw_tunnel.core.status import RetryStatus
 from openclaw_tunnel.host.loop.offloop import OffLoop
 from openclaw_tunnel.host.loop.tracebacks import Tracebacks
-from openclaw_tunnel.host.watch import Fingerprint, fingerprints
-
-Looks = dict[str, Fingerprint]
+from openclaw_tunnel.host.watch import LOOK_SECONDS, Looks, fingerprints
 
 LOOK = 1.0
 """Seconds between two looks at the files that a tunnel in FAILED depends on; only while FAILED."""
-
-_LOOK_SECONDS = 1.0
-"""What a look at the settings may take."""
 
 LOOKS_AN_AGENT = 3
 """The SSH agent is asked for its keys with one look in so many."""
@@ -107,7 +102,7 @@ class Dependencies:
     async def _look_at_settings(self) -> Looks | None:
         """None where that cannot be done now, as in a home on a network that is away."""
         try:
-            return await self._off_loop.run(lambda: fingerprints(self._settings_files), timeout=_LOOK_SECONDS)
+            return await self._off_loop.run(lambda: fingerprints(self._settings_files), timeout=LOOK_SECONDS)
         except Exception as error:
             self._tracebacks.log("looking at the settings", error)
             return None

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from openclaw_tunnel.actions.open_tunnel import Opened, ask_up, open_again, settled
+from openclaw_tunnel.actions.open_tunnel import open_again, open_tunnel, show_opened
 from openclaw_tunnel.control.follow import client_of
+from openclaw_tunnel.control.orders import Opened
 from openclaw_tunnel.control.server import Emit
 from openclaw_tunnel.core.spec import Endpoint, TunnelSpec, listen_on
 from openclaw_tunnel.core.states import State
-from openclaw_tunnel.core.status import ForwardStatus, Snapshot
-from openclaw_tunnel.errors import ExitCode, RequestRefused
+from openclaw_tunnel.core.status import FailureStatus, ForwardStatus, Snapshot
+from openclaw_tunnel.errors import ExitCode, RequestRefused, TunnelError
 from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.settings.resolve import NoDestination, Resolved
 from openclaw_tunnel.settings.up_options import UpOptions
@@ -45,41 +46,46 @@ def answering(tunnel: Snapshot, **more: Any) -> FakeDaemon:
     return FakeDaemon([tunnel], up=lambda params, emit: answer, watch=watch)
 
 
-def test_a_tunnel_that_is_up_is_not_waited_for(tmp_path: Path, paths: Paths) -> None:
+def test_a_tunnel_that_is_up_is_not_waited_for(
+    tmp_path: Path, paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is shown whole, after what is to be known of it."""
     daemon = answering(UP, note="it closes with another")
     with serving(tmp_path, daemon):
-        opened = ask_up(paths, UpOptions(target="gw"), RESOLVED)
-        assert opened == Opened(UP, was_up=True, notes=("it closes with another",))
-        assert settled(client_of(paths), opened, 5.0) is opened
+        assert open_tunnel(paths, UpOptions(target="gw"), RESOLVED) is ExitCode.OK
     assert [method for method, _ in daemon.asked] == ["ping", "up"]
+    said = capsys.readouterr()
+    assert said.out.startswith("default  up for ")
+    assert said.err == "note: it closes with another\n"
 
 
-def test_one_that_was_started_is_known_to_be(tmp_path: Path, paths: Paths) -> None:
+def test_one_that_was_started_is_announced(tmp_path: Path, paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
     with serving(tmp_path, answering(UP, started=True)):
-        assert ask_up(paths, UpOptions(target="gw"), RESOLVED) == Opened(UP, started=True)
+        assert open_tunnel(paths, UpOptions(target="gw"), RESOLVED) is ExitCode.OK
+    assert capsys.readouterr().out.startswith("default is up: ")
 
 
-def test_how_the_attempt_ended_is_waited_for(tmp_path: Path, paths: Paths) -> None:
-    failed = replace(UP, state=State.FAILED)
+def test_how_the_attempt_ended_is_waited_for(tmp_path: Path, paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    failed = replace(UP, state=State.FAILED, failure=FailureStatus("dns", "no such name", "check it", True, 20))
     with serving(tmp_path, answering(failed)):
-        assert settled(client_of(paths), Opened(CONNECTING, notes=("a note",)), 5.0) == Opened(
-            failed, notes=("a note",)
-        )
+        code = show_opened(client_of(paths), Opened(CONNECTING, note="a note"), 5.0)
+    assert code is ExitCode.UNREACHABLE
+    assert capsys.readouterr().err.startswith("note: a note\nerror: no such name\n")
 
 
-def test_what_is_not_known_in_time_is_no_exception(tmp_path: Path, paths: Paths) -> None:
-    """There are notes to show before the error."""
-    with serving(tmp_path, answering(CONNECTING)):
-        opened = settled(client_of(paths), Opened(CONNECTING, notes=("a note",)), 0.1)
-    assert (opened.tunnel, opened.notes) == (CONNECTING, ("a note",))
-    assert opened.unsettled
-    assert opened.unsettled.exit_code is ExitCode.UNREACHABLE
+def test_notes_come_before_the_error_of_one_that_nothing_is_known_of(
+    tmp_path: Path, paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(tmp_path, answering(CONNECTING)), pytest.raises(TunnelError) as raised:
+        show_opened(client_of(paths), Opened(CONNECTING, note="a note"), 0.1)
+    assert raised.value.exit_code is ExitCode.UNREACHABLE
+    assert capsys.readouterr() == ("", "note: a note\n")
 
 
 def test_without_a_destination_the_tunnel_that_runs_is_meant(tmp_path: Path, paths: Paths) -> None:
     daemon = answering(UP)
     with serving(tmp_path, daemon):
-        assert open_again(client_of(paths), None, NOWHERE) == Opened(UP, was_up=True)
+        assert open_again(client_of(paths), None, NOWHERE) is ExitCode.OK
     assert daemon.asked[0][1]["name"] == "default"
 
 

@@ -4,11 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from openclaw_tunnel.actions.open_tunnel import Opened
-from openclaw_tunnel.actions.outcome import show_opened, show_outcome
+from openclaw_tunnel.actions.outcome import show_outcome
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import FailureStatus, ForwardStatus, Snapshot
-from openclaw_tunnel.errors import ExitCode, TunnelError
+from openclaw_tunnel.errors import ExitCode
 
 FORWARD = ForwardStatus("127.0.0.1:18789", "127.0.0.1:18789", True, note="[::1]:18789 is in use")
 UP = Snapshot("default", State.UP, "2026-11-22T06:00:01Z", "me@gateway.example:22", "gw", (FORWARD,))
@@ -27,16 +26,3 @@ def test_one_that_did_not(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith("error: it refused\n\nhint: is it running?\nnote: default keeps trying")
-
-
-def test_one_that_was_up_is_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
-    assert show_opened(Opened(UP, was_up=True, notes=("a note",))) is ExitCode.OK
-    said = capsys.readouterr()
-    assert said.out.startswith("default  up for ")
-    assert said.err == "note: a note\n"
-
-
-def test_notes_come_before_the_error_of_one_that_nothing_is_known_of(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(TunnelError, match="too slow"):
-        show_opened(Opened(UP, notes=("a note",), unsettled=TunnelError("too slow")))
-    assert capsys.readouterr() == ("", "note: a note\n")

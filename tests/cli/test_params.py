@@ -1,10 +1,13 @@
-"""The options of ``up`` as click has them."""
+"""Options as click has them."""
 
 import click
 import pytest
 
-from openclaw_tunnel.cli.params import PORT, LocalPort, up_params
+from openclaw_tunnel.cli.params import PORT, LocalPort, check_fingerprint, up_params
+from openclaw_tunnel.errors import UsageError
 from openclaw_tunnel.settings.up_options import OPTIONS
+
+PRINT = "SHA256:" + "A" * 43
 
 
 def test_every_option_is_a_parameter_of_its_field_s_name() -> None:
@@ -35,3 +38,14 @@ def test_the_words_of_a_local_port_are_completed() -> None:
         option = click.Option(["-p"])
         assert [item.value for item in LocalPort().shell_complete(context, option, "")] == ["auto", "new"]
         assert [item.value for item in LocalPort().shell_complete(context, option, "n")] == ["new"]
+
+
+@pytest.mark.parametrize("text", ["", PRINT, PRINT + "="])
+def test_a_fingerprint_is_one(text: str) -> None:
+    check_fingerprint(text)
+
+
+@pytest.mark.parametrize("text", ["SHA256:", "MD5:aa", PRINT + "A", PRINT[7:]])
+def test_anything_else_is_none(text: str) -> None:
+    with pytest.raises(UsageError, match="not a fingerprint"):
+        check_fingerprint(text)

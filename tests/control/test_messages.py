@@ -6,7 +6,7 @@ import pytest
 
 from openclaw_tunnel.control.messages import Look, Report, Status, Watch
 from openclaw_tunnel.core.states import State
-from openclaw_tunnel.core.status import DaemonInfo, Snapshot
+from openclaw_tunnel.core.status import DaemonInfo, Snapshot, report
 from openclaw_tunnel.errors import ExitCode, RequestRefused
 
 DEV = Snapshot("dev", State.UP, "2026-11-22T06:00:00Z", "me@gw:22", "gw", ())
@@ -20,7 +20,7 @@ INFO = DaemonInfo(7, "2026-11-22T06:00:00Z", "0.1.0")
         (Status("dev"), {"name": "dev"}),
         (Look(), {}),
         (Look("dev"), {"name": "dev"}),
-        (Watch("dev"), {"name": "dev", "waits": False, "asks": False}),
+        (Watch("dev"), {"name": "dev"}),
         (Watch("dev", waits=True, asks=True), {"name": "dev", "waits": True, "asks": True}),
     ],
 )
@@ -43,18 +43,18 @@ def test_what_is_no_name_names_no_tunnel(request_: Any, name: object) -> None:
 
 
 def test_a_report_keeps_what_a_newer_daemon_adds() -> None:
-    data = Report.of(INFO, (DEV,)).to_json()
+    data = report(INFO, [DEV])
     data["tunnels"][0]["mood"] = data["daemon"]["mood"] = "fine"
-    report = Status.answer(data)
-    assert report.tunnels == (DEV,)
-    assert report.daemon["pid"] == 7
-    assert report.to_json() is data
+    answer = Status.answer(data)
+    assert answer.tunnels == (DEV,)
+    assert answer.daemon["pid"] == 7
+    assert answer.data is data
 
 
 def test_the_report_of_no_daemon() -> None:
-    report = Report.of(None)
-    assert report.to_json() == {"version": 1, "daemon": None, "tunnels": []}
-    assert (report.daemon, report.tunnels) == ({}, ())
+    nobody = Report.of_nobody()
+    assert nobody.data == {"version": 1, "daemon": None, "tunnels": []}
+    assert (nobody.daemon, nobody.tunnels) == ({}, ())
 
 
 def test_an_event_is_the_tunnel() -> None:

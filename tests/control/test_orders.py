@@ -1,5 +1,6 @@
 """What may be ordered: the objects on the wire, which another release may have written or may read."""
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -15,7 +16,6 @@ from openclaw_tunnel.control.orders import (
     Retry,
     Up,
     UpAgain,
-    environment,
 )
 from openclaw_tunnel.core.spec import Endpoint, Forward, TunnelSpec
 from openclaw_tunnel.core.states import State
@@ -35,11 +35,11 @@ OPTIONS = UpOptions(target="gw", extra_forwards=("1:h:2",))
         (Ping(), {}),
         (Down("dev"), {"name": "dev"}),
         (Down(None), {"all": True}),
-        (Up(SPEC), {"spec": SPEC.to_json()}),
+        (Up(SPEC), {"spec": asdict(SPEC)}),
         (
             Up(SPEC, OPTIONS, {"HOME": "/h"}, "/agent", SERVICE),
             {
-                "spec": SPEC.to_json(),
+                "spec": asdict(SPEC),
                 "options": OPTIONS.to_json(),
                 "env": {"HOME": "/h"},
                 "agent": "/agent",
@@ -73,12 +73,21 @@ def test_what_is_no_tunnel_is_refused() -> None:
         Up.from_json({"spec": {"name": "x"}})
     assert refused.value.exit_code is ExitCode.USAGE
     with pytest.raises(RequestRefused, match="not a tunnel: TypeError"):
-        Up.from_json({"spec": SPEC.to_json(), "options": {"wrong": 1}})
+        Up.from_json({"spec": asdict(SPEC), "options": {"wrong": 1}})
 
 
-def test_what_is_no_agent_and_no_service_is_none() -> None:
-    up = Up.from_json({"spec": SPEC.to_json(), "agent": 5, "service": "systemd"})
-    assert (up.agent, up.service) == ("", {})
+@pytest.mark.parametrize("wrong", [{"agent": 5}, {"service": "systemd"}, {"env": ["TOKEN=s3cret"]}, {"env": {"T": 17}}])
+def test_what_is_no_agent_service_or_environment_is_refused_without_a_word_of_it(wrong: dict[str, Any]) -> None:
+    with pytest.raises(RequestRefused, match="not a tunnel: TypeError") as refused:
+        Up.from_json({"spec": asdict(SPEC), **wrong})
+    assert "s3cret" not in refused.value.message
+    assert "17" not in refused.value.message
+
+
+def test_what_only_a_newer_command_knows_of_a_tunnel_is_passed_over() -> None:
+    spec = asdict(SPEC)
+    spec["policy"]["of a newer release"] = spec["forwards"][0]["to"]["of a newer release"] = 1
+    assert Up.from_json({"spec": spec}) == Up(SPEC)
 
 
 def test_no_secret_is_shown() -> None:
@@ -86,25 +95,14 @@ def test_no_secret_is_shown() -> None:
     assert "s3cret" not in f"{up!r} {ask!r}"
 
 
-def test_an_environment_is_an_object_of_strings() -> None:
-    assert environment(None) is None
-    assert environment({"HOME": "/h"}) == {"HOME": "/h"}
-
-
-@pytest.mark.parametrize("told", [["HOME=/h"], {"TOKEN": 17}, {"A": "b", "TOKEN": None}, "HOME=/h"])
-def test_anything_else_is_refused_without_a_word_of_it(told: object) -> None:
-    with pytest.raises(TypeError, match="an environment is an object of strings"):
-        environment(told)
-
-
 def test_answers_survive_the_way() -> None:
     pong = Pong(7, "0.1.0", True, {"dev": SERVICE})
-    assert pong.to_json() == {"pid": 7, "version": "0.1.0", "ending": True, "services": {"dev": SERVICE}}
-    assert Ping.answer(pong.to_json()) == pong
+    assert asdict(pong) == {"pid": 7, "version": "0.1.0", "ending": True, "services": {"dev": SERVICE}}
+    assert Ping.answer(asdict(pong)) == pong
     assert Down.answer({"closed": ["a", "b"]}) == ("a", "b")
-    opened = Opened(True, "a note", DEV)
-    assert opened.to_json() == {"started": True, "note": "a note", "snapshot": DEV.to_json()}
-    assert Up.answer(opened.to_json()) == UpAgain.answer(opened.to_json()) == opened
+    opened = Opened(DEV, True, "a note")
+    assert asdict(opened) == {"started": True, "note": "a note", "snapshot": DEV.to_json()}
+    assert Up.answer(asdict(opened)) == UpAgain.answer(asdict(opened)) == opened
     assert Ask.answer({"ok": True}) == {"ok": True}
 
 
@@ -112,4 +110,4 @@ def test_a_daemon_of_any_version_is_heard() -> None:
     assert Ping.answer({}) == Pong(None)
     assert Ping.answer({"pid": "x", "services": None}) == Pong(None)
     assert Down.answer({}) == ()
-    assert Up.answer({"snapshot": DEV.to_json()}) == Opened(False, "", DEV)
+    assert Up.answer({"snapshot": DEV.to_json()}) == Opened(DEV)

@@ -1,12 +1,13 @@
 """What a tunnel is made of: valid by construction, and the same after a journey as JSON."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openclaw_tunnel.core.codec import read
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.core.spec import (
     Endpoint,
@@ -150,7 +151,7 @@ def test_a_spec_survives_the_journey() -> None:
         sandbox=True,
         browser=True,
     )
-    assert TunnelSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
+    assert read(TunnelSpec, json.loads(json.dumps(asdict(spec)))) == spec
     assert spec.main == replace(MAIN, dual=True)
     assert [str(f) for f in spec.forwards] == ["127.0.0.1:18789 -> 127.0.0.1:18789", "/a -> /b"]
 

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+from openclaw_tunnel.core.codec import read
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import (
     ByteCounts,
@@ -126,7 +127,7 @@ def test_no_daemon() -> None:
 def test_a_snapshot_survives_the_wire() -> None:
     failure = FailureStatus("dns", "no such name", "check it", False, 20, "2026-11-22T06:00:01Z")
     for snapshot in (SNAPSHOT, Snapshot("n", State.FAILED, "t", "a@b:22", "b", (), failure=failure)):
-        assert Snapshot.from_json(json.loads(json.dumps(snapshot.to_json()))) == snapshot
+        assert read(Snapshot, json.loads(json.dumps(snapshot.to_json()))) == snapshot
 
 
 def test_fields_of_a_newer_daemon_are_passed_over() -> None:
@@ -135,14 +136,14 @@ def test_fields_of_a_newer_daemon_are_passed_over() -> None:
     data["ssh"]["new"] = data["last_failure"]["new"] = 1
     data["forwards"][0]["clients"]["new"] = 1
     data["forwards"][0]["role"] = "new"
-    assert Snapshot.from_json(data) == SNAPSHOT
+    assert read(Snapshot, data) == SNAPSHOT
 
 
 def test_a_daemon_that_knows_of_one_address_only() -> None:
     data = json.loads(json.dumps(SNAPSHOT.to_json()))
     for key in ("role", "also", "note"):
         del data["forwards"][0][key]
-    (forward,) = Snapshot.from_json(data).forwards
+    (forward,) = read(Snapshot, data).forwards
     assert (forward.role, forward.also, forward.note) == (Role.FORWARD, (), None)
 
 
@@ -151,13 +152,13 @@ def test_a_forward_of_another_role_survives_the_wire() -> None:
     snapshot = replace(SNAPSHOT, forwards=(*SNAPSHOT.forwards, sandbox))
     data = json.loads(json.dumps(snapshot.to_json()))
     assert data["forwards"][1]["role"] == "sandbox"
-    assert Snapshot.from_json(data) == snapshot
+    assert read(Snapshot, data) == snapshot
 
 
 def test_a_daemon_that_remembers_nothing_and_one_that_knows_more_kinds_of_trouble() -> None:
     data = json.loads(json.dumps(SNAPSHOT.to_json()))
     data["last_failure"]["was"] = "eaten"
-    assert Snapshot.from_json(data) == replace(SNAPSHOT, last_failure=None)
+    assert read(Snapshot, data) == replace(SNAPSHOT, last_failure=None)
     del data["last_failure"], data["ssh"]["rtt_recent_ms"]
-    read = Snapshot.from_json(data)
-    assert (read.last_failure, read.ssh.rtt_recent_ms) == (None, ())
+    shown = read(Snapshot, data)
+    assert (shown.last_failure, shown.ssh.rtt_recent_ms) == (None, ())

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from openclaw_tunnel.core.spec import Endpoint, Forward, TunnelSpec
-from openclaw_tunnel.daemon.credentials import RETRY, Looks, SettingsCredentials
+from openclaw_tunnel.daemon.credentials import RETRY, SettingsCredentials
 from openclaw_tunnel.gateway.hello import Credentials
 from openclaw_tunnel.host.loop.offloop import OffLoop
+from openclaw_tunnel.host.watch import Looks
 from support.aio import async_test
 
 SPEC = TunnelSpec(

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openclaw_tunnel.core.codec import read
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import ForwardStatus, Snapshot
@@ -101,7 +102,7 @@ def running(name: str = "lab", *, state: State = State.UP, listen: str = "127.0.
     shown = Snapshot(name, state, "2026-11-22T06:00:00Z", "me@h:22", "me@h", (forward,))
     if not code:
         return shown
-    return Snapshot.from_json({**shown.to_json(), "failure": Failure(Code(code), "why not").to_json()})
+    return read(Snapshot, {**shown.to_json(), "failure": Failure(Code(code), "why not").to_json()})
 
 
 def daemon(*tunnels: Snapshot, **about: Any) -> DaemonView:

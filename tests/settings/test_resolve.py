@@ -18,7 +18,7 @@ from openclaw_tunnel.openclaw.settings import OpenClawSettings
 from openclaw_tunnel.settings.load import Settings
 from openclaw_tunnel.settings.resolve import NoDestination, Resolved, UpOptions, resolve
 from openclaw_tunnel.settings.tunnels_file import TunnelsFile
-from openclaw_tunnel.settings.up_options import absolute, absolute_config
+from openclaw_tunnel.settings.up_options import absolute
 from openclaw_tunnel.ssh_config.tokens import home_of
 
 
@@ -379,7 +379,7 @@ def test_absolute() -> None:
     assert absolute(None, "-i") is None
     assert absolute("", "-i") is None
     assert absolute("/a/../b", "-i") == "/b"
-    assert absolute_config("none", "-F") == "none"
+    assert absolute("none", "-F", "none") == "none"
     with pytest.raises(ConfigError, match="no user 'nobody-here'"):
         absolute("~nobody-here/k", "-i")
 

@@ -12,8 +12,9 @@ from openclaw_tunnel.core.failures import Code
 from openclaw_tunnel.core.link import DialFailed
 from openclaw_tunnel.errors import ConfigError
 from openclaw_tunnel.host.loop.offloop import OffLoop
+from openclaw_tunnel.host.watch import Looks
 from openclaw_tunnel.ssh.connection import SshConnector
-from openclaw_tunnel.ssh.inputs import DialInputs, Looks
+from openclaw_tunnel.ssh.inputs import DialInputs
 from openclaw_tunnel.ssh_config.target import SshTarget
 from support.aio import async_test
 from support.fakeagent import fake_agent

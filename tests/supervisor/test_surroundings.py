@@ -13,7 +13,8 @@ from openclaw_tunnel.core.retry import PLANS, Cause
 from openclaw_tunnel.core.status import RetryStatus
 from openclaw_tunnel.host.loop.offloop import OffLoop
 from openclaw_tunnel.host.loop.tracebacks import Tracebacks
-from openclaw_tunnel.supervisor.surroundings import Change, Dependencies, Looks, has_moved
+from openclaw_tunnel.host.watch import Looks
+from openclaw_tunnel.supervisor.surroundings import Change, Dependencies, has_moved
 from support.aio import async_test, settle
 from support.links import ScriptedConnector
 

@@ -58,8 +58,9 @@ def async_test(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., 
     @functools.wraps(test)
     def run(*args: Any, **kwargs: Any) -> None:
         long: list[LongTurn] = []
-        watch = LoopWatch(selectors.DefaultSelector(), long.append, LONGEST_TURN)
-        with asyncio.Runner(loop_factory=lambda: _Loop(watch)) as runner, watch:
+        selector = selectors.DefaultSelector()
+        watch = LoopWatch(selector, long.append, LONGEST_TURN)
+        with asyncio.Runner(loop_factory=lambda: _Loop(selector)) as runner, watch:
             runner.run(bounded(*args, **kwargs))
         fail = [str(turn) for turn in long if is_of_program(turn.stack)] if test not in _COMPUTING else []
         assert not fail, "\n".join(fail)

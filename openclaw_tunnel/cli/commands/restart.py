@@ -2,8 +2,7 @@
 
 import click
 
-from openclaw_tunnel.actions.outcome import show_outcome
-from openclaw_tunnel.actions.restart_tunnel import restart_tunnel
+from openclaw_tunnel.actions.outcome import restart_tunnel, show_outcome
 from openclaw_tunnel.control.follow import client_of, pick
 from openclaw_tunnel.control.messages import Status
 

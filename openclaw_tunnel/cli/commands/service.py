@@ -34,11 +34,9 @@ def install(yes: bool, replace: bool, on_demand: bool, system: bool, **given: An
     Returns when the tunnel is up, else with the exit code of the failure; the service goes on trying.
     """
     from openclaw_tunnel.actions.install_service import install_service
-    from openclaw_tunnel.actions.outcome import show_installed
 
     options, paths = UpOptions(**given), Paths.from_env(os.environ)
-    installed = install_service(options, paths, agree, replace=replace, on_demand=on_demand, system=system)
-    return show_installed(installed, paths, agree, yes=yes)
+    return install_service(options, paths, agree, yes=yes, replace=replace, on_demand=on_demand, system=system)
 
 
 @service.command("print", params=up_params())

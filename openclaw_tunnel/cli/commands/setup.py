@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from openclaw_tunnel.actions.trust_key import check_fingerprint
 from openclaw_tunnel.ask.options import read_secret
 from openclaw_tunnel.cli.asking import agree
+from openclaw_tunnel.cli.params import check_fingerprint
 from openclaw_tunnel.errors import UsageError
 from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.openclaw.credentials.secretref import Secret

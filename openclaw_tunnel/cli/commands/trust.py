@@ -2,17 +2,8 @@
 
 import click
 
-from openclaw_tunnel.actions.trust_key import (
-    agree_to_key,
-    check_fingerprint,
-    check_key,
-    described,
-    file_of,
-    has_changed,
-    look_at_key,
-    remember_key,
-)
 from openclaw_tunnel.cli.asking import agree
+from openclaw_tunnel.cli.params import check_fingerprint
 from openclaw_tunnel.errors import ExitCode
 from openclaw_tunnel.ui import output
 
@@ -31,17 +22,21 @@ def trust(target: str, ssh_config: str, port: int | None, fingerprint: str, repl
     /etc/ssh/ssh_host_ed25519_key.pub prints it.
     """
     check_fingerprint(fingerprint)
-    found = look_at_key(target, ssh_config=ssh_config, port=port)
-    for line in described(found):
+    # Imported late: asyncssh takes longer to load than --help takes to show.
+    from openclaw_tunnel.actions import trust_key
+    from openclaw_tunnel.ssh.hostkeys.trust import where_to_write
+
+    found = trust_key.look_at_key(target, ssh_config=ssh_config, port=port)
+    for line in trust_key.described(found):
         output.say(line)
-    if replace and found.failure and has_changed(found):
+    if replace and found.failure and trust_key.has_changed(found):
         output.say(f"note  {found.failure.message}")
-    if check_key(found, fingerprint, replace):
+    if trust_key.check_key(found, fingerprint, replace):
         output.say(f"known already: {found.verdict.entries[0].place}")
         return ExitCode.OK
-    output.say(f"file  {file_of(found)}")
+    output.say(f"file  {where_to_write(found)}")
     if not fingerprint and not yes:
-        agree_to_key(found, agree)
-    remember_key(found, replace=replace)
+        trust_key.agree_to_key(found, agree)
+    trust_key.remember_key(found, replace=replace)
     output.say("remembered")
     return ExitCode.OK

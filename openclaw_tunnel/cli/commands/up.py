@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from openclaw_tunnel.actions.open_tunnel import open_again, open_tunnel, read_settings, show_notices
-from openclaw_tunnel.actions.outcome import show_opened
 from openclaw_tunnel.cli.params import up_params
 from openclaw_tunnel.control.follow import client_of
 from openclaw_tunnel.host.paths import Paths
@@ -28,10 +27,10 @@ def up(detach: bool, **given: Any) -> int:
     try:
         resolved = read_settings(options, paths)
     except NoDestination as nowhere:
-        return show_opened(open_again(client_of(paths), options.name, nowhere))
+        return open_again(client_of(paths), options.name, nowhere)
     show_notices(resolved, all_of_them=detach or not output.can_redraw(sys.stdout))
     if detach:
-        return show_opened(open_tunnel(paths, options, resolved))
+        return open_tunnel(paths, options, resolved)
     from openclaw_tunnel.actions.hold_tunnel import hold_tunnel  # not for those that hold none
 
     return hold_tunnel(paths, options, resolved)

@@ -2,8 +2,7 @@
 
 import click
 
-from openclaw_tunnel.actions.outcome import show_outcome
-from openclaw_tunnel.actions.wait_for_tunnel import not_up, until_decided
+from openclaw_tunnel.actions.outcome import not_up, show_outcome, until_decided
 from openclaw_tunnel.control.follow import Deadline, client_of, pick
 from openclaw_tunnel.control.messages import Status
 from openclaw_tunnel.core.states import State

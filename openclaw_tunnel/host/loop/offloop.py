@@ -5,6 +5,8 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from openclaw_tunnel.host.loop.serial import Answer
+
 T = TypeVar("T")
 
 
@@ -30,37 +32,22 @@ class OffLoop(Generic[T]):
         """
         if self._busy:
             return None
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[T] = loop.create_future()
+        answer = Answer[T]()
 
-        def settle(result: T | None, error: BaseException | None) -> None:
-            if answer.done():
-                return
-            if error is not None:
-                answer.set_exception(error)
-            else:
-                answer.set_result(result)  # type: ignore[arg-type]
-
-        def work() -> None:
-            result, error = None, None
+        def made() -> T:
             try:
-                result = call()
-            except BaseException as exc:
-                error = exc
-            self._busy = False
-            try:
-                loop.call_soon_threadsafe(settle, result, error)
-            except RuntimeError:
-                return  # the loop is closed: nobody waits any more
+                return call()
+            finally:
+                self._busy = False
 
         self._busy = True
         try:
-            threading.Thread(target=work, name=self._name, daemon=True).start()
+            threading.Thread(target=answer.give, args=(made,), name=self._name, daemon=True).start()
         except RuntimeError:  # the system has no room for another one
             self._busy = False
             return None
         try:
             async with asyncio.timeout(timeout):
-                return await answer
+                return await answer.future
         except TimeoutError:
             return None

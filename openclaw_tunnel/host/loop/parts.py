@@ -37,10 +37,6 @@ class Parts:
         shown = {name: "" if part.inner is None else f" ({part.inner})" for name, part in self._parts.items()}
         return ", ".join(name + inner for name, inner in shown.items()) or "none"
 
-    def __len__(self) -> int:
-        """How many run."""
-        return len(self._parts)
-
     async def start(self, name: str, begin: Step, stop: Step) -> None:
         """Start a part, which ``stop`` ends.
 

@@ -2,33 +2,39 @@
 
 import asyncio
 import contextlib
+import functools
 import threading
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 Q = TypeVar("Q")
 A = TypeVar("A")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Asked(Generic[Q, A]):
-    question: Q
-    loop: asyncio.AbstractEventLoop
-    answer: "asyncio.Future[A]"
+class Answer(Generic[A]):
+    """What a thread hands to the event loop that waits for it, in ``future``; made in that loop."""
 
-    def settle(self, result: A | None, error: BaseException | None) -> None:
-        """Hand the answer to the loop that waits for it, if it still does."""
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[A] = self._loop.create_future()
+
+    def give(self, call: Callable[[], A]) -> None:
+        """In the thread: what ``call`` returns or raises, if somebody still waits for it."""
+        result, error = None, None
+        try:
+            result = call()
+        except BaseException as exc:
+            error = exc
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self.loop.call_soon_threadsafe(self._set, result, error)
+            self._loop.call_soon_threadsafe(self._set, result, error)
 
     def _set(self, result: Any, error: BaseException | None) -> None:
-        if self.answer.done():
+        if self.future.done():
             return
         if error is not None:
-            self.answer.set_exception(error)
+            self.future.set_exception(error)
         else:
-            self.answer.set_result(result)
+            self.future.set_result(result)
 
 
 class Serial(Generic[Q, A]):
@@ -46,7 +52,7 @@ class Serial(Generic[Q, A]):
         self._name = name
         self._begin = begin
         self._lock = threading.Lock()
-        self._waiting: dict[Hashable, dict[_Asked[Q, A], None]] = {}
+        self._waiting: dict[Hashable, dict[Answer[A], Q]] = {}
 
     async def ask(self, key: Hashable, question: Q) -> A:
         """The answer, found after this call began; cancelling takes the question back.
@@ -55,37 +61,32 @@ class Serial(Generic[Q, A]):
             RuntimeError: there is no room for a thread.
             Exception: what the answering raised.
         """
-        loop = asyncio.get_running_loop()
-        asked: _Asked[Q, A] = _Asked(question, loop, loop.create_future())
+        answer = Answer[A]()
         with self._lock:
             if key in self._waiting:
-                self._waiting[key][asked] = None
+                self._waiting[key][answer] = question
             else:
-                threading.Thread(target=self._work, args=(key, asked), name=self._name, daemon=True).start()
+                first = key, answer, question
+                threading.Thread(target=self._work, args=first, name=self._name, daemon=True).start()
                 self._waiting[key] = {}
         try:
-            return await asked.answer
+            return await answer.future
         finally:
             with self._lock:
-                self._waiting.get(key, {}).pop(asked, None)
+                self._waiting.get(key, {}).pop(answer, None)
 
-    def _work(self, key: Hashable, first: "_Asked[Q, A]") -> None:
-        answer: Callable[[Q], A] | None = None
-        asked: _Asked[Q, A] | None = first
+    def _work(self, key: Hashable, answer: Answer[A], question: Q) -> None:
+        begin = functools.cache(self._begin)
+        asked: tuple[Answer[A], Q] | None = answer, question
         while asked:
-            try:
-                answer = answer or self._begin()
-                result, error = answer(asked.question), None
-            except BaseException as exc:
-                result, error = None, exc
-            asked.settle(result, error)
+            answer, question = asked
+            answer.give(functools.partial(lambda asked: begin()(asked), question))
             asked = self._next(key)
 
-    def _next(self, key: Hashable) -> "_Asked[Q, A] | None":
+    def _next(self, key: Hashable) -> tuple[Answer[A], Q] | None:
         with self._lock:
             if waiting := self._waiting[key]:
-                asked = next(iter(waiting))
-                del waiting[asked]
-                return asked
+                first = next(iter(waiting))
+                return first, waiting.pop(first)
             del self._waiting[key]
             return None

@@ -38,17 +38,14 @@ class Tracebacks:
         self,
         logger: "logging.LoggerAdapter[Any] | logging.Logger",
         *,
-        interval: float = INTERVAL,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Have seen nothing yet.
 
         Args:
-            interval: seconds between two tracebacks of one kind.
             clock: seconds on a clock that does not go back.
         """
         self._logger = logger
-        self._interval = interval
         self._clock = clock
         self._seen: dict[tuple[str, type[BaseException]], _Seen] = {}
 
@@ -63,7 +60,7 @@ class Tracebacks:
         """
         now, kind = self._clock(), (doing, type(error))
         seen = self._seen.get(kind)
-        if seen is not None and now - seen.at < self._interval:
+        if seen is not None and now - seen.at < INTERVAL:
             seen.dropped += 1
             return False
         more = f" ({seen.dropped} more of these since the last traceback)" if seen is not None and seen.dropped else ""

@@ -12,9 +12,9 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Self
 
 logger = logging.getLogger(__name__)
 
@@ -51,13 +51,12 @@ class _Turn:
     stack: traceback.StackSummary = field(default_factory=traceback.StackSummary)
 
 
-class LoopWatch(selectors.BaseSelector):
-    """A selector for the loop to watch, and a context manager: it is watched meanwhile.
-
-    A loop leaves its selector when a turn begins, and comes back to it when the turn ends.
+class LoopWatch:
+    """A context manager that watches the loop of the present thread, which leaves its selector when a turn begins, and
+    comes back to it when the turn ends.
 
     Args:
-        selector: does the work.
+        selector: of the loop.
         report: called for each turn that was over the budget, in the loop's thread.
         budget: seconds of processor time.
     """
@@ -66,56 +65,35 @@ class LoopWatch(selectors.BaseSelector):
         self, selector: selectors.BaseSelector, report: Callable[[LongTurn], None], budget: float = BUDGET
     ) -> None:
         self._selector = selector
+        self._select = selector.select
         self._report = report
         self._budget = budget
         self._turn: _Turn | None = None
         self._thread_of_loop = 0
         self._clock = time.perf_counter
         self._over = threading.Event()
-        self._looking: threading.Thread | None = None
+        self._looking = threading.Thread(target=self._look, name="watch of the event loop", daemon=True)
 
-    def __enter__(self) -> "LoopWatch":
-        """Begin; in the loop's thread."""
+    def __enter__(self) -> Self:
         self._thread_of_loop = threading.get_ident()
         self._clock = _clock_of(self._thread_of_loop)
-        self._looking = threading.Thread(target=self._look, name="watch of the event loop", daemon=True)
         self._looking.start()
+        self._selector.select = self._between_turns  # type: ignore[method-assign]  # no other way into a loop that runs
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._selector.select = self._select  # type: ignore[method-assign]
         self._over.set()
-        if self._looking:
-            self._looking.join()
-        self._looking = self._turn = None
+        self._looking.join()
 
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+    def _between_turns(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """A turn has ended; return when there is something to do in the next one."""
         turn, self._turn = self._turn, None
         if turn and (spent := self._clock() - turn.begun) > self._budget:
             self._report(LongTurn(spent, turn.stack))
-        events = self._selector.select(timeout)
-        if self._looking:
-            self._turn = _Turn(self._clock())
+        events = self._select(timeout)
+        self._turn = _Turn(self._clock())
         return events
-
-    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        """See ``selectors.BaseSelector``, as for all that follow."""
-        return self._selector.register(fileobj, events, data)
-
-    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
-        return self._selector.unregister(fileobj)
-
-    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        return self._selector.modify(fileobj, events, data)
-
-    def get_key(self, fileobj: Any) -> selectors.SelectorKey:
-        return self._selector.get_key(fileobj)
-
-    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
-        return self._selector.get_map() or {}  # None once it is closed
-
-    def close(self) -> None:
-        self._selector.close()
 
     def _look(self) -> None:
         """Note where a turn is that has spent half of its budget."""
@@ -156,9 +134,5 @@ def watched_in_debug(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     if not loop.get_debug() or not isinstance(selector, selectors.BaseSelector):
         yield
         return
-    with LoopWatch(selector, lambda turn: logger.warning("%s", turn)) as watch:
-        loop._selector = watch  # type: ignore[attr-defined]  # there is no other way to a loop that runs
-        try:
-            yield
-        finally:
-            loop._selector = selector  # type: ignore[attr-defined]
+    with LoopWatch(selector, lambda turn: logger.warning("%s", turn)):
+        yield

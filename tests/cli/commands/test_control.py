@@ -135,7 +135,7 @@ def test_restart_returns_when_it_is_up_again(cli: Cli) -> None:
     assert daemon.asked == [
         ("status", {}),
         ("restart", {"name": "default"}),
-        ("watch", {"name": "default", "waits": True, "asks": False}),
+        ("watch", {"name": "default", "waits": True}),
     ]
 
 

@@ -1,10 +1,12 @@
 """Whom a tunnel tells, as a value, and on its way to the daemon."""
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
+from openclaw_tunnel.core.codec import read
 from openclaw_tunnel.core.notify.hook_events import HookEvent
 from openclaw_tunnel.core.notify.wishes import Announce
 from openclaw_tunnel.core.spec import Endpoint, Forward, TunnelSpec
@@ -22,10 +24,10 @@ def test_commands_by_event() -> None:
 
 
 def test_it_travels_with_the_tunnel() -> None:
-    told = json.loads(json.dumps(spec(TELLS).to_json()))
-    assert TunnelSpec.from_json(told).announce == TELLS
+    told = json.loads(json.dumps(asdict(spec(TELLS))))
+    assert read(TunnelSpec, told).announce == TELLS
     del told["announce"]  # a command line of an earlier release
-    assert TunnelSpec.from_json(told).announce == Announce()
+    assert read(TunnelSpec, told).announce == Announce()
 
 
 def test_a_tunnel_that_tells_somebody_else_is_the_same_tunnel() -> None:
@@ -36,13 +38,12 @@ def test_a_tunnel_that_tells_somebody_else_is_the_same_tunnel() -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        {},
-        {"notifications": True, "up": [], "down": []},
+        [],
+        {"notifications": 1},
         {"notifications": True, "up": [1], "down": [], "failure": []},
-        {"notifications": True, "up": ["a\0"], "down": [], "failure": []},
         {"notifications": True, "up": 1, "down": [], "failure": []},
     ],
 )
-def test_what_is_none(data: dict[str, Any]) -> None:
-    with pytest.raises((KeyError, TypeError, ValueError)):
-        Announce.from_json(data)
+def test_what_is_none(data: Any) -> None:
+    with pytest.raises(TypeError):
+        read(Announce, data)

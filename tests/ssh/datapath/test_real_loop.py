@@ -103,8 +103,9 @@ def test_no_turn_of_the_loop_takes_more_than_its_budget(server: Sshd, configs: l
                 for link in links:
                     await link.close()
 
-    watch = LoopWatch(selectors.DefaultSelector(), long.append)
-    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(watch)) as runner:
+    selector = selectors.DefaultSelector()
+    watch = LoopWatch(selector, long.append)
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
         first = runner.run(connect(server.ssh_config()))  # what is imported only now is not counted
         with watch:
             runner.run(others(first))
