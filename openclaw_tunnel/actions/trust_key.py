@@ -9,6 +9,7 @@ from openclaw_tunnel.control.follow import client_of
 from openclaw_tunnel.control.orders import Retry
 from openclaw_tunnel.core.failures import Code
 from openclaw_tunnel.errors import ExitCode, TunnelError, UsageError
+from openclaw_tunnel.ssh.dial import DialOptions
 from openclaw_tunnel.ssh.hostkeys.trust import Found, as_error, look_at, remember, with_port
 from openclaw_tunnel.ui import output, progress
 
@@ -25,7 +26,8 @@ def look_at_key(target: str, *, ssh_config: str = "", port: int | None = None) -
     """
     with progress.working(f"asking {target} for its key"):
         typed = with_port(target, port)
-        return asyncio.run(look_at(typed, ssh_config=ssh_config, env=os.environ, asks=output.waits_for_you))
+        options = DialOptions(typed, os.environ, ssh_config=ssh_config, asks=output.waits_for_you)
+        return asyncio.run(look_at(options))
 
 
 def described(found: Found) -> tuple[str, ...]:

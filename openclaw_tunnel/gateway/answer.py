@@ -12,9 +12,6 @@ from typing import Any
 MAX_ANSWER = 64 * 1024
 """Bytes looked at; the health answers have under 1 KiB, and more is not from a healthy gateway."""
 
-_MOST_DIGITS = 9
-"""Of a length: more than this belongs to no answer, and from 4301 on int() refuses."""
-
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -38,15 +35,24 @@ def parse(data: bytes) -> Answer:
     """Read an HTTP/1 answer; whatever the bytes are, an :class:`Answer` comes back."""
     if may_be_http(data) and b"\r\n\r\n" not in data:
         return Answer(0, "", data, len(data) < MAX_ANSWER)
+    response = _begun(data)
+    if response is None:
+        return Answer(0, "", data)
+    content_type = response.getheader("content-type", "").partition(";")[0].strip().lower()
+    body, is_cut = _body(response)
+    return Answer(
+        response.status, content_type, body, is_cut and len(data) < MAX_ANSWER, response.getheader("date", "")
+    )
+
+
+def _begun(data: bytes) -> http.client.HTTPResponse | None:
+    """The answer whose head ``data`` begins with; None where that is none."""
     response = http.client.HTTPResponse(_Bytes(data), method="GET")  # type: ignore[arg-type]  # duck-typed socket
     try:
         response.begin()
-        content_type = response.getheader("content-type", "").partition(";")[0].strip().lower()
-        date = response.getheader("date", "")
     except Exception:  # see above
-        return Answer(0, "", data)
-    body, is_cut = _body(response)
-    return Answer(response.status, content_type, body, is_cut and len(data) < MAX_ANSWER, date)
+        return None
+    return response
 
 
 def _body(response: http.client.HTTPResponse) -> tuple[bytes, bool]:
@@ -96,18 +102,9 @@ class Incoming:
         end = self._data.find(b"\r\n\r\n", seen)
         if end >= 0:
             self._has_head = True
-            length = _content_length(bytes(self._data[:end]))
+            response = _begun(bytes(self._data[: end + 4]))
+            length = response.length if response else None
             self._end = None if length is None else end + 4 + length
-
-
-def _content_length(head: bytes) -> int | None:
-    """The first Content-Length; None where there is none, or none that could be that of an answer."""
-    for line in head.split(b"\r\n")[1:]:
-        name, _, value = line.partition(b":")
-        if name.strip().lower() == b"content-length":
-            digits = value.strip()
-            return int(digits) if digits.isdigit() and len(digits) <= _MOST_DIGITS else None
-    return None
 
 
 class _Bytes:

@@ -14,15 +14,7 @@ from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import ChannelFailed, LinkLost
 from openclaw_tunnel.core.status import Verdict
 from openclaw_tunnel.gateway.device import Device
-from openclaw_tunnel.gateway.frames import (
-    ErrorReply,
-    Event,
-    Frame,
-    FrameError,
-    Response,
-    parse,
-    request,
-)
+from openclaw_tunnel.gateway.frames import ErrorReply, Event, Frame, FrameError, Response, parse, request
 from openclaw_tunnel.gateway.hello import (
     READ,
     Challenge,

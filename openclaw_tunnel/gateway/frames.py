@@ -97,15 +97,6 @@ def request(number: str, method: str, params: Mapping[str, Any] | None = None) -
         raise ValueError(f"the parameters of {method} are not JSON") from error
 
 
-def decode(data: bytes | bytearray) -> Frame:
-    """Read one WebSocket message.
-
-    Raises:
-        FrameError: it is no frame, nested deeper than ``MAX_DEPTH``, or would take more than ``MAX_MEMORY``.
-    """
-    return parse(text_of([bytearray(data)]))
-
-
 def text_of(message: list[bytearray]) -> str:
     """Take the only element out of ``message`` and decode it: nobody keeps the bytes beside the text.
 

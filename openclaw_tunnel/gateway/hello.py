@@ -89,12 +89,7 @@ class Hello:
 
 
 def connect_params(
-    credentials: Credentials,
-    *,
-    who: Who,
-    scopes: Sequence[str],
-    platform: str,
-    device: Mapping[str, Any] | None = None,
+    credentials: Credentials, *, who: Who, scopes: Sequence[str], platform: str, device: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """The parameters of ``connect``.
 

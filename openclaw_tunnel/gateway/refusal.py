@@ -7,7 +7,6 @@ close code of the WebSocket says the rest.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 from openclaw_tunnel.core.failures import Code, Failure
@@ -26,24 +25,20 @@ _LOCKOUT = 300.0
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _SCOPE = re.compile(r"[a-z][a-z0-9._-]{0,63}")
 
-_CREDENTIAL_CODES: Mapping[str, Code] = MappingProxyType(
-    {
-        "AUTH_TOKEN_MISSING": Code.AUTH_MISSING,
-        "AUTH_PASSWORD_MISSING": Code.AUTH_MISSING,
-        "AUTH_REQUIRED": Code.AUTH_MISSING,
-        "DEVICE_IDENTITY_REQUIRED": Code.AUTH_MISSING,
-        "AUTH_RATE_LIMITED": Code.RATE_LIMITED,
-    }
-)
-_NEXT_STEPS: Mapping[str, str] = MappingProxyType(
-    {
-        "update_auth_credentials": "it asks for other credentials",
-        "update_auth_configuration": "it asks for credentials of its auth mode",
-        "review_auth_configuration": "it asks to review what these credentials may do",
-        "retry_with_device_token": "it asks for the token of this device",
-        "wait_then_retry": "it asks to wait",
-    }
-)
+_CREDENTIAL_CODES: Mapping[str, Code] = {
+    "AUTH_TOKEN_MISSING": Code.AUTH_MISSING,
+    "AUTH_PASSWORD_MISSING": Code.AUTH_MISSING,
+    "AUTH_REQUIRED": Code.AUTH_MISSING,
+    "DEVICE_IDENTITY_REQUIRED": Code.AUTH_MISSING,
+    "AUTH_RATE_LIMITED": Code.RATE_LIMITED,
+}
+_NEXT_STEPS: Mapping[str, str] = {
+    "update_auth_credentials": "it asks for other credentials",
+    "update_auth_configuration": "it asks for credentials of its auth mode",
+    "review_auth_configuration": "it asks to review what these credentials may do",
+    "retry_with_device_token": "it asks for the token of this device",
+    "wait_then_retry": "it asks to wait",
+}
 
 
 @dataclass(frozen=True, slots=True)

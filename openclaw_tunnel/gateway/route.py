@@ -7,7 +7,8 @@ import socket
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
+from types import MappingProxyType
+from typing import Any, ClassVar, Protocol, cast
 
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import Channel, ChannelFailed, Link
@@ -56,6 +57,9 @@ class Route(Protocol):
 class LinkRoute:
     """A channel of an SSH connection: no local port is needed."""
 
+    headers: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    layer = "channel"
+
     link: Link
     to: Endpoint
     path: str = "/"
@@ -67,14 +71,6 @@ class LinkRoute:
     @property
     def host(self) -> str:
         return "localhost" if self.to.path else str(self.to)
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return {}
-
-    @property
-    def layer(self) -> str:
-        return "channel"
 
     async def open(self, receiver: asyncio.Protocol, *, timeout: float) -> Channel:
         return await self.link.open_channel(self.to.path or self.to.host, self.to.port, receiver, timeout=timeout)

@@ -13,8 +13,14 @@ ALLOW_VARIABLE = "OPENCLAW_ALLOW_INSECURE_PRIVATE_WS"
 _SCHEMES = {"ws": False, "http": False, "wss": True, "https": True}
 _HEX = re.compile(r"[0-9a-fA-F]{64}")
 _COLONS = re.compile(r"(?:[0-9a-fA-F]{2}:){31}[0-9a-fA-F]{2}")
-_SHARED = ipaddress.ip_network("100.64.0.0/10")  # carrier-grade NAT, which Tailscale uses
-_SITE_LOCAL = ipaddress.ip_network("fec0::/10")
+_PRIVATE = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        *("127.0.0.0/8", "169.254.0.0/16", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"),
+        "100.64.0.0/10",  # carrier-grade NAT, which Tailscale uses
+        *("::1/128", "fe80::/10", "fec0::/10", "fc00::/7"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +115,7 @@ def is_loopback(host: str) -> bool:
 def is_private(host: str) -> bool:
     """Whether an IP address is loopback, private, link-local or of carrier-grade NAT; False for a name."""
     address = _address(host)
-    if address is None:
-        return False
-    if address.is_unspecified or address.is_multicast:
-        return False
-    if isinstance(address, ipaddress.IPv4Address):
-        return address.is_loopback or address.is_link_local or address in _SHARED or _is_rfc1918(address)
-    return address.is_loopback or address.is_link_local or address in _SITE_LOCAL or address in _UNIQUE_LOCAL
+    return address is not None and any(address in network for network in _PRIVATE)
 
 
 def parse_fingerprint(text: str) -> bytes:
@@ -134,14 +134,6 @@ def parse_fingerprint(text: str) -> bytes:
         "the TLS fingerprint is no SHA-256 of a certificate",
         hint="openssl x509 -noout -fingerprint -sha256 -in CERTIFICATE prints it",
     )
-
-
-_UNIQUE_LOCAL = ipaddress.ip_network("fc00::/7")
-_RFC1918 = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
-
-
-def _is_rfc1918(address: ipaddress.IPv4Address) -> bool:
-    return any(address in network for network in _RFC1918)
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -32,6 +32,7 @@ class Judgement:
         failure: why the verdict is not good; None where it is.
         expected_in: seconds until the gateway expects to be back, where it told.
         uptime: seconds since it started, where it told.
+        latency: seconds that a probe took which found it well.
     """
 
     verdict: Verdict
@@ -39,6 +40,7 @@ class Judgement:
     failure: Failure | None = None
     expected_in: float | None = None
     uptime: float | None = None
+    latency: float | None = None
 
 
 def judge(healthz: Answer | None, startupz: Answer | None, *, to: str, readyz: Answer | None = None) -> Judgement:

@@ -19,7 +19,7 @@ from openclaw_tunnel.core.status import GatewayStatus, Verdict
 from openclaw_tunnel.gateway.client import SessionFailed, connect
 from openclaw_tunnel.gateway.handshake import Attempt, Situation, fingerprint, may_try, overall
 from openclaw_tunnel.gateway.hello import Credentials
-from openclaw_tunnel.gateway.probe import ProbeResult, probe
+from openclaw_tunnel.gateway.probe import probe
 from openclaw_tunnel.gateway.route import LinkRoute
 from openclaw_tunnel.gateway.sandbox import reports_sandbox
 from openclaw_tunnel.gateway.verdict import Judgement
@@ -37,7 +37,7 @@ _MOST_QUESTIONS = 4
 
 _AWAY = (Verdict.NOT_LISTENING, Verdict.UNREACHABLE)
 
-Prober = Callable[..., Awaitable[ProbeResult]]
+Prober = Callable[..., Awaitable[Judgement]]
 CredentialSource = Callable[[], Awaitable[Credentials]]
 
 
@@ -77,7 +77,6 @@ class GatewayWatch:
         self._tracebacks = Tracebacks(logger)
         self._key = secrets.token_bytes(32)
         self._probed = Judgement(Verdict.UNKNOWN)
-        self._latency_ms: float | None = None
         self._last: Attempt | None = None
         self._at: Situation | None = None
         self._connection = 0
@@ -115,11 +114,12 @@ class GatewayWatch:
         if failure and judgement.verdict is not self._probed.verdict:
             detail = f"{failure.message}; {failure.hint}"  # no failure of the tunnel: its hint stands nowhere else
         starting = judgement.verdict is Verdict.STARTING and self._expected_at is not None
+        latency = self._probed.latency
         left = max(0.0, (self._expected_at or 0.0) - self._now()) if starting else None
         return GatewayStatus(
             verdict=judgement.verdict,
             version=judgement.version or self._version,
-            latency_ms=self._latency_ms,
+            latency_ms=None if latency is None else round(latency * 1000, 1),
             detail=detail,
             expected_in_s=None if left is None else round(left, 1),
         )
@@ -146,7 +146,7 @@ class GatewayWatch:
                 raise
             failure = self._tracebacks.failure("asking the gateway how it is", error)
         if connection == self._connection:
-            self._latency_ms, self._probed = None, Judgement(Verdict.UNKNOWN, failure=failure)
+            self._probed = Judgement(Verdict.UNKNOWN, failure=failure)
             self._tell()
         return failure
 
@@ -155,10 +155,7 @@ class GatewayWatch:
         result = await self._prober(link, spec.probe, spec.main.to, timeout=timeout)
         if connection != self._connection:
             return result.failure
-        self._latency_ms = result.gateway.latency_ms
-        self._probed = self._in_context(
-            Judgement(result.gateway.verdict, result.gateway.version, result.failure, uptime=result.uptime)
-        )
+        self._probed = self._in_context(result)
         if self._probed.verdict is Verdict.HEALTHY and spec.probe is Probe.GATEWAY:
             self._look_for_credentials(link)
         self._tell()
@@ -250,7 +247,7 @@ class GatewayWatch:
             expected = farewell.expected_in or 0.0
             self._expected_at = self._now() + expected
             self._restart_until = self._expected_at + RESTART_GRACE
-            self._probed = farewell
+            self._probed = replace(farewell, latency=self._probed.latency)
             self._last = None
         elif farewell.verdict is Verdict.NOT_LISTENING:
             self._stopping = True  # it says that it stops for good: what it says while it does so is no restart
@@ -261,8 +258,7 @@ class GatewayWatch:
 
     def _forget(self) -> None:
         self._probed = Judgement(Verdict.UNKNOWN)
-        self._latency_ms = self._version = None
-        self.shows_widgets = False
+        self._version, self.shows_widgets = None, False
         self._stopping, self._restart_until, self._expected_at = False, float("-inf"), None
 
     def _tell(self) -> None:

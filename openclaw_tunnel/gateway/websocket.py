@@ -6,6 +6,7 @@ No ``Origin`` header is sent: a gateway takes the scopes from a client that send
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from websockets.client import ClientProtocol
@@ -16,6 +17,7 @@ from websockets.protocol import State
 from websockets.uri import WebSocketURI
 
 from openclaw_tunnel.core.link import Channel, LinkLost
+from openclaw_tunnel.gateway.answer import Answer
 from openclaw_tunnel.gateway.frames import FrameError, text_of, words
 from openclaw_tunnel.gateway.route import Route
 
@@ -28,14 +30,6 @@ _GOODBYE = 0.25
 # The library logs whole frames at DEBUG, tokens included: it gets a logger that is never on.
 _SILENT = logging.Logger("openclaw_tunnel.gateway.websocket.frames")
 _SILENT.disabled = True
-
-
-@dataclass(frozen=True, slots=True)
-class Upgrade:
-    """How the request for a WebSocket ended: ``status`` of HTTP (101: well), 0 where no HTTP came back."""
-
-    status: int
-    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +51,8 @@ class Closed:
 
 class WebSocket(asyncio.Protocol):
     """One WebSocket connection; whoever makes one closes it.
+
+    ``pause_writing`` holds nothing back: what is sent is one request of the user's at a time, in memory anyway.
 
     Attributes:
         heard_at: the loop's time at which the far end was last heard.
@@ -84,7 +80,7 @@ class WebSocket(asyncio.Protocol):
         self._budget: int | None = budget
         self._message = bytearray()
         self._channel: Channel | None = None
-        self._upgrade: Upgrade | None = None
+        self._upgrade = Answer()
         self._answered = asyncio.Event()
         self._gone = asyncio.Event()
         self.heard_at = 0.0
@@ -93,8 +89,11 @@ class WebSocket(asyncio.Protocol):
 
     # For whoever uses it
 
-    async def connect(self, timeout: float) -> Upgrade:
+    async def connect(self, timeout: float) -> Answer:
         """Open the route, within ``timeout`` seconds, and ask for a WebSocket; the answer may take forever.
+
+        Returns:
+            Its status: 101 where all is well; its body is cut.
 
         Raises:
             ChannelFailed, LinkLost: as ``Route.open``.
@@ -108,7 +107,7 @@ class WebSocket(asyncio.Protocol):
         self._protocol.send_request(request)
         self._pump()
         await self._answered.wait()
-        return self._upgrade or Upgrade(0)
+        return self._upgrade
 
     def send(self, text: str) -> None:
         """Send one message; dropped where the connection has ended meanwhile."""
@@ -168,12 +167,6 @@ class WebSocket(asyncio.Protocol):
         self.eof_received()
         self._gone.set()
 
-    def pause_writing(self) -> None:
-        """Nothing is held back: what is sent is one request of the user's at a time, in memory anyway."""
-
-    def resume_writing(self) -> None:
-        """See :meth:`pause_writing`."""
-
     # Inside
 
     def _pump(self) -> None:
@@ -199,7 +192,7 @@ class WebSocket(asyncio.Protocol):
     def _answer(self, response: Response) -> None:
         failed = self._protocol.handshake_exc
         status = response.status_code if failed is None or isinstance(failed, InvalidStatus) else 0
-        self._upgrade = Upgrade(status, bytes(response.body or b"")[:4096])
+        self._upgrade = Answer(status, body=bytes(response.body or b"")[:4096])
         self._answered.set()
 
     def _frame(self, frame: Frame) -> None:
@@ -234,8 +227,6 @@ class WebSocket(asyncio.Protocol):
 
 
 async def _soon(event: asyncio.Event) -> None:
-    try:
+    with suppress(TimeoutError):  # the far end takes its time: we do not
         async with asyncio.timeout(_GOODBYE):
             await event.wait()
-    except TimeoutError:
-        pass  # the far end takes its time: we do not

@@ -37,6 +37,7 @@ class LocalSocket:
     Attributes:
         user: is called from the event loop; may be replaced.
         gone: it is closed.
+        closing: it closes as soon as what was written has left, or is closed.
     """
 
     def __init__(self, sock: socket.socket, user: User) -> None:
@@ -49,7 +50,7 @@ class LocalSocket:
         self._listening = self._writing = False
         self._unsent = _NOTHING
         self._eof = False
-        self._closing = False
+        self.closing = False
         if sock.family != socket.AF_UNIX:
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -58,11 +59,6 @@ class LocalSocket:
     def full(self) -> bool:
         """Some of what was written has not left."""
         return bool(self._unsent)
-
-    @property
-    def closing(self) -> bool:
-        """It closes as soon as what was written has left, or is closed."""
-        return self._closing
 
     @property
     def addresses(self) -> tuple[object, object]:
@@ -106,7 +102,7 @@ class LocalSocket:
 
     def write(self, data: bytes) -> None:
         """Send ``data``; what the client does not take at once is kept, and ``full`` says so."""
-        if self.gone or self._eof or self._closing:
+        if self.gone or self._eof or self.closing:
             return
         if self._unsent:
             self._unsent = memoryview(bytes(self._unsent) + data)
@@ -126,7 +122,7 @@ class LocalSocket:
 
     def close(self) -> None:
         """Close, once all that was written has left."""
-        self._closing = True
+        self.closing = True
         self.listen(False)
         if not self._unsent:
             self._close(None)
@@ -156,7 +152,7 @@ class LocalSocket:
         if self._unsent or self.gone:
             return
         self._write_no_more()
-        if self._closing:
+        if self.closing:
             self._close(None)
             return
         if self._eof:
@@ -188,7 +184,7 @@ class LocalSocket:
             return
         self.listen(False)
         self._write_no_more()
-        self.gone = self._closing = True
+        self.gone = self.closing = True
         self._unsent = _NOTHING
         self._sock.close()
         self._loop.call_soon(self._lost, exc)

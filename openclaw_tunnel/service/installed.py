@@ -5,7 +5,6 @@ import re
 import shlex
 from dataclasses import dataclass
 from typing import Any
-from xml.parsers.expat import ExpatError
 
 from openclaw_tunnel.service.spec import RUN
 
@@ -25,10 +24,9 @@ def read_unit(text: str, name: str, home: str) -> Installed | None:
         name: of the tunnel, which a template's ``%i`` stands for.
         home: of its user, which ``%h`` stands for.
     """
-    command = next((line.partition("=")[2] for line in text.splitlines() if line.startswith("ExecStart=")), "")
     known = {"h": home, "i": name, "%": "%"}
     try:
-        words = shlex.split(command)
+        words = shlex.split(command_of(text))
     except ValueError:
         return None
     return _installed([re.sub("%(.)", lambda m: known.get(m[1], m[0]), word.replace("$$", "$")) for word in words])
@@ -36,14 +34,24 @@ def read_unit(text: str, name: str, home: str) -> Installed | None:
 
 def read_plist(data: bytes) -> Installed | None:
     """Read a LaunchAgent; None where it is none that this program wrote."""
-    try:
-        job: Any = plistlib.loads(data)
-    except (plistlib.InvalidFileException, ExpatError, ValueError):
-        return None
-    words = job.get("ProgramArguments") if isinstance(job, dict) else None
+    words = job_of(data).get("ProgramArguments")
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         return None
     return _installed(words)
+
+
+def command_of(unit: str) -> str:
+    """The command line of a service unit; empty where it has none."""
+    return next((line.partition("=")[2] for line in unit.splitlines() if line.startswith("ExecStart=")), "")
+
+
+def job_of(data: bytes) -> dict[str, Any]:
+    """A LaunchAgent; empty where it is none."""
+    try:
+        job = plistlib.loads(data)
+    except Exception:  # plistlib lets through whatever its XML parser, or a wrong value, raises
+        return {}
+    return job if isinstance(job, dict) else {}
 
 
 def _installed(words: list[str]) -> Installed | None:

@@ -13,8 +13,11 @@ from openclaw_tunnel.service.manager import Done
 NOT_THERE = frozenset({3, 112, 113, 125})
 """No such process, domain or service; a domain that cannot be asked has none either."""
 
-_BOOTOUT_FINE = frozenset({0, 36, *NOT_THERE})
-_PASSING = frozenset({5, 36, 37})
+BOOTOUT_FINE = frozenset({0, 36, *NOT_THERE})
+"""Of bootout: it is gone, or going."""
+
+PASSING = frozenset({5, 36, 37})
+"""May be gone in a moment."""
 
 _MEANINGS = {
     3: ("launchd does not know {label}", "load it: openclaw-tunnel service start"),
@@ -81,18 +84,6 @@ def parse_job(text: str) -> Job:
         runs=int(runs) if runs.isdigit() else 0,
         last_exit=fields.get("last exit code", ""),
     )
-
-
-def is_refused(code: int, *, bootout: bool = False, passing: bool = False) -> bool:
-    """Whether an exit code is a refusal.
-
-    Args:
-        bootout: of bootout, for which "not there" and "in progress" are fine.
-        passing: whether it is one that may be gone in a moment instead.
-    """
-    if passing:
-        return code in _PASSING
-    return code not in _BOOTOUT_FINE if bootout else code != 0
 
 
 def refused(verb: str, done: Done, label: str, path: str = "") -> ServiceError:

@@ -6,18 +6,26 @@ launchd knows it no more, bootstrap until it takes, see that it runs; and if it 
 
 import contextlib
 import os
-import plistlib
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from openclaw_tunnel.errors import ServiceError
-from openclaw_tunnel.host.files import write_atomic
 from openclaw_tunnel.host.paths import ensure_private_dir
 from openclaw_tunnel.service import render
-from openclaw_tunnel.service.launchctl import NOT_THERE, Job, is_refused, parse_job, refused
-from openclaw_tunnel.service.manager import Done, ManagerState, Rival, ask, keep_copies, not_installed
+from openclaw_tunnel.service.installed import job_of
+from openclaw_tunnel.service.launchctl import BOOTOUT_FINE, NOT_THERE, PASSING, Job, parse_job, refused
+from openclaw_tunnel.service.manager import (
+    Done,
+    Manager,
+    ManagerState,
+    Rival,
+    ask,
+    keep_copies,
+    not_installed,
+    write_for_all,
+)
 from openclaw_tunnel.service.spec import LABEL, LEGACY_LABEL, RUN, ServiceSpec, label_of, tunnel_of
 
 GONE = 30.0
@@ -35,7 +43,7 @@ OLD_LABELS = frozenset({LABEL, LEGACY_LABEL, "ai.openclaw.tunnel"})
 _STEP = 0.1
 
 
-class Launchd:
+class Launchd(Manager):
     """launchd, for the user who runs this.
 
     Attributes:
@@ -81,11 +89,10 @@ class Launchd:
         return found
 
     def check(self) -> None:
-        """See :class:`Manager`."""
         self._domain()
 
     def install(self, spec: ServiceSpec, rivals: list[Rival], backup: Path) -> None:
-        """See :class:`Manager`; what ran before runs again where the new one does not come to run."""
+        """As :class:`Manager`; what ran before runs again where the new one does not come to run."""
         label = label_of(spec.name)
         path = self._plist(label)
         domain = self._domain()
@@ -97,7 +104,7 @@ class Launchd:
             for rival in rivals:
                 self._bootout(rival.unit)
                 rival.path.unlink(missing_ok=True)
-            self._write(path, render.render_plist(spec))
+            write_for_all(path, render.render_plist(spec))
             self._load(domain, label, path)
             self._see_it_run(domain, label, waits=bool(spec.listen))
         except (ServiceError, OSError, KeyboardInterrupt) as error:
@@ -108,7 +115,6 @@ class Launchd:
             raise ServiceError(f"{error.message}; what ran before runs again", hint=error.hint) from None
 
     def uninstall(self, name: str, backup: Path) -> list[Path]:
-        """See :class:`Manager`."""
         label = label_of(name)
         path = self._plist(label)
         there = path.exists()
@@ -120,7 +126,6 @@ class Launchd:
         return [path] if there else []
 
     def start(self, name: str) -> None:
-        """See :class:`Manager`."""
         label = label_of(name)
         if not self._plist(label).exists():
             raise not_installed(name)
@@ -132,14 +137,13 @@ class Launchd:
         self._see_it_run(domain, label, waits=self._on_demand(label))
 
     def stop(self, name: str) -> None:
-        """See :class:`Manager`."""
         label = label_of(name)
         if not self._plist(label).exists() and self._job(label) is None:
             raise not_installed(name)
         self._bootout(label)
 
     def restart(self, name: str) -> None:
-        """See :class:`Manager`: the job stays loaded, and its sockets with it."""
+        """As :class:`Manager`: the job stays loaded, and its sockets with it."""
         label = label_of(name)
         before = self._job(label)
         if before is None:
@@ -149,7 +153,6 @@ class Launchd:
         self._see_it_run(self._domain(), label, waits=False, old=before.pid)
 
     def state(self, name: str) -> ManagerState:
-        """See :class:`Manager`."""
         label = label_of(name)
         job = self._job(label)
         installed = self._plist(label).exists()
@@ -158,7 +161,6 @@ class Launchd:
         return ManagerState(installed, True, job.pid is not None, job.pid, job.words, self._on_demand(label))
 
     def names(self) -> list[str]:
-        """See :class:`Manager`."""
         found = self._folder.glob(f"{LABEL}*.plist") if self._folder.is_dir() else ()
         return sorted({name for path in found if (name := tunnel_of(path.stem))})
 
@@ -176,15 +178,8 @@ class Launchd:
         self._plist(label).unlink(missing_ok=True)
         for copy in saved:
             path = self._folder / copy.name
-            self._write(path, copy.read_text())
+            write_for_all(path, copy.read_text())
             self._load(domain, str(_read(path).get("Label", path.stem)), path)
-
-    def _write(self, path: Path, text: str) -> None:
-        try:
-            path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            write_atomic(path, text.encode(), mode=0o644)  # launchd refuses what others can write
-        except OSError as error:
-            raise ServiceError(f"{path} cannot be written: {error.strerror}", hint="check its folder") from None
 
     def _load(self, domain: str, label: str, path: Path) -> None:
         """Have launchd take the job, whatever it knew of that label before."""
@@ -196,7 +191,7 @@ class Launchd:
             if done.code == 0:
                 return
             left -= _STEP * 5
-            if not is_refused(done.code, passing=True) or left <= 0:
+            if done.code not in PASSING or left <= 0:
                 raise refused("bootstrap", done, label, str(path))
             self._sleep(_STEP * 5)
 
@@ -205,7 +200,7 @@ class Launchd:
         for domain in self._domains():
             target = f"{domain}/{label}"
             done = self._ask("bootout", target)
-            if is_refused(done.code, bootout=True) and self._ask("print", target).code == 0:
+            if done.code not in BOOTOUT_FINE and self._ask("print", target).code == 0:
                 raise refused("bootout", done, label)
             left, step = GONE, _STEP
             while self._ask("print", target).code == 0:
@@ -282,9 +277,8 @@ class Launchd:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A LaunchAgent; empty where it is none."""
+    """A LaunchAgent; empty where it is none, or cannot be read."""
     try:
-        job = plistlib.loads(path.read_bytes())
-    except Exception:  # plistlib lets through whatever its XML parser, or a wrong value, raises
+        return job_of(path.read_bytes())
+    except OSError:
         return {}
-    return job if isinstance(job, dict) else {}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from openclaw_tunnel.errors import ServiceError
+from openclaw_tunnel.host.files import write_atomic
 from openclaw_tunnel.host.paths import ensure_private_dir
 from openclaw_tunnel.service.spec import ServiceSpec
 
@@ -153,6 +154,19 @@ def keep_copies(paths: Iterable[Path], backup: Path) -> list[Path]:
                 f"{path} cannot be copied to {backup}: {error.strerror}", hint="nothing was changed; make a copy of it"
             ) from None
     return copies
+
+
+def write_for_all(path: Path, text: str) -> None:
+    """Write a file of a service, which everybody may read and only its owner write: launchd refuses others.
+
+    Raises:
+        ServiceError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        write_atomic(path, text.encode(), mode=0o644)
+    except OSError as error:
+        raise ServiceError(f"{path} cannot be written: {error.strerror}", hint="check its folder") from None
 
 
 def not_installed(name: str) -> ServiceError:

@@ -6,15 +6,7 @@ from typing import Any
 
 from openclaw_tunnel.core.spec import Endpoint
 from openclaw_tunnel.errors import ExitCode, UsageError
-from openclaw_tunnel.service.spec import (
-    RUN,
-    SYSTEM_HOME,
-    SYSTEM_USER,
-    PlainSpec,
-    ServiceSpec,
-    label_of,
-    unit_of,
-)
+from openclaw_tunnel.service.spec import RUN, SYSTEM_HOME, SYSTEM_USER, PlainSpec, ServiceSpec, label_of, unit_of
 
 SOCKET_NAME = "Listener{}"
 """How launchd calls the sockets that it holds for us, counted from 1."""

@@ -7,9 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from openclaw_tunnel.errors import ServiceError
-from openclaw_tunnel.host.files import write_atomic
 from openclaw_tunnel.service import render
-from openclaw_tunnel.service.manager import Done, ManagerState, Rival, ask, keep_copies, not_installed
+from openclaw_tunnel.service.installed import command_of
+from openclaw_tunnel.service.manager import (
+    Done,
+    Manager,
+    ManagerState,
+    Rival,
+    ask,
+    keep_copies,
+    not_installed,
+    write_for_all,
+)
 from openclaw_tunnel.service.spec import RUN, SYSTEM_HOME, SYSTEM_USER, UNIT, ServiceSpec, tunnel_of, unit_of
 
 SYSTEM_FOLDER = Path("/etc/systemd/system")
@@ -17,7 +26,7 @@ ACCOUNT_FILE = Path("/etc/sysusers.d/openclaw-tunnel.conf")
 _KINDS = ("service", "socket")
 
 
-class Systemd:
+class Systemd(Manager):
     """The user's systemd, or the system's.
 
     Attributes:
@@ -53,19 +62,16 @@ class Systemd:
         """A unit of the same name that was made by hand."""
         path = self._folder / unit_of(name)
         try:
-            lines = path.read_text(errors="replace").splitlines()
+            command = command_of(path.read_text(errors="replace"))
         except OSError:
             return []
-        command = next((line.partition("=")[2] for line in lines if line.startswith("ExecStart=")), "")
         return [] if " ".join(RUN) in command else [Rival(path.name, path, command)]
 
     def check(self) -> None:
-        """See :class:`Manager`."""
         self._may_change()
         self._call("show", "--property=Version")
 
     def install(self, spec: ServiceSpec, rivals: list[Rival], backup: Path) -> None:
-        """See :class:`Manager`."""
         self.check()
         files = self.files(spec)
         old = [path for path, text in files.items() if path.exists() and path.read_text(errors="replace") != text]
@@ -74,7 +80,8 @@ class Systemd:
         if not spec.listen and (self._folder / socket).exists():
             self._call("disable", "--now", socket)
             (self._folder / socket).unlink(missing_ok=True)
-        self._write(files)
+        for path, text in files.items():
+            write_for_all(path, text)
         if spec.system:
             self._make_account()
         self._call("daemon-reload")
@@ -90,7 +97,6 @@ class Systemd:
             self._call("restart", service)
 
     def uninstall(self, name: str, backup: Path) -> list[Path]:
-        """See :class:`Manager`."""
         units = self._units(name)
         self._may_change()
         there = [self._folder / unit for unit in units if (self._folder / unit).exists()]
@@ -109,25 +115,22 @@ class Systemd:
         return there
 
     def start(self, name: str) -> None:
-        """See :class:`Manager`."""
         self._ask("reset-failed", unit_of(name))
         self._call("start", *self._units(name))
 
     def stop(self, name: str) -> None:
-        """See :class:`Manager`."""
         units = self._found(name) or [unit for unit in _units_of(name) if self._is_active(unit)]
         if not units:
             raise not_installed(name)
         self._call("stop", *units)
 
     def restart(self, name: str) -> None:
-        """See :class:`Manager`; a socket unit goes on listening."""
+        """As :class:`Manager`; a socket unit goes on listening."""
         self._units(name)
         self._ask("reset-failed", unit_of(name))
         self._call("restart", unit_of(name))
 
     def state(self, name: str) -> ManagerState:
-        """See :class:`Manager`."""
         units = self._found(name)
         if not units:
             return ManagerState(False, False, False, None, "not installed")
@@ -149,7 +152,6 @@ class Systemd:
         return ManagerState(True, True, running, pid, "; ".join(filter(None, words)), listening)
 
     def names(self) -> list[str]:
-        """See :class:`Manager`."""
         found = [*self._folder.glob(f"{UNIT}*.service"), *self._enabled_by_hand(f"{UNIT}@*.service")]
         return sorted({name for path in found if (name := tunnel_of(path.name))})
 
@@ -187,14 +189,6 @@ class Systemd:
             raise ServiceError(
                 "a service of the whole computer is root's to change", hint="put sudo before the command"
             )
-
-    def _write(self, files: Mapping[Path, str]) -> None:
-        for path, text in files.items():
-            try:
-                path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-                write_atomic(path, text.encode(), mode=0o644)
-            except OSError as error:
-                raise ServiceError(f"{path} cannot be written: {error.strerror}", hint="check its folder") from None
 
     def _make_account(self) -> None:
         try:

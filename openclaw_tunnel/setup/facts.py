@@ -6,7 +6,7 @@ from typing import Any
 
 from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.errors import ConfigError, TunnelError, UsageError
-from openclaw_tunnel.gateway.probe import ProbeResult
+from openclaw_tunnel.gateway.verdict import Judgement
 from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.json5doc.document import load_document
 from openclaw_tunnel.openclaw.layers import HINT
@@ -95,7 +95,7 @@ class Facts:
     login: HowIn | TunnelError | None = None
     key: ChosenKey | KeyToMake | None = None
     remote: RemoteGateway | None = None
-    probes: tuple[ProbeResult, ...] = ()
+    probes: tuple[Judgement, ...] = ()
     computer: Computer | None = None
     ports: tuple[tuple[int, str], ...] = ()
 

@@ -167,7 +167,7 @@ def _installed(
     if isinstance(key, KeyToMake):
         yield Step("key", Mark.CHANGED, f"made {key.path}, without a passphrase", Do.MAKE_KEY)
     yield Step("login", Mark.CHANGED, f"{name} accepts the key now", Do.INSTALL_KEY)
-    if isinstance(key, ChosenKey) and key.only_in_agent:
+    if isinstance(key, ChosenKey) and not key.in_file:
         yield _ONLY_AGENT
 
 

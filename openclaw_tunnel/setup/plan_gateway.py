@@ -60,10 +60,10 @@ def find_gateway(options: Options, facts: Facts, answers: Answers) -> Steps:
         yield Note(remote.problem)
     port = options.remote_port or remote.port or known.remote_port or DEFAULT_GATEWAY_PORT
     for number, probed in enumerate(facts.probes):
-        gateway, place = probed.gateway, f"127.0.0.1:{port} of {options.target}"
-        if probed.failure is None or gateway.verdict is Verdict.STARTING:
-            version = f", version {gateway.version}" if gateway.version else ""
-            yield Step("gateway", Mark.OK, f"{place}: {gateway.verdict}{version}")
+        place = f"127.0.0.1:{port} of {options.target}"
+        if probed.failure is None or probed.verdict is Verdict.STARTING:
+            version = f", version {probed.version}" if probed.version else ""
+            yield Step("gateway", Mark.OK, f"{place}: {probed.verdict}{version}")
             break
         end = _not_there(probed.failure, port, options, remote)
         if options.remote_port or options.dry_run or not options.can_ask:

@@ -1,15 +1,18 @@
 """The gateway's host, as ``setup`` deals with it: its key, a login, what is read and asked there."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from openclaw_tunnel.core.spec import LOOPBACK, Endpoint, Probe
 from openclaw_tunnel.errors import TunnelError
-from openclaw_tunnel.gateway.probe import ProbeResult, probe
+from openclaw_tunnel.gateway.probe import probe
+from openclaw_tunnel.gateway.verdict import Judgement
 from openclaw_tunnel.openclaw.remote_host import RemoteGateway, read_remote_gateway
 from openclaw_tunnel.ssh.auth.prompts import Asker
+from openclaw_tunnel.ssh.dial import DialOptions
 from openclaw_tunnel.ssh.enroll.bootstrap import HowIn, SetupConnection, log_in
-from openclaw_tunnel.ssh.enroll.installkey import Installed, install_key, prove_key
+from openclaw_tunnel.ssh.enroll.installkey import install_key, prove_key
 from openclaw_tunnel.ssh.enroll.keypair import ChosenKey, KeyToMake, choose_key, make_key
 from openclaw_tunnel.ssh.enroll.remote import read_remote_settings
 from openclaw_tunnel.ssh.hostkeys.trust import Found, look_at, remember
@@ -29,16 +32,13 @@ class RemoteHost:
     """
 
     def __init__(self, typed: str, *, identity: str, ssh_config: str, env: Mapping[str, str]) -> None:
-        self._typed = typed
-        self._identity = identity
-        self._ssh_config = ssh_config
-        self._env = env
+        self._options = DialOptions(typed, env, identity, ssh_config, asks=waits_for_you)
         self._connection: SetupConnection | None = None
         self._made: ChosenKey | None = None
 
     async def look(self) -> Found:
         """Its key, without a login."""
-        return await look_at(self._typed, ssh_config=self._ssh_config, env=self._env, asks=waits_for_you)
+        return await look_at(replace(self._options, identity=""))
 
     def remember(self, found: Found) -> Path:
         """Write the key into known_hosts; the file."""
@@ -46,19 +46,12 @@ class RemoteHost:
 
     async def log_in(self, ask: Asker | None) -> HowIn:
         """Log in, and stay."""
-        self._connection = await log_in(
-            self._typed,
-            identity=self._identity,
-            ssh_config=self._ssh_config,
-            env=self._env,
-            ask=ask,
-            asks=waits_for_you,
-        )
+        self._connection = await log_in(self._options, ask)
         return self._connection.how
 
     async def choose_key(self) -> ChosenKey | KeyToMake:
         """The key to install."""
-        return await choose_key(self._logged_in.target, self._logged_in.hop, self._env)
+        return await choose_key(self._logged_in.target, self._logged_in.hop, self._options.env)
 
     def make_key(self, path: str) -> None:
         """Make a key, to be installed next."""
@@ -69,23 +62,15 @@ class RemoteHost:
         if isinstance(key, KeyToMake):
             assert self._made is not None  # noqa: S101  the step before made it
             key = self._made
-        installed: Installed = await install_key(self._logged_in, key)
-        await prove_key(
-            self._typed,
-            key,
-            installed,
-            identity=self._identity,
-            ssh_config=self._ssh_config,
-            env=self._env,
-            asks=waits_for_you,
-        )
+        installed = await install_key(self._logged_in, key)
+        await prove_key(self._options, key, installed)
         return key
 
     async def gateway(self) -> RemoteGateway:
         """What OpenClaw's settings there say."""
         return read_remote_gateway(await read_remote_settings(self._logged_in))
 
-    async def probe(self, port: int) -> ProbeResult:
+    async def probe(self, port: int) -> Judgement:
         """Ask a port of its loopback whether it is a gateway."""
         return await probe(self._logged_in.link, Probe.GATEWAY, Endpoint(LOOPBACK, port), timeout=PROBE_TIMEOUT)
 

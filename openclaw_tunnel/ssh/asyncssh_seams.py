@@ -12,7 +12,7 @@ from typing import Any, TypeGuard
 import asyncssh
 from asyncssh import compression, encryption, kex, mac, public_key
 from asyncssh.constants import MSG_CHANNEL_WINDOW_ADJUST, MSG_IGNORE
-from asyncssh.packet import String, UInt32
+from asyncssh.packet import SSHPacket, String, UInt32
 from asyncssh.public_key import SSHOpenSSHCertificate
 
 Receive = Callable[..., None]
@@ -126,38 +126,26 @@ OpenSSHCertificate = SSHOpenSSHCertificate
 """A certificate of OpenSSH's kind, with ``signing_key`` and ``validate``; asyncssh only exports its base class."""
 
 
-def kex_algorithms() -> tuple[str, ...]:
-    """The key exchanges that asyncssh has; it lists them for itself only, as those of the next functions."""
-    return _names(kex.get_kex_algs())
+def serial_and_key_id(certificate: SSHOpenSSHCertificate) -> tuple[int, bytes]:
+    """What an authority calls a certificate; reads ``_serial`` and ``_key_id``, which asyncssh does not tell."""
+    return certificate._serial, certificate._key_id.encode()
 
 
-def ciphers() -> tuple[str, ...]:
-    """The ciphers that asyncssh has."""
-    return _names(encryption.get_encryption_algs())
-
-
-def macs() -> tuple[str, ...]:
-    """The MACs that asyncssh has."""
-    return _names(mac.get_mac_algs())
-
-
-def compressions() -> tuple[str, ...]:
-    """The compressions that asyncssh has."""
-    return _names(compression.get_compression_algs())
-
-
-def signature_algorithms() -> tuple[str, ...]:
-    """The signatures that asyncssh can make and check."""
-    return _names(public_key.get_public_key_algs())
-
-
-def certificate_algorithms() -> tuple[str, ...]:
-    """The certificates that asyncssh can check."""
-    return _names(public_key.get_certificate_algs())
+Packet = SSHPacket
+"""Takes the wire format of SSH apart from the front; every ``get_`` raises ValueError where data is missing."""
 
 
 def _names(algorithms: list[bytes]) -> tuple[str, ...]:
     return tuple(name.decode() for name in algorithms)
+
+
+# What asyncssh has; it lists them for itself only.
+KEX_ALGORITHMS = _names(kex.get_kex_algs())
+CIPHERS = _names(encryption.get_encryption_algs())
+MACS = _names(mac.get_mac_algs())
+COMPRESSIONS = _names(compression.get_compression_algs())
+SIGNATURES = _names(public_key.get_public_key_algs())
+CERTIFICATES = _names(public_key.get_certificate_algs())
 
 
 # Keys and agents.

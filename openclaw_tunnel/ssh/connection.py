@@ -4,14 +4,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from typing import TypeVar
 
 from openclaw_tunnel.core.link import DIAL_SECONDS, Asks, DialFailed, nobody_asked
-from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.core.spec import TunnelSpec
-from openclaw_tunnel.ssh.auth.keyring import KeyRing
 from openclaw_tunnel.ssh.deadline import Deadline, Patience
-from openclaw_tunnel.ssh.dial import Dial, Resolve, Way
+from openclaw_tunnel.ssh.dial import Dial, DialOptions, Resolve, Way
 from openclaw_tunnel.ssh.failures import of_bug
 from openclaw_tunnel.ssh.hop import Hop
 from openclaw_tunnel.ssh.inputs import DialInputs
@@ -45,9 +44,8 @@ class SshConnector:
         patience: Patience | None = None,
     ) -> None:
         self._spec = spec
-        self._env = env
         self._ask = resolve
-        self._patience = patience
+        self._options = DialOptions.of_tunnel(spec, env, resolve=self._resolve, patience=patience)
         self._inputs = DialInputs(spec, env)
 
     @property
@@ -78,27 +76,16 @@ class SshConnector:
             DialFailed: with the failure.
         """
         spec = self._spec
-        rings: list[KeyRing] = []
+        dial = Dial(replace(self._options, asks=asks))
         await self._inputs.begin()
         try:
-            logged_in, stack = await under_deadline(
-                spec.target,
-                Dial.log_in,
-                identity=spec.identity,
-                ssh_config=spec.ssh_config,
-                env=self._env,
-                resolve=self._resolve,
-                policy=spec.policy,
-                patience=self._patience,
-                asks=asks,
-                rings=rings,
-            )
+            logged_in, stack = await under_deadline(dial, Dial.log_in)
         except (DialFailed, asyncio.CancelledError, KeyboardInterrupt, SystemExit):
             raise
         except BaseException as exc:  # a panic of cryptography is no Exception
             raise DialFailed(of_bug(exc, Hop(spec.target, spec.target, spec.ssh_config))) from exc
         finally:
-            for ring in rings:
+            for ring in dial.rings:
                 if ring.asked:
                     self._inputs.saw_keys(ring.target, ring.agent_keys)
         self._inputs.logged_in()
@@ -106,30 +93,16 @@ class SshConnector:
 
 
 async def under_deadline(
-    typed: str,
-    then: Callable[[Dial, SshTarget, Hop, Way], Awaitable[T]],
-    *,
-    identity: str,
-    ssh_config: str,
-    env: Mapping[str, str],
-    resolve: Resolve,
-    policy: Policy,
-    patience: Patience | None = None,
-    asks: Asks = nobody_asked,
-    rings: list[KeyRing] | None = None,
+    dial: Dial, then: Callable[[Dial, SshTarget, Hop, Way], Awaitable[T]]
 ) -> tuple[T, AsyncExitStack]:
     """Find the way to an SSH server and do something there, all under one deadline.
 
     It is ConnectTimeout where ssh_config sets it, else the policy's, and covers everything: ssh -G, name lookup, jump
     hosts, key exchange and login. It stands still while the agent lists its keys, which has a limit of its own, and
-    while a person is asked, for which ``patience`` has another.
+    while a person is asked, for which ``DialOptions.patience`` has another.
 
     Args:
-        typed: the destination.
         then: what to do once the server is reached: ``Dial.log_in`` or ``Dial.fetch_host_key``.
-        patience: how long persons are waited for.
-        asks: takes what a person is asked to do meanwhile.
-        rings: gets the keys of every login that is tried, those of jump hosts included.
 
     Returns:
         What ``then`` returned, and what closes everything that was opened.
@@ -137,20 +110,18 @@ async def under_deadline(
     Raises:
         DialFailed: with the failure; nothing is left open.
     """
-    timer = asyncio.timeout(policy.connect_timeout)
-    deadline = _deadline(policy.connect_timeout, timer, patience, asks)
-    stack = AsyncExitStack()
-    dial = Dial(ssh_config=ssh_config, env=env, resolve=resolve, policy=policy, stack=stack, deadline=deadline)
-    dial.rings = [] if rings is None else rings
+    options = dial.options
+    timer = asyncio.timeout(options.policy.connect_timeout)
+    deadline = dial.deadline = _deadline(options, timer)
     try:
         async with timer:
-            target, hop = await dial.resolve(typed, identity=identity)
+            target, hop = await dial.resolve(options.typed, identity=options.identity)
             if target.connect_timeout:
                 deadline.limit(min(target.connect_timeout, DIAL_SECONDS))
-            return await then(dial, target, hop, await dial.open_way(target, hop)), stack
+            return await then(dial, target, hop, await dial.open_way(target, hop)), dial.stack
     except BaseException as exc:
         too_late = dial.out_of_time() if timer.expired() and isinstance(exc, TimeoutError) else None
-        await stack.aclose()
+        await dial.stack.aclose()
         if too_late:
             raise DialFailed(too_late) from exc
         raise
@@ -158,10 +129,10 @@ async def under_deadline(
         deadline.close()
 
 
-def _deadline(seconds: float, timer: asyncio.Timeout, patience: Patience | None, asks: Asks) -> Deadline:
+def _deadline(options: DialOptions, timer: asyncio.Timeout) -> Deadline:
     def expire_at(when: float | None) -> None:
         with suppress(RuntimeError):  # the time is up, and whoever would have more of it is cancelled in a moment
             timer.reschedule(when)
 
-    clock = asyncio.get_running_loop()
-    return Deadline(seconds, patience=patience, asks=asks, clock=clock, expire_at=expire_at)
+    seconds, clock = options.policy.connect_timeout, asyncio.get_running_loop()
+    return Deadline(seconds, patience=options.patience, asks=options.asks, clock=clock, expire_at=expire_at)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from openclaw_tunnel.core.link import PERSON_SECONDS, Asks, nobody_asked
@@ -11,12 +12,12 @@ _INSTANT = 0.01  # an event loop may be as much too early
 
 
 class Clock(Protocol):
-    """What is used of an event loop."""
+    """What is used of an event loop where tests let the time pass."""
 
     def time(self) -> float:
         """Seconds since some moment."""
 
-    def call_later(self, delay: float, callback: Callable[..., Any], *args: Any) -> Any:
+    def call_later(self, delay: float, callback: Callable[[], object], /) -> Any:
         """Call it after ``delay`` seconds, unless ``cancel`` of what is returned is called before."""
 
 
@@ -58,6 +59,9 @@ class Deadline:
         asks: takes what a person is asked; see ``core.link.Asks``.
         clock: the event loop.
         expire_at: takes the time at which the dial has to end; None: it does not have to, for now.
+
+    Attributes:
+        seconds: what machines have, or had at the beginning.
     """
 
     def __init__(
@@ -70,7 +74,7 @@ class Deadline:
         expire_at: Callable[[float | None], None],
     ) -> None:
         self.patience = patience or Patience()
-        self._seconds = self._left = seconds
+        self.seconds = self._left = seconds
         self._person_left = self.patience.person
         self._asks = asks
         self._clock = clock
@@ -80,16 +84,11 @@ class Deadline:
         self._requests: list[Request] = []
         self._asked = ""
 
-    @property
-    def seconds(self) -> float:
-        """What machines have, or had at the beginning."""
-        return self._seconds
-
     def limit(self, seconds: float) -> None:
         """Give machines another budget, counted from the same beginning."""
         with self._change():
-            self._left += seconds - self._seconds
-            self._seconds = seconds
+            self._left += seconds - self.seconds
+            self.seconds = seconds
 
     @contextmanager
     def held(self, *, renew: bool = False) -> Iterator[None]:
@@ -105,7 +104,7 @@ class Deadline:
         finally:
             with self._change():
                 self._holds -= 1
-                self._left = self._seconds if renew else self._left
+                self._left = self.seconds if renew else self._left
 
     def ask(self, text: str, *, after: float = 0.0) -> Request:
         """A person is waited for from now on; ``after`` so many seconds, that is shown."""
@@ -113,7 +112,7 @@ class Deadline:
             request = Request(text, self._clock.time())
             self._requests.append(request)
             if after:
-                request.timer = self._clock.call_later(after, self._show, request)
+                request.timer = self._clock.call_later(after, partial(self._show, request))
             else:
                 self._show(request)
         return request
@@ -136,7 +135,7 @@ class Deadline:
             self._requests.remove(request)
             if request.timer:
                 request.timer.cancel()
-            more = min(self._seconds - self._left, max(self._person_left, 0.0)) if renew else 0.0
+            more = min(self.seconds - self._left, max(self._person_left, 0.0)) if renew else 0.0
             self._left, self._person_left = self._left + more, self._person_left - more
         self._report()
 
@@ -180,7 +179,7 @@ class _Stopped:
     def time(self) -> float:
         return 0.0
 
-    def call_later(self, delay: float, callback: Callable[..., Any], *args: Any) -> Any:
+    def call_later(self, delay: float, callback: Callable[[], object], /) -> Any:
         return None
 
 

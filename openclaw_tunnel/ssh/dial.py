@@ -5,20 +5,21 @@ import shlex
 import socket
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
 import asyncssh
 
 from openclaw_tunnel.core.failures import Code, Failure
-from openclaw_tunnel.core.link import DialFailed
+from openclaw_tunnel.core.link import Asks, DialFailed, nobody_asked
 from openclaw_tunnel.core.policy import Policy
+from openclaw_tunnel.core.spec import TunnelSpec
 from openclaw_tunnel.errors import HelperError, NameNotFound, TunnelError
 from openclaw_tunnel.ssh.auth.client import Listener, Login, no_trusted_keys
 from openclaw_tunnel.ssh.auth.keyring import KeyRing
 from openclaw_tunnel.ssh.auth.prompts import Asker, AuthPrompts
-from openclaw_tunnel.ssh.deadline import Deadline
+from openclaw_tunnel.ssh.deadline import Patience, no_deadline
 from openclaw_tunnel.ssh.failures import of_dial, of_os_error
 from openclaw_tunnel.ssh.heard import Heard
 from openclaw_tunnel.ssh.hop import Hop, show_address
@@ -30,7 +31,7 @@ from openclaw_tunnel.ssh.options import common_options, login_options
 from openclaw_tunnel.ssh.proxy import ProxyProcess
 from openclaw_tunnel.ssh.tcp import connect_any
 from openclaw_tunnel.ssh_config.destination import as_ssh_words
-from openclaw_tunnel.ssh_config.query import SshTarget
+from openclaw_tunnel.ssh_config.query import SshTarget, resolve_ssh
 
 TOO_MANY = "too many authentication failures"
 """What OpenSSH's server says, in lower case, when it hangs up on a client with many keys."""
@@ -49,6 +50,35 @@ class Resolve(Protocol):
         self, target: str, *, ssh_config: str = "", identity: str = "", env: Mapping[str, str], timeout: float = 5.0
     ) -> SshTarget:
         """Ask ``ssh -G`` about ``target``."""
+
+
+@dataclass(frozen=True, slots=True)
+class DialOptions:
+    """Where to dial, and with what.
+
+    Attributes:
+        typed: the destination.
+        env: SSH_AUTH_SOCK, PATH, and what ProxyCommand gets.
+        identity: the private key file to try first; empty: ssh_config decides.
+        ssh_config: a file for ``ssh -F``; empty: the user's and the system's.
+        resolve: asks ``ssh -G``.
+        patience: how long persons are waited for.
+        asks: takes what the agent, the server or a ProxyCommand asks a person to do.
+    """
+
+    typed: str
+    env: Mapping[str, str]
+    identity: str = ""
+    ssh_config: str = ""
+    resolve: Resolve = resolve_ssh
+    policy: Policy = field(default_factory=Policy)
+    patience: Patience | None = None
+    asks: Asks = nobody_asked
+
+    @classmethod
+    def of_tunnel(cls, spec: TunnelSpec, env: Mapping[str, str], **others: Any) -> "DialOptions":
+        """Those of a tunnel; ``others`` are what its specification does not have."""
+        return cls(spec.target, env, spec.identity, spec.ssh_config, policy=spec.policy, **others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,35 +107,20 @@ class LoggedIn:
 class Dial:
     """One attempt. It keeps track of where it is, so that a deadline can say what it cut short.
 
-    Everything it opens is registered with the exit stack it is given; the caller closes that, also after a failure.
-
-    Args:
-        deadline: what is left of its time; it stands still while a person is asked.
-
     Attributes:
+        stack: closes everything that it opens; for the caller to close, also after a failure.
+        deadline: what is left of its time; it stands still while a person is asked.
         ring: the keys of the last login that was tried.
         rings: those of every login that was tried.
         prompts: the questions of the last login that might ask any.
     """
 
-    def __init__(
-        self,
-        *,
-        ssh_config: str,
-        env: Mapping[str, str],
-        resolve: Resolve,
-        policy: Policy,
-        stack: AsyncExitStack,
-        deadline: Deadline,
-    ) -> None:
-        self._ssh_config = ssh_config
-        self._env = env
-        self._resolve = resolve
-        self._policy = policy
-        self._stack = stack
+    def __init__(self, options: DialOptions) -> None:
+        self.options = options
+        self.stack = AsyncExitStack()
+        self.deadline = no_deadline()
         self._hop = Hop("", "")
         self._stage = ""
-        self._deadline = deadline
         self.ring: KeyRing | None = None
         self.rings: list[KeyRing] = []
         self.prompts: AuthPrompts | None = None
@@ -121,16 +136,17 @@ class Dial:
         Raises:
             DialFailed: CONFIG; HELPER or DNS where it may work the next time.
         """
-        self._at(Hop(typed, typed, self._ssh_config), _ASKING_SSH)
+        ssh_config, env = self.options.ssh_config, self.options.env
+        self._at(Hop(typed, typed, ssh_config), _ASKING_SSH)
         try:
-            target = await self._resolve(typed, ssh_config=self._ssh_config, identity=identity, env=self._env)
+            target = await self.options.resolve(typed, ssh_config=ssh_config, identity=identity, env=env)
         except NameNotFound as exc:
             raise DialFailed(self._hop.failure(Code.DNS, exc.message)) from exc
         except HelperError as exc:
             raise DialFailed(self._hop.failure(Code.HELPER, exc.message, command=exc.command)) from exc
         except TunnelError as exc:
             raise DialFailed(self._hop.failure(Code.CONFIG, exc.message, hint=exc.hint)) from exc
-        hop = Hop(typed, show_address(target.hostname, target.port), self._ssh_config)
+        hop = Hop(typed, show_address(target.hostname, target.port), ssh_config)
         if target.known_hosts_command:
             # it may name revoked keys: not to ask it would be less strict than ssh
             text = f"ssh_config has a KnownHostsCommand for {typed}, which this program does not run"
@@ -162,7 +178,7 @@ class Dial:
             raise DialFailed(of_os_error(exc, hop)) from exc
         self._at(hop, "connecting")
         sock = await connect_any(addresses, hop, bind_address=target.bind_address)
-        self._stack.callback(sock.close)
+        self.stack.callback(sock.close)
         self._socket, self._accepted_by = sock, hop
         return Way({"sock": sock})
 
@@ -179,17 +195,18 @@ class Dial:
             DialFailed: it is the wrong host, it will not have us, or it is no SSH server.
         """
         host_keys = await self._known_keys(target, hop)
-        seconds, deadline = self._policy.connect_timeout, self._deadline
-        ring = self.ring = KeyRing(target, self._env, only=only, deadline=deadline, agent_seconds=seconds)
+        policy, deadline = self.options.policy, self.deadline
+        seconds = policy.connect_timeout
+        ring = self.ring = KeyRing(target, self.options.env, only=only, deadline=deadline, agent_seconds=seconds)
         self.rings.append(ring)
         pausing = partial(deadline.held, renew=True)
         prompts = self.prompts = AuthPrompts(target, hop, ask, pausing) if ask else None
         heard = self._heard = Heard(deadline, hop, way.process)
         login = self._login = Login(host_keys, ring, heard, prompts)
-        self._stack.push_async_callback(ring.close)
+        self.stack.push_async_callback(ring.close)
         options = {
             **common_options(target, hop, host_keys.order(target.host_key_algorithms)),
-            **login_options(target, hop, self._policy),
+            **login_options(target, hop, policy),
             **way.options,
         }
         if prompts:
@@ -197,17 +214,13 @@ class Dial:
         self._at(hop, "exchanging keys")
         try:
             connection = await asyncssh.connect(
-                target.hostname,
-                target.port,
-                client_factory=lambda: login,
-                known_hosts=no_trusted_keys,
-                **options,
+                target.hostname, target.port, client_factory=lambda: login, known_hosts=no_trusted_keys, **options
             )
         except Exception as exc:
             asked = ring if login.is_encrypted else None
             raise DialFailed(host_keys.failure or await _explain(exc, asked, hop, heard)) from exc
         heard.login_done()
-        self._stack.push_async_callback(close_connection, connection)
+        self.stack.push_async_callback(close_connection, connection)
         await ring.close()
         return LoggedIn(connection, login, hop, target, ring, self._socket)
 
@@ -222,7 +235,7 @@ class Dial:
         ordered = (await self._known_keys(target, hop)).order(target.host_key_algorithms)
         plain = [name for name in ordered if not is_certificate(name)]
         self._at(hop, "exchanging keys")
-        heard = self._heard = Heard(self._deadline, hop, way.process)
+        heard = self._heard = Heard(self.deadline, hop, way.process)
         try:
             common = common_options(target, hop, plain)
             options = asyncssh.SSHClientConnectionOptions(client_factory=lambda: Listener(heard), **common)
@@ -251,11 +264,11 @@ class Dial:
         elif self.ring and self.ring.waits_for_person:
             failure = self.ring.explain_silent_agent(self._hop)
         else:
-            failure = (self._heard and self._heard.unanswered()) or self._too_slow(self._deadline.seconds)
+            failure = (self._heard and self._heard.unanswered()) or self._too_slow(self.deadline.seconds)
         return replace(failure, said=self._heard.said if self._heard else "")
 
     def _slow_files(self, files: str) -> Failure:
-        text = f"could not be read within {self._deadline.seconds:g} s: {files}"
+        text = f"could not be read within {self.deadline.seconds:g} s: {files}"
         return self._hop.failure(Code.HELPER, text, command=f"cat {files}")
 
     def _too_slow(self, seconds: float) -> Failure:
@@ -286,11 +299,11 @@ class Dial:
     async def _start_proxy(self, command: str, hop: Hop) -> Way:
         self._at(hop, "running ProxyCommand")
         try:
-            process = await ProxyProcess.start(command, self._env)
+            process = await ProxyProcess.start(command, self.options.env)
         except OSError as exc:
             text = f"ProxyCommand for {hop.host} cannot be started: {exc.strerror}"
             raise DialFailed(hop.failure(Code.PROXY, text)) from exc
-        self._stack.push_async_callback(process.close)
+        self.stack.push_async_callback(process.close)
         return Way({"sock": process.socket}, process)
 
     def _at(self, hop: Hop, stage: str) -> None:

@@ -13,8 +13,7 @@ from openclaw_tunnel.errors import ConfigError
 from openclaw_tunnel.host.loop.offloop import OffLoop
 from openclaw_tunnel.host.loop.tracebacks import Tracebacks
 from openclaw_tunnel.host.watch import LOOK_SECONDS, Looks, fingerprints
-from openclaw_tunnel.ssh.auth.agent import agent_path
-from openclaw_tunnel.ssh.auth.agentkeys import Keys, list_keys
+from openclaw_tunnel.ssh.auth.agent import Keys, agent_path, list_keys
 from openclaw_tunnel.ssh_config.includes import Includes
 from openclaw_tunnel.ssh_config.query import config_roots
 from openclaw_tunnel.ssh_config.target import SshTarget

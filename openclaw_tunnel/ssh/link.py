@@ -26,6 +26,10 @@ class SshLink:
     Args:
         logged_in: the connection.
         stack: closes everything that was opened on the way; the link's from now on.
+
+    Attributes:
+        server: who answered.
+        local_address: see ``core.link.Link.local_address``.
     """
 
     def __init__(self, logged_in: LoggedIn, stack: AsyncExitStack) -> None:
@@ -34,34 +38,22 @@ class SshLink:
         self._hop = logged_in.hop
         self._stack = stack
         self._tasks = Tasks()
-        self._traffic = Traffic(logged_in.tcp)
-        self.data = DataPath(self._connection, self._traffic)
-        progress = self._traffic.bytes_through if logged_in.tcp else None
+        traffic = Traffic(logged_in.tcp)
+        self.local_address = traffic.local_address
+        self.data = DataPath(self._connection, traffic, self._ended)
+        progress = traffic.bytes_through if logged_in.tcp else None
         self._pinger = Pinger(self._connection, self._tasks, progress=progress)
         self._clean_up: asyncio.Task[None] | None = None
-        self._opening = 0
         self._retired: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._idle = asyncio.Event()
-        self._idle.set()
         self._closing = False
-        self._server = _server_info(logged_in.connection)
+        self.server = _server_info(logged_in.connection)
         self._ended.add_done_callback(lambda _: self._over())
         self.data.measure(self._pinger.probe, by_pings=bool(logged_in.target.proxy_jump))
 
     @property
-    def server(self) -> ServerInfo:
-        """Who answered."""
-        return self._server
-
-    @property
-    def local_address(self) -> str:
-        """Where the connection comes from; see ``core.link.Link.local_address``."""
-        return self._traffic.local_address
-
-    @property
     def lost(self) -> bool:
         """The connection is gone."""
-        return self._ended.done()
+        return self.data.lost
 
     async def open_channel(
         self, host: str, port: int, receiver: Any, *, timeout: float, opened: Opened = nobody_waits
@@ -70,20 +62,19 @@ class SshLink:
         if self.lost or self._closing or self._retired.done():
             raise LinkLost("the SSH connection is gone")
         to = show_address(host, port) if port else host
-        opening = Opening(receiver, self, opened)
+        opening = Opening(receiver, self.data, opened)
         task = self._tasks.start(opening.run(self._connection, host, port), name=f"open channel to {to}")
         nudge = self._pinger.nudge_later()
-        self._note_opening(1)
         try:
             wanted: set[asyncio.Future[Any]] = {task, self._retired}
-            done, _ = await asyncio.wait(wanted, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            with self.data.opening():
+                done, _ = await asyncio.wait(wanted, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             opening.disown()
             raise
         finally:
             if nudge:
                 nudge.cancel()
-            self._note_opening(-1)
         if self._retired in done and not task.done():
             opening.disown()
             raise LinkLost("the SSH connection takes no more clients")
@@ -136,7 +127,7 @@ class SshLink:
 
     async def wait_idle(self) -> None:
         """Return when no channel is open or being opened."""
-        await self._idle.wait()
+        await self.data.idle.wait()
 
     async def wait_lost(self) -> Failure:
         """Return when the connection is gone, with the reason."""
@@ -144,23 +135,6 @@ class SshLink:
         if self._closing and exc is None:
             return self._hop.failure(Code.LOST, f"the connection to {self._hop.host} was closed on this side")
         return of_loss(exc, self._hop)
-
-    def channel_opened(self, channel: SshChannel) -> None:
-        """A channel wants to hear of congestion."""
-        self.data.add(channel)
-        self._note_opening(0)
-
-    def channel_closed(self, channel: SshChannel) -> None:
-        """And no more."""
-        self.data.discard(channel)
-        self._note_opening(0)
-
-    def _note_opening(self, change: int) -> None:
-        self._opening += change
-        if self._opening or self.data.flows:
-            self._idle.clear()
-        else:
-            self._idle.set()
 
 
 def _server_info(connection: asyncssh.SSHClientConnection) -> ServerInfo:

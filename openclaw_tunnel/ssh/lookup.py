@@ -51,45 +51,21 @@ class Question:
             return socket.gaierror(socket.EAI_FAIL, str(exc) or type(exc).__name__)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Waiter:
-    """Somebody who wants to know.
-
-    Attributes:
-        from_: when a thread has to have begun for its failure to count; an address that is found always counts.
-    """
-
-    loop: asyncio.AbstractEventLoop
-    answer: "asyncio.Future[list[Address]]"
-    from_: float
-
-    def take(self, result: list[Address] | OSError) -> None:
-        """The answer, in any thread."""
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self.loop.call_soon_threadsafe(self._set, result)
-
-    def _set(self, result: list[Address] | OSError) -> None:
-        if self.answer.done():
-            return
-        if isinstance(result, OSError):
-            self.answer.set_exception(result)
-        else:
-            self.answer.set_result(result)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Asking:
-    """A thread that asks."""
-
-    begun: float
+_Waiter = asyncio.Future[list[Address]]
 
 
 @dataclass(slots=True)
 class _Open:
-    """A question that is being asked, on the network that there is now."""
+    """A question that is being asked, on the network that there is now.
 
-    asking: list[_Asking] = field(default_factory=list)
-    waiting: list[_Waiter] = field(default_factory=list)
+    Attributes:
+        asking: the threads that ask, in their order, and when they began.
+        waiting: who wants to know, and when a thread has to have begun for its failure to count; an address that is
+            found always counts.
+    """
+
+    asking: dict[threading.Thread, float] = field(default_factory=dict)
+    waiting: dict[_Waiter, float] = field(default_factory=dict)
 
 
 def pause_before_next(asking: int, since: float, in_all: int, again: float) -> float:
@@ -129,19 +105,18 @@ class LookUps:
             OSError: there is none.
             RuntimeError: there is no room for a thread.
         """
-        loop = asyncio.get_running_loop()
-        waiter = _Waiter(loop, loop.create_future(), self._clock() - again)
+        answer: _Waiter = asyncio.get_running_loop().create_future()
         with self._lock:
-            self._open.setdefault(question, _Open()).waiting.append(waiter)
+            self._open.setdefault(question, _Open()).waiting[answer] = self._clock() - again
         try:
-            while not waiter.answer.done():
+            while not answer.done():
                 pause = self._ask_if_due(question, again)
-                await asyncio.wait({waiter.answer}, timeout=min(pause, again))
-            return waiter.answer.result()
+                await asyncio.wait({answer}, timeout=min(pause, again))
+            return answer.result()
         finally:
-            waiter.answer.cancel()
+            answer.cancel()
             with self._lock:
-                self._open[question].waiting.remove(waiter)
+                del self._open[question].waiting[answer]
                 self._close_if_over(question)
 
     def start_over(self) -> None:
@@ -154,34 +129,43 @@ class LookUps:
     def _ask_if_due(self, question: Question, again: float) -> float:
         with self._lock:
             asking, now = self._open[question].asking, self._clock()
-            since = now - asking[-1].begun if asking else 0.0
+            since = now - list(asking.values())[-1] if asking else 0.0
             if pause := pause_before_next(len(asking), since, self._in_all, again):
                 return pause
-            one = _Asking(now)
-            thread = threading.Thread(target=self._work, args=(question, one), daemon=True)
+            thread = threading.Thread(target=self._work, args=(question,), daemon=True)
             thread.name = f"lookup {question.host}"
             thread.start()
-            asking.append(one)
+            asking[thread] = now
             self._in_all += 1
             return again
 
-    def _work(self, question: Question, one: _Asking) -> None:
+    def _work(self, question: Question) -> None:
         result = question.answer()
         failed = isinstance(result, OSError)
         with self._lock:
             self._in_all -= 1
             found = self._open.get(question)
-            if found is None or one not in found.asking:
-                return
-            found.asking.remove(one)
-            waiting = [waiter for waiter in found.waiting if not failed or waiter.from_ <= one.begun]
+            begun = found.asking.pop(threading.current_thread(), None) if found else None
+            if found is None or begun is None:
+                return  # the answer of another network
+            waiting = [waiter for waiter, since in found.waiting.items() if not failed or since <= begun]
             self._close_if_over(question)
         for waiter in waiting:
-            waiter.take(result)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                waiter.get_loop().call_soon_threadsafe(_give, waiter, result)
 
     def _close_if_over(self, question: Question) -> None:
         if not self._open[question].waiting and not self._open[question].asking:
             del self._open[question]
+
+
+def _give(waiter: _Waiter, result: list[Address] | OSError) -> None:
+    if waiter.done():
+        return
+    if isinstance(result, OSError):
+        waiter.set_exception(result)
+    else:
+        waiter.set_result(result)
 
 
 _LOOK_UPS = LookUps()

@@ -23,7 +23,7 @@ def common_options(target: SshTarget, hop: Hop, host_key_algorithms: Sequence[st
     Raises:
         DialFailed: NEGOTIATION: the settings leave no algorithm that asyncssh knows.
     """
-    host_algorithms = (*seams.certificate_algorithms(), *seams.signature_algorithms())
+    host_algorithms = (*seams.CERTIFICATES, *seams.SIGNATURES)
     return {
         "config": None,
         "username": target.user,
@@ -36,11 +36,11 @@ def common_options(target: SshTarget, hop: Hop, host_key_algorithms: Sequence[st
         "tcp_keepalive": target.tcp_keepalive,
         "utf8_decode_errors": "replace",  # the words of a server are no reason to lose it
         "server_host_key_algs": known(host_key_algorithms, host_algorithms, "HostKeyAlgorithms", hop),
-        "kex_algs": known(target.kex, seams.kex_algorithms(), "KexAlgorithms", hop),
-        "encryption_algs": known(target.ciphers, seams.ciphers(), "Ciphers", hop),
-        "mac_algs": known(target.macs, seams.macs(), "MACs", hop),
+        "kex_algs": known(target.kex, seams.KEX_ALGORITHMS, "KexAlgorithms", hop),
+        "encryption_algs": known(target.ciphers, seams.CIPHERS, "Ciphers", hop),
+        "mac_algs": known(target.macs, seams.MACS, "MACs", hop),
         "compression_algs": known(
-            _COMPRESSION if target.compression else ("none",), seams.compressions(), "Compression", hop
+            _COMPRESSION if target.compression else ("none",), seams.COMPRESSIONS, "Compression", hop
         ),
     }
 
@@ -53,14 +53,13 @@ def login_options(target: SshTarget, hop: Hop, policy: Policy) -> dict[str, Any]
     """
     allowed = target.preferred_authentications
     with_keys = target.pubkey_authentication and (not allowed or "publickey" in allowed)
-    accepted = seams.signature_algorithms()
     own_interval = target.server_alive_interval > 0
     rekey_bytes, rekey_seconds = target.rekey_limit or (0, 0)
     return {
         **({"rekey_bytes": rekey_bytes} if rekey_bytes else {}),
         **({"rekey_seconds": rekey_seconds} if rekey_seconds else {}),
         "preferred_auth": [*(["publickey"] if with_keys else []), *_NOT_TRIED],
-        "signature_algs": known(target.pubkey_accepted_algorithms, accepted, "PubkeyAcceptedAlgorithms", hop),
+        "signature_algs": known(target.pubkey_accepted_algorithms, seams.SIGNATURES, "PubkeyAcceptedAlgorithms", hop),
         "keepalive_interval": target.server_alive_interval if own_interval else policy.keepalive_interval,
         "keepalive_count_max": target.server_alive_count_max if own_interval else policy.keepalive_count,
     }

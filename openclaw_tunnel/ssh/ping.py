@@ -28,11 +28,7 @@ class Pinger:
     """
 
     def __init__(
-        self,
-        connection: asyncssh.SSHClientConnection,
-        tasks: Tasks,
-        *,
-        progress: Callable[[], int] | None = None,
+        self, connection: asyncssh.SSHClientConnection, tasks: Tasks, *, progress: Callable[[], int] | None = None
     ) -> None:
         """Ask nothing yet.
 

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import cast
 
 from openclaw_tunnel.host.process import kill_group
@@ -86,11 +87,9 @@ class ProxyProcess(asyncio.SubprocessProtocol):
 
     async def fall_silent(self) -> None:
         """Return when it has written its last word to standard error; waits only a moment, for one that is ending."""
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(_GRACE):
                 await self._stderr_closed.wait()
-        except TimeoutError:
-            pass
 
     async def close(self) -> None:
         """End the process and all it has started; returns when it is gone. Idempotent."""
@@ -101,10 +100,9 @@ class ProxyProcess(asyncio.SubprocessProtocol):
             return
         try:
             kill_group(transport.get_pid(), signal.SIGHUP)
-            async with asyncio.timeout(_GRACE):
-                await self._exited.wait()
-        except TimeoutError:
-            pass
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_GRACE):
+                    await self._exited.wait()
         finally:
             kill_group(transport.get_pid())
             transport.close()

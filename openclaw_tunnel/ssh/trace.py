@@ -9,7 +9,7 @@ from openclaw_tunnel.core.spec import TunnelSpec
 from openclaw_tunnel.ssh.auth.agent import agent_path
 from openclaw_tunnel.ssh.auth.keyring import KeyRing
 from openclaw_tunnel.ssh.connection import under_deadline
-from openclaw_tunnel.ssh.dial import Dial, LoggedIn, Resolve, Way
+from openclaw_tunnel.ssh.dial import Dial, DialOptions, LoggedIn, Resolve, Way
 from openclaw_tunnel.ssh.failures import of_bug
 from openclaw_tunnel.ssh.hop import Hop, show_address
 from openclaw_tunnel.ssh.hostkeys.knownhosts import describe_key
@@ -101,16 +101,8 @@ async def trace(
         return await dial.log_in(target, hop, way)
 
     try:
-        logged_in, stack = await under_deadline(
-            spec.target,
-            log_in,
-            identity=spec.identity,
-            ssh_config=spec.ssh_config,
-            env=env,
-            resolve=resolve,
-            policy=spec.policy,
-            asks=asks,
-        )
+        options = DialOptions.of_tunnel(spec, env, resolve=resolve, asks=asks)
+        logged_in, stack = await under_deadline(Dial(options), log_in)
     except DialFailed as failed:
         found.failure = failed.failure.with_facts(to=str(spec.main.to), name=spec.name)
         return found
@@ -118,6 +110,6 @@ async def trace(
         found.failure = of_bug(error, Hop(spec.target, spec.address or spec.target, spec.ssh_config))
         return found
     found.host_key = describe_key(logged_in.login.host_key)
-    found.key = next(reversed(logged_in.login.offered), "")
+    found.key = next(reversed(logged_in.ring.offered), "")
     found.link = SshLink(logged_in, stack)
     return found

@@ -15,14 +15,22 @@ from openclaw_tunnel.gateway.frames import (
     MAX_MEMORY,
     ErrorReply,
     Event,
+    Frame,
     FrameError,
     Other,
     Response,
-    decode,
     memory,
+    parse,
     request,
+    text_of,
     words,
 )
+
+
+def decode(data: bytes) -> Frame:
+    """One WebSocket message, read as ``WebSocket`` and ``Session`` do."""
+    return parse(text_of([bytearray(data)]))
+
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

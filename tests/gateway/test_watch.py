@@ -15,9 +15,9 @@ from websockets.asyncio.server import ServerConnection
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import LinkLost, Opened, nobody_waits
 from openclaw_tunnel.core.spec import Endpoint, Forward, Probe, TunnelSpec
-from openclaw_tunnel.core.status import GatewayStatus, Verdict
+from openclaw_tunnel.core.status import Verdict
 from openclaw_tunnel.gateway.hello import Credentials
-from openclaw_tunnel.gateway.probe import ProbeResult
+from openclaw_tunnel.gateway.verdict import Judgement
 from openclaw_tunnel.gateway.watch import GatewayWatch
 from support.aio import async_test, settle
 from support.links import DirectLink
@@ -241,7 +241,7 @@ UNFORESEEN = [
     *(AssertionError(), TimeoutError(), StopIteration(), StopAsyncIteration(), ExceptionGroup("g", [ValueError()])),
     *(asyncio.CancelledError(), asyncio.InvalidStateError(), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "\x1b[31m")),
 ]
-WELL = ProbeResult(GatewayStatus(Verdict.HEALTHY, "2026.9.6", 1.0), None)
+WELL = Judgement(Verdict.HEALTHY, "2026.9.6", latency=0.001)
 SPEC = TunnelSpec("dev", "alias", (Forward(Endpoint("127.0.0.1", 1), Endpoint("127.0.0.1", 2)),))
 
 
@@ -256,7 +256,7 @@ class Prober:
     def __init__(self, *errors: BaseException | None) -> None:
         self.errors = list(errors)
 
-    async def __call__(self, *_: Any, **__: Any) -> ProbeResult:
+    async def __call__(self, *_: Any, **__: Any) -> Judgement:
         error = self.errors.pop(0) if self.errors else None
         if error is not None:
             raise fresh(error)
@@ -287,7 +287,7 @@ def test_a_prober_that_breaks_is_a_failure_and_the_next_probe_works(errors: list
 
 @async_test
 async def test_a_prober_that_hangs_is_given_up() -> None:
-    async def hang(*_: Any, **__: Any) -> ProbeResult:
+    async def hang(*_: Any, **__: Any) -> Judgement:
         await asyncio.Event().wait()
         raise AssertionError
 
@@ -301,7 +301,7 @@ async def test_a_prober_that_hangs_is_given_up() -> None:
 async def test_who_cancels_a_probe_is_obeyed_and_a_lost_link_is_no_failure() -> None:
     asked, go_on = asyncio.Event(), asyncio.Event()
 
-    async def wait(*_: Any, **__: Any) -> ProbeResult:
+    async def wait(*_: Any, **__: Any) -> Judgement:
         asked.set()
         await go_on.wait()
         raise LinkLost
@@ -321,7 +321,7 @@ async def test_who_cancels_a_probe_is_obeyed_and_a_lost_link_is_no_failure() -> 
 async def test_a_result_of_a_connection_that_has_gone_is_not_kept() -> None:
     watch = GatewayWatch(SPEC)
 
-    async def late(*_: Any, **__: Any) -> ProbeResult:
+    async def late(*_: Any, **__: Any) -> Judgement:
         watch.connected()
         raise ValueError
 

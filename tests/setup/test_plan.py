@@ -120,7 +120,7 @@ def test_a_refused_login_ends_it_and_the_steps_before_stay(case: Case) -> None:
 
 def test_each_port_that_is_none_is_asked_about_once_more(case: Case) -> None:
     refusing, healthy = case.refusing, case.facts.probes[0]
-    assert healthy.gateway.verdict is Verdict.HEALTHY
+    assert healthy.verdict is Verdict.HEALTHY
     first = case(answers=YES, probes=(refusing,))
     assert isinstance(first.needs, Question)
     assert first.needs.topic == "port 0"

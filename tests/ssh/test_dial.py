@@ -6,7 +6,6 @@ import os
 import socket
 import sys
 import threading
-from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,7 @@ from openclaw_tunnel.core.link import DialFailed
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.errors import ConfigError, HelperError, NameNotFound, TunnelError
 from openclaw_tunnel.ssh.connection import SshConnector
-from openclaw_tunnel.ssh.deadline import no_deadline
-from openclaw_tunnel.ssh.dial import Dial
+from openclaw_tunnel.ssh.dial import Dial, DialOptions
 from openclaw_tunnel.ssh.hop import Hop
 from openclaw_tunnel.ssh.lookup import Address, look_up
 from openclaw_tunnel.ssh.proxy import ProxyProcess
@@ -65,10 +63,9 @@ async def test_a_name_that_does_not_exist() -> None:
 @async_test
 async def test_a_deadline_during_the_look_up_is_not_blamed_on_the_server() -> None:
     target = make_target(hostname="gw.invalid")
-    async with AsyncExitStack() as stack:
-        resolve, deadline = Resolver(gw=target), no_deadline()
-        deadline.limit(10.0)
-        dial = Dial(ssh_config="", env={}, resolve=resolve, policy=Policy(), stack=stack, deadline=deadline)
+    dial = Dial(DialOptions("gw", {}, resolve=Resolver(gw=target)))
+    dial.deadline.limit(10.0)
+    async with dial.stack:
         hop = Hop("gw", "gw.invalid:22")
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):

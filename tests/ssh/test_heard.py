@@ -17,9 +17,10 @@ from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.errors import TunnelError
 from openclaw_tunnel.ssh.connection import SshConnector
 from openclaw_tunnel.ssh.deadline import Patience
-from openclaw_tunnel.ssh.enroll.authorized import Findings
+from openclaw_tunnel.ssh.dial import DialOptions
+from openclaw_tunnel.ssh.enroll.authorized import Answer
 from openclaw_tunnel.ssh.enroll.bootstrap import log_in
-from openclaw_tunnel.ssh.enroll.installkey import Installed, prove_key
+from openclaw_tunnel.ssh.enroll.installkey import prove_key
 from openclaw_tunnel.ssh.enroll.keypair import ChosenKey
 from openclaw_tunnel.ssh.hostkeys.trust import look_at
 from openclaw_tunnel.ssh.trace import trace
@@ -302,7 +303,7 @@ async def test_words_before_a_version_do_no_harm(tmp_path: Path) -> None:
 async def test_who_only_wants_the_host_key_hears_the_same() -> None:
     async with saying(b"Exceeded MaxStartups\r\n") as port:
         with pytest.raises(TunnelError) as caught:
-            await look_at("gw", ssh_config="", env={}, resolve=Resolver(gw=make_target(port=port)))
+            await look_at(DialOptions("gw", {}, resolve=Resolver(gw=make_target(port=port))))
     assert caught.value.message.endswith("hung up before the login was done: Exceeded MaxStartups")
 
 
@@ -314,7 +315,7 @@ async def test_the_host_key_behind_a_proxy_command_that_wants_a_login(tmp_path: 
         loop.call_later(2 * SHORT.connect_timeout, (tmp_path / "done").touch)
         asked: list[str] = []
         gw = Resolver(gw=target)
-        found = await look_at("gw", ssh_config="", env=ENV, resolve=gw, policy=SHORT, asks=asked.append)
+        found = await look_at(DialOptions("gw", ENV, resolve=gw, policy=SHORT, asks=asked.append))
     assert found.failure is None
     assert asked[-2:] == [LOG_IN, ""]
 
@@ -325,7 +326,7 @@ async def test_what_to_call_when_nobody_did_it(tmp_path: Path) -> None:
     command = "sh -c 'echo Please visit https://login.example/abc123 to log in >&2; exit 1'"
     gw = Resolver(gw=make_target(proxy_command=command))
     with pytest.raises(TunnelError) as caught:
-        await look_at("gw", ssh_config="", env=ENV, resolve=gw)
+        await look_at(DialOptions("gw", ENV, resolve=gw))
     assert caught.value.hint == "call the same command again when you can answer"
     traced = await trace(make_spec(), env=ENV, resolve=gw)
     assert traced.failure
@@ -343,9 +344,9 @@ async def test_doctor_and_setup_show_it_too(tmp_path: Path) -> None:
         traced = await trace(make_spec(), env=ENV, resolve=gw, asks=asked.append)
         assert traced.link
         await traced.link.close()
-        async with await log_in("gw", env=ENV, resolve=gw, asks=asked.append):
+        async with await log_in(DialOptions("gw", ENV, resolve=gw, asks=asked.append)):
             assert asked == [VISIT, ""] * 2
         chosen = ChosenKey(path, key.public_data, "a comment", in_file=True)
-        installed = Installed(added=True, file="~/.ssh/authorized_keys", findings=Findings())
-        await prove_key("gw", chosen, installed, env=ENV, resolve=gw, asks=asked.append)
+        installed = Answer(added=True, file="~/.ssh/authorized_keys")
+        await prove_key(DialOptions("gw", ENV, resolve=gw, asks=asked.append), chosen, installed)
     assert asked == [VISIT, ""] * 3

@@ -14,8 +14,8 @@ from openclaw_tunnel.core.link import Asks, LinkLost, nobody_asked
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.core.spec import Endpoint, Forward, Probe, TunnelSpec
 from openclaw_tunnel.core.states import State
-from openclaw_tunnel.core.status import GatewayStatus
-from openclaw_tunnel.gateway.probe import ProbeResult
+from openclaw_tunnel.core.status import Verdict
+from openclaw_tunnel.gateway.verdict import Judgement
 from openclaw_tunnel.supervisor.tunnel import Supervisor
 from support.aio import async_test, settle
 from support.links import DirectLink, ScriptedConnector
@@ -167,12 +167,12 @@ async def test_a_stop_does_not_wait_for_a_dial_that_cannot_be_given_up() -> None
 async def test_a_probe_that_breaks_is_followed_by_the_next_one() -> None:
     probes = 0
 
-    async def prober(*_: object, **__: object) -> ProbeResult:
+    async def prober(*_: object, **__: object) -> Judgement:
         nonlocal probes
         probes += 1
         if probes < 20:
             raise Oops("of no use")
-        return ProbeResult(GatewayStatus(), None)
+        return Judgement(Verdict.UNKNOWN)
 
     async with running(ScriptedConnector(), probe=Probe.TCP, prober=prober) as supervisor:
         await reaches(supervisor, State.DEGRADED)

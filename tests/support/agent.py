@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +28,7 @@ class SshAgent:
     def __enter__(self) -> Self:
         self._child = Child([program("ssh-agent"), "-D", "-a", self.socket], self.folder / "log")
         try:
-            wait_until(self.socket.exists, 10, "the agent's socket")
+            wait_until(self._accepts, 10, "the agent to accept connections")
         except BaseException:
             self.stop()
             raise
@@ -36,6 +37,10 @@ class SshAgent:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.stop()
         shutil.rmtree(self.folder)
+
+    def _accepts(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as probe:  # its file is there a moment before
+            return probe.connect_ex(str(self.socket)) == 0
 
     def add(self, key: Path) -> None:
         """Load a private key that has no passphrase."""

@@ -7,9 +7,9 @@ from typing import Any
 
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.states import State
-from openclaw_tunnel.core.status import ForwardStatus, GatewayStatus, Snapshot, Verdict
+from openclaw_tunnel.core.status import ForwardStatus, Snapshot, Verdict
 from openclaw_tunnel.errors import ExitCode, TunnelError
-from openclaw_tunnel.gateway.probe import ProbeResult
+from openclaw_tunnel.gateway.verdict import Judgement
 from openclaw_tunnel.openclaw.credentials.secretref import Secret
 from openclaw_tunnel.openclaw.remote_host import RemoteGateway
 from openclaw_tunnel.setup.computer import ThisComputer
@@ -68,8 +68,7 @@ class FakeHost(RemoteHost):
             local_forwards=self.forwards,
         )
         host_keys = await HostKeys.load(target, Hop(self.target, "gateway.example:22"))
-        verdict = host_keys.verdict(KEY)
-        return Found(Hop(self.target, "gateway.example:22"), target, KEY, verdict, host_keys.explain(verdict, KEY))
+        return Found(Hop(self.target, "gateway.example:22"), target, KEY, *host_keys.about(KEY))
 
     def remember(self, found: Found) -> Path:
         """See ``RemoteHost``."""
@@ -108,14 +107,14 @@ class FakeHost(RemoteHost):
         """See ``RemoteHost``."""
         return self.settings
 
-    async def probe(self, port: int) -> ProbeResult:
+    async def probe(self, port: int) -> Judgement:
         """See ``RemoteHost``."""
         verdict = self.ports.get(port)
         if verdict is None:
             failure = Failure(Code.NOT_LISTENING, f"nothing listens on 127.0.0.1:{port}")
-            return ProbeResult(GatewayStatus(Verdict.NOT_LISTENING), failure)
+            return Judgement(Verdict.NOT_LISTENING, failure=failure)
         failed = None if verdict is Verdict.HEALTHY else Failure(Code.GATEWAY_STARTING, "the gateway is starting")
-        return ProbeResult(GatewayStatus(verdict, "2026.9.6"), failed)
+        return Judgement(verdict, "2026.9.6", failed)
 
     async def close(self) -> None:
         """See ``RemoteHost``."""

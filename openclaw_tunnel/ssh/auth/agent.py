@@ -12,6 +12,12 @@ from openclaw_tunnel.ssh.asyncssh_seams import SigningClient, agent_answered
 AGENT_SECONDS = 10.0
 """What an agent has to list its keys: it may have to be unlocked, or to wake up a card reader."""
 
+LIST_SECONDS = 3.0
+"""What it has where nobody waits for them, and it is only asked whether they have changed."""
+
+Keys = frozenset[bytes]
+"""The keys and certificates that an agent holds, in wire format."""
+
 
 class AgentClient(SigningClient):
     """asyncssh's agent client, which also notes what became of the signatures it was asked for.
@@ -57,13 +63,18 @@ class AgentAnswer:
         keys: its keys, in its order.
         problem: why it could not be asked, for the message; empty if all went well or there is no agent.
         client: to be closed after the login; None if there is no connection.
-        silent: there is an agent, and what it holds is not known.
+        silent: there is an agent, and it has not answered in time.
     """
 
     keys: list[asyncssh.SSHKeyPair] = field(default_factory=list)
     problem: str = ""
     client: AgentClient | None = None
     silent: bool = False
+
+    @property
+    def held(self) -> Keys | None:
+        """What the agent holds: nothing where it cannot be asked; None where that is not known."""
+        return None if self.silent else frozenset(pair.public_data for pair in self.keys)
 
 
 def agent_path(identity_agent: str | None, env: Mapping[str, str]) -> str:
@@ -88,12 +99,24 @@ async def ask_agent(path: str, *, timeout: float = AGENT_SECONDS) -> AgentAnswer
         problem, silent = f"the SSH agent at {path} did not answer within {timeout:g} s", True
     except (OSError, ValueError) as exc:
         why = getattr(exc, "strerror", None) or exc
-        problem, silent = f"the SSH agent at {path} cannot be asked: {why}", not isinstance(exc, OSError)
+        problem, silent = f"the SSH agent at {path} cannot be asked: {why}", False
     except BaseException:
         await close_agent(client)
         raise
     await close_agent(client)
     return AgentAnswer(problem=problem, silent=silent)
+
+
+async def list_keys(path: str, *, timeout: float = LIST_SECONDS) -> Keys | None:
+    """As ``AgentAnswer.held``, of an agent that is asked for nothing else.
+
+    Args:
+        path: its socket; empty for no agent.
+        timeout: seconds for the whole answer.
+    """
+    answer = await ask_agent(path, timeout=timeout)
+    await close_agent(answer.client)
+    return answer.held
 
 
 async def close_agent(client: AgentClient | None) -> None:

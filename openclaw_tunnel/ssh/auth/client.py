@@ -58,11 +58,6 @@ class Login(Listener):
         self.ended: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
 
     @property
-    def offered(self) -> tuple[str, ...]:
-        """The keys that were shown to the server, as sentences show them; the last one is what let us in."""
-        return tuple(self._ring.offered)
-
-    @property
     def is_encrypted(self) -> bool:
         """Whether keys have been exchanged: what the other side says before is not known to come from the server."""
         return self._connection is not None and self._connection.get_extra_info("recv_cipher") is not None

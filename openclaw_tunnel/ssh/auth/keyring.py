@@ -13,15 +13,8 @@ import asyncssh
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.host.loop.serial import Serial
 from openclaw_tunnel.ssh.asyncssh_seams import certified_pair, sign_within
-from openclaw_tunnel.ssh.auth.agent import AGENT_SECONDS, AgentAnswer, agent_path, ask_agent, close_agent
-from openclaw_tunnel.ssh.auth.agentkeys import Keys
-from openclaw_tunnel.ssh.auth.keyfiles import (
-    KeyFile,
-    KeyState,
-    import_certificate,
-    load_private_key,
-    look_at_files,
-)
+from openclaw_tunnel.ssh.auth.agent import AGENT_SECONDS, AgentAnswer, Keys, agent_path, ask_agent, close_agent
+from openclaw_tunnel.ssh.auth.keyfiles import KeyFile, KeyState, import_certificate, load_private_key, look_at_files
 from openclaw_tunnel.ssh.auth.offers import Offer, order_offers, plain_key
 from openclaw_tunnel.ssh.deadline import Deadline, Request, no_deadline
 from openclaw_tunnel.ssh.hop import Hop
@@ -261,8 +254,8 @@ class KeyRing:
 
     @property
     def agent_keys(self) -> Keys | None:
-        """What the agent held when it was asked; None where that is not known."""
-        return None if self._agent.silent else frozenset(pair.public_data for pair in self._agent.keys)
+        """See ``AgentAnswer.held``."""
+        return self._agent.held
 
     @property
     def files(self) -> tuple[KeyFile, ...]:

@@ -25,11 +25,7 @@ class Offer:
 
 
 def order_offers(
-    files: Sequence[KeyFile],
-    certificates: Sequence[KeyFile],
-    agent: Sequence[bytes],
-    *,
-    identities_only: bool,
+    files: Sequence[KeyFile], certificates: Sequence[KeyFile], agent: Sequence[bytes], *, identities_only: bool
 ) -> tuple[Offer, ...]:
     """All keys that can be tried, in the order of OpenSSH's ``pubkey_prepare``.
 

@@ -141,16 +141,8 @@ class AuthPrompts:
     async def _put(
         self, method: str, prompts: tuple[Prompt, ...], name: str = "", instructions: tuple[str, ...] = ()
     ) -> Sequence[str] | None:
-        question = Question(
-            method,
-            self._target.user,
-            self._hop.host,
-            prompts,
-            name,
-            instructions,
-            self._tries[method],
-            self._target.password_prompts,
-        )
+        user, attempt, attempts = self._target.user, self._tries[method], self._target.password_prompts
+        question = Question(method, user, self._hop.host, prompts, name, instructions, attempt, attempts)
         self.waiting = True
         try:
             with self._pausing():

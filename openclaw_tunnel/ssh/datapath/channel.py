@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import asyncssh
 
@@ -21,24 +21,6 @@ _BEYOND_WINDOW = 1 << 10
 """Bytes of a client that are read although the channel's window is used up."""
 
 
-class ChannelOwner(Protocol):
-    """What a channel needs of its link."""
-
-    @property
-    def lost(self) -> bool:
-        """The whole connection is gone."""
-
-    @property
-    def data(self) -> DataPath:
-        """What flows through the connection."""
-
-    def channel_opened(self, channel: "SshChannel") -> None:
-        """From now on the channel wants to hear of congestion."""
-
-    def channel_closed(self, channel: "SshChannel") -> None:
-        """And from now on no more."""
-
-
 class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
     """One open channel: its write half, and what passes the read half on to ``receiver``.
 
@@ -46,15 +28,15 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
 
     Args:
         receiver: an ``asyncio.Protocol``.
-        owner: the link.
+        path: what flows through the connection.
         share: what the far end was granted when the channel was opened.
         opened: called when the channel can be used.
     """
 
-    def __init__(self, receiver: Any, owner: ChannelOwner, share: Share, opened: Opened = nobody_waits) -> None:
+    def __init__(self, receiver: Any, path: DataPath, share: Share, opened: Opened = nobody_waits) -> None:
         self._receiver = receiver
         self._opened = opened
-        self._owner = owner
+        self._path = path
         self._share = share
         self._flow_control = FlowControl(receiver)
         self._wire: Any = None
@@ -69,8 +51,8 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
         chan.set_write_buffer_limits(0)
         grant_by_hand(chan)
         self._share.flow = self
-        self._owner.channel_opened(self)
-        self.set_congested(self._owner.data.outflow.congested)
+        self._path.add(self)
+        self.set_congested(self._path.outflow.congested)
 
     def session_started(self) -> None:
         try:
@@ -79,12 +61,12 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
             self._break(exc)
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
-        self._owner.data.credit.came(self._share, len(data))
+        self._path.credit.came(self._share, len(data))
         self._flow_control.data(data)
-        self._owner.data.flush_soon(self)
+        self._path.flush_soon(self)
 
     def eof_received(self) -> bool:
-        self._owner.data.credit.end(self._share)
+        self._path.credit.end(self._share)
         try:
             self._flow_control.eof()
         except Exception as exc:
@@ -115,7 +97,7 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
             self._break(exc)
         else:
             if taken:
-                self._owner.data.credit.taken(self._share, taken)
+                self._path.credit.taken(self._share, taken)
             self._let_go()
 
     @property
@@ -139,7 +121,7 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
 
     def grant(self, size: int) -> None:
         """Let the far end send so many bytes more; asyncssh sends nothing once the channel is closed."""
-        if not self._owner.lost:
+        if not self._path.lost:
             grant(self._wire, size)
 
     # What the relay calls.
@@ -148,7 +130,7 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
         """Send what ``source`` has, when it is its turn; see ``core.link.Channel.ready``."""
         self._source = source
         # A channel that ends reads nothing any more: whoever has bytes for it must not come back with them at once.
-        return self._sends and self._owner.data.outflow.ready(self)
+        return self._sends and self._path.outflow.ready(self)
 
     def write(self, data: bytes) -> None:
         """Send; what is written after the end of the channel is dropped, as by any asyncio transport."""
@@ -168,7 +150,7 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
     def resume_reading(self) -> None:
         """Go on delivering."""
         self._flow_control.resume()
-        self._owner.data.flush_soon(self)
+        self._path.flush_soon(self)
 
     def close(self) -> None:
         """Close after what was written is sent; nothing more is delivered but the end."""
@@ -190,10 +172,10 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
 
     def _finish(self, exc: Exception | None) -> None:
         self._sending = False
-        self._owner.channel_closed(self)
-        self._owner.data.outflow.forget(self)
-        self._owner.data.credit.end(self._share)
-        if self._owner.lost:
+        self._path.discard(self)
+        self._path.outflow.forget(self)
+        self._path.credit.end(self._share)
+        if self._path.lost:
             lost = LinkLost("the SSH connection is gone")
             lost.__cause__ = exc
             exc = lost
@@ -203,7 +185,7 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
     def _let_go(self) -> None:
         """Once the end was reported nothing is kept here, and the client has taken all."""
         if self._flow_control.over:
-            self._owner.data.credit.close(self._share)
+            self._path.credit.close(self._share)
 
     def _break(self, exc: Exception) -> None:
         """A receiver has failed: its channel ends. asyncssh would end the whole connection."""
@@ -217,7 +199,7 @@ class SshChannel(asyncssh.SSHTCPSession[bytes], asyncssh.SSHUNIXSession[bytes]):
         self._full[source] = full
         after = any(self._full.values())
         if source == "channel" and not full:
-            self._owner.data.outflow.not_full(self)
+            self._path.outflow.not_full(self)
         if before == after or self._flow_control.over:
             return
         if after:
@@ -233,9 +215,9 @@ class Opening:
     a channel that nobody closes. So the opening itself is never cancelled; it is disowned.
     """
 
-    def __init__(self, receiver: Any, owner: ChannelOwner, opened: Opened = nobody_waits) -> None:
-        self._receiver, self._owner, self._on_open = receiver, owner, opened
-        self._share = owner.data.credit.open()
+    def __init__(self, receiver: Any, path: DataPath, opened: Opened = nobody_waits) -> None:
+        self._receiver, self._path, self._on_open = receiver, path, opened
+        self._share = path.credit.open()
         self._opened: SshChannel | None = None
         self._disowned = False
 
@@ -253,7 +235,7 @@ class Opening:
                     self._session, host, window=window, max_pktsize=PACKET_MOST
                 )
         except BaseException as exc:
-            self._owner.data.credit.close(self._share)
+            self._path.credit.close(self._share)
             if isinstance(exc, Exception):
                 return exc
             raise
@@ -270,7 +252,7 @@ class Opening:
 
     def _session(self) -> SshChannel:
         if self._disowned:
-            self._opened = SshChannel(asyncio.Protocol(), self._owner, self._share)
+            self._opened = SshChannel(asyncio.Protocol(), self._path, self._share)
         else:
-            self._opened = SshChannel(self._receiver, self._owner, self._share, self._on_open)
+            self._opened = SshChannel(self._receiver, self._path, self._share, self._on_open)
         return self._opened

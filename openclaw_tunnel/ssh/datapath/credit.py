@@ -70,6 +70,7 @@ class Credit:
 
     Attributes:
         received: bytes that have come so far.
+        under_way: bytes that were granted and have not come.
     """
 
     def __init__(self, window: Window, budget: Budget, clock: Callable[[], float]) -> None:
@@ -79,7 +80,7 @@ class Credit:
         self._clock = clock
         self._shares: set[Share] = set()
         self._turns: Turns[Share] = Turns()
-        self._under_way = 0
+        self.under_way = 0
         self._look_at = 0.0
         self.received = 0
 
@@ -87,11 +88,6 @@ class Credit:
     def held_back(self) -> bool:
         """A channel waits because the window is used up."""
         return bool(self._turns)
-
-    @property
-    def under_way(self) -> int:
-        """Bytes that were granted and have not come."""
-        return self._under_way
 
     @property
     def look_every(self) -> float:
@@ -107,7 +103,7 @@ class Credit:
         size = min(max(self._free // FIRST_PART, FIRST_LEAST), FIRST_MOST)
         share = Share(max(1, min(size, self._budget.for_one(0))))
         self._shares.add(share)
-        self._under_way += share.outstanding
+        self.under_way += share.outstanding
         self._budget.take(share.outstanding)
         return share
 
@@ -135,7 +131,7 @@ class Credit:
         share.recent += size
         self.received += size
         if share.active:
-            self._under_way -= size
+            self.under_way -= size
 
     def taken(self, share: Share, size: int) -> None:
         """The client has taken so many bytes, and would take more."""
@@ -154,7 +150,7 @@ class Credit:
 
     @property
     def _free(self) -> int:
-        return self._window.size - self._under_way
+        return self._window.size - self.under_way
 
     def _run(self) -> None:
         self._look_for_idle()
@@ -192,7 +188,7 @@ class Credit:
             self._wake(share)
         share.outstanding += size
         if share.active:
-            self._under_way += size
+            self.under_way += size
         self._budget.take(size)
         self._turns.charge(share, size)
         if share.flow is not None:
@@ -212,9 +208,9 @@ class Credit:
     def _wake(self, share: Share) -> None:
         if not share.active:
             share.active = True
-            self._under_way += share.outstanding
+            self.under_way += share.outstanding
 
     def _rest(self, share: Share) -> None:
         if share.active:
             share.active = False
-            self._under_way -= share.outstanding
+            self.under_way -= share.outstanding

@@ -9,6 +9,9 @@ class FlowControl:
 
     What has come stands in line until :meth:`flush`, so that many packets become one write. How much can come is
     bounded by what the far end was granted; that is renewed as the receiver takes it.
+
+    Attributes:
+        over: ``connection_lost`` was delivered.
     """
 
     def __init__(self, receiver: Any) -> None:
@@ -20,28 +23,23 @@ class FlowControl:
         self._eof = False
         self._end_waits = False
         self._discards = False
-        self._over = False
-
-    @property
-    def over(self) -> bool:
-        """True once ``connection_lost`` was delivered."""
-        return self._over
+        self.over = False
 
     def data(self, data: bytes) -> None:
         """Data has arrived; :meth:`flush` hands it on."""
-        if not self._over and not self._discards:
+        if not self.over and not self._discards:
             self._held.append(data)
 
     def eof(self) -> None:
         """The far end sends no more; reported after all data."""
         if self._held:
             self._eof = True
-        elif not self._over:
+        elif not self.over:
             self._receiver.eof_received()
 
     def end(self, exc: BaseException | None) -> None:
         """The channel is gone: reported once, when the receiver has taken all; at once where it did not end well."""
-        if self._over:
+        if self.over:
             return
         if exc is None and (self._held or self._unsettled):
             self._end_waits = True
@@ -100,8 +98,8 @@ class FlowControl:
             self._receiver.eof_received()
 
     def _finish(self, exc: BaseException | None) -> None:
-        if not self._over:
-            self._over, self._end_waits = True, False
+        if not self.over:
+            self.over, self._end_waits = True, False
             self._held.clear()
             self._receiver.connection_lost(exc)
 

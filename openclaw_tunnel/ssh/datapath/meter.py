@@ -10,10 +10,11 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from openclaw_tunnel.core.flow.window import SHORTEST, Sample, Window
 from openclaw_tunnel.ssh.datapath.tcp_info import Queue
+from openclaw_tunnel.ssh.deadline import Clock
 
 _FEW = 16 << 10  # bytes that are no load: no look at the system is worth their while
 _SHORT, _LONG = 0.001, 0.010  # seconds between looks at the system
@@ -27,23 +28,6 @@ _RATE_OVER = 0.020  # seconds, at least
 _PAUSE = 1.0  # seconds without a sample, after which those before say nothing about the rate
 _BUSY = 0.3
 _FULL = 0.45  # of a window in one round trip: it is used up, as far as the start lets it
-
-
-class Timers(Protocol):
-    """What a meter uses of the event loop."""
-
-    def time(self) -> float:
-        """Seconds."""
-
-    def call_later(self, delay: float, callback: Callable[[], object], /) -> "Timer":
-        """Call back after so many seconds."""
-
-
-class Timer(Protocol):
-    """A call that is still to come."""
-
-    def cancel(self) -> None:
-        """It is not made."""
 
 
 class Load(Protocol):
@@ -68,26 +52,6 @@ class Load(Protocol):
     @property
     def held_back(self) -> bool:
         """Far ends wait because the window for receiving is used up."""
-
-
-class Meter(Protocol):
-    """One of the two ways to measure."""
-
-    @property
-    def look_again(self) -> float:
-        """Seconds after which a look at :meth:`under_way` shows more; 0 where the meter reports it by itself."""
-
-    def under_way(self, enough: int) -> int:
-        """Bytes that were sent and are not known to have arrived, or anything up to ``enough`` where it is less."""
-
-    def begin(self) -> None:
-        """The connection is up, and nothing is under way."""
-
-    def moved(self, *, urgent: bool = False) -> None:
-        """Something was carried; with ``urgent``, somebody waits until it has arrived."""
-
-    def close(self) -> None:
-        """Measure no more."""
 
 
 class _Delivery:
@@ -155,14 +119,48 @@ class _Feed:
         self._down.take(Sample(now, rtt, down, full, shared))
 
 
-class TcpMeter:
-    """Asks the system.
+class Meter:
+    """One of the two ways to measure.
 
     Args:
         load: what is carried.
+        up, down: the windows.
+    """
+
+    def __init__(self, load: Load, up: Window, down: Window, clock: Clock | None) -> None:
+        self._load = load
+        self._feed = _Feed(load, up, down)
+        self._loop = clock or asyncio.get_running_loop()
+        self._mark = 0
+        self._rtt = _SHORT
+
+    @property
+    def look_again(self) -> float:
+        """Seconds after which a look at :meth:`under_way` shows more; 0 where the meter reports it by itself."""
+        return min(max(self._rtt / 16, _SHORT), _LONG)
+
+    def under_way(self, enough: int) -> int:
+        """Bytes that were sent and are not known to have arrived, or anything up to ``enough`` where it is less."""
+        raise NotImplementedError
+
+    def begin(self) -> None:
+        """The connection is up, and nothing is under way."""
+        raise NotImplementedError
+
+    def moved(self, *, urgent: bool = False) -> None:
+        """Something was carried; with ``urgent``, somebody waits until it has arrived."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Measure no more."""
+
+
+class TcpMeter(Meter):
+    """Asks the system; once the socket is closed, that says nothing any more.
+
+    Args:
         queue: what the system has.
         kept: bytes that it has not taken yet.
-        up, down: the windows.
     """
 
     def __init__(
@@ -172,36 +170,24 @@ class TcpMeter:
         kept: Callable[[], int],
         up: Window,
         down: Window,
-        timers: Timers | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        self._load = load
+        super().__init__(load, up, down, clock)
         self._queue = queue
         self._kept = kept
-        self._feed = _Feed(load, up, down)
-        self._clock = (timers or asyncio.get_running_loop()).time
-        self._rtt = _SHORT
         self._took_at = 0.0
         self._arrived = 0
-        self._mark = 0
-
-    @property
-    def look_again(self) -> float:
-        """As ``Meter``."""
-        return min(max(self._rtt / 16, _SHORT), _LONG)
 
     def under_way(self, enough: int) -> int:
-        """As ``Meter``."""
         at_most = self._load.sent - self._arrived
         return at_most if at_most <= enough else self._look()
 
     def begin(self) -> None:
-        """As ``Meter``."""
         self._look()
 
     def moved(self, *, urgent: bool = False) -> None:
-        """As ``Meter``."""
         moved = self._load.sent + self._load.received
-        if moved - self._mark >= _FEW and self._clock() - self._took_at >= self._rtt / 4:
+        if moved - self._mark >= _FEW and self._loop.time() - self._took_at >= self._rtt / 4:
             self._mark = moved
             self._look()
 
@@ -211,31 +197,26 @@ class TcpMeter:
             return 0
         under_way = self._kept() + queue.under_way
         self._arrived = self._load.sent - under_way
-        self._feed.look(self._clock())
+        self._feed.look(self._loop.time())
         self._sample(queue, under_way)
         return under_way
 
-    def close(self) -> None:
-        """As ``Meter``: the socket is closed, and says nothing any more."""
-
     def _sample(self, queue: Queue, under_way: int) -> None:
-        now, self._rtt = self._clock(), queue.rtt
+        now, self._rtt = self._loop.time(), queue.rtt
         if now - self._took_at < queue.rtt / 4:
             return
         self._took_at = now
         self._feed.take(now, self._load.sent - under_way, queue.rtt, self.look_again)
 
 
-class PingMeter:
+class PingMeter(Meter):
     """Sends pings among the bytes, while there are many.
 
     Between two answers bytes are taken to arrive as fast as before: sent in bursts, one per answer, they would stand in
     the line's queue.
 
     Args:
-        load: what is carried.
         ask: sends a ping; calls its argument when the answer is there, or never.
-        up, down: the windows.
         on_arrival: called when more is known to have arrived.
     """
 
@@ -246,47 +227,36 @@ class PingMeter:
         up: Window,
         down: Window,
         on_arrival: Callable[[], None],
-        timers: Timers | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        self._load = load
+        super().__init__(load, up, down, clock)
         self._ask = ask
         self._up = up
-        self._feed = _Feed(load, up, down)
         self._on_arrival = on_arrival
-        self._loop = timers or asyncio.get_running_loop()
         self._arrived: int | None = None
         self._answered = (0.0, 0)
         self._answered_at = 0.0
-        self._taking: Timer | None = None
+        self._taking: Any = None
         self._asked = 0
         self._closed = False
         self._asked_at = 0.0
-        self._mark = 0
         self._seeds = 0
         self._rtt = _LEAST_SPACING
         self._shortest = math.inf
-        self._timer: Timer | None = None
-
-    @property
-    def look_again(self) -> float:
-        """As ``Meter``."""
-        return min(max(self._rtt / 16, _SHORT), _LONG)
+        self._timer: Any = None
 
     def under_way(self, enough: int) -> int:
-        """As ``Meter``; nothing before the first answer, as not every server answers."""
         if self._arrived is None:
-            return 0
+            return 0  # nothing before the first answer, as not every server answers
         self._feed.look(self._loop.time())
         since = min(self._loop.time() - self._answered_at, self._up.base + self._spacing)
         return max(0, self._load.sent - self._arrived - int(since * self._feed.up_rate))
 
     def begin(self) -> None:
-        """As ``Meter``."""
         self._seeds = _SEEDS
         self._ping()
 
     def moved(self, *, urgent: bool = False) -> None:
-        """As ``Meter``."""
         fresh = self._load.sent + self._load.received - self._mark
         if self._timer is not None or self._asked >= _MOST_ASKED or self._closed or not fresh:
             return
@@ -299,7 +269,6 @@ class PingMeter:
             self._timer = self._loop.call_later(wait, self._timed)
 
     def close(self) -> None:
-        """As ``Meter``."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()

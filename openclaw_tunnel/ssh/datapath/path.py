@@ -1,7 +1,8 @@
 """What flows through one connection: whose bytes come next, how many may be under way, and few large writes."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Protocol
 
@@ -39,15 +40,25 @@ class DataPath:
 
     It stands between asyncssh and its transport, as asyncssh neither waits for a slow network nor says what it keeps.
 
+    Args:
+        ended: is done when the connection is gone.
+
     Attributes:
         outflow: whose turn it is to send.
         credit: what the far ends may send.
+        idle: set while no channel is open or being opened.
     """
 
-    def __init__(self, connection: asyncssh.SSHClientConnection, traffic: Traffic) -> None:
+    def __init__(
+        self, connection: asyncssh.SSHClientConnection, traffic: Traffic, ended: asyncio.Future[Exception | None]
+    ) -> None:
         """Nothing flows yet; :meth:`measure` comes first."""
         self._connection = connection
         self._traffic = traffic
+        self._ended = ended
+        self._opening = 0
+        self.idle = asyncio.Event()
+        self.idle.set()
         self._loop = asyncio.get_running_loop()
         self._up, self._down = Window(), Window()
         self.outflow = Outflow(self._up)
@@ -110,18 +121,37 @@ class DataPath:
         """Far ends wait until they are granted more."""
         return self.credit.held_back
 
+    @property
+    def lost(self) -> bool:
+        """The connection is gone."""
+        return self._ended.done()
+
+    @contextmanager
+    def opening(self) -> Iterator[None]:
+        """A channel is being opened."""
+        self._opening += 1
+        self._note_idle()
+        try:
+            yield
+        finally:
+            self._opening -= 1
+            self._note_idle()
+
     def add(self, flow: Flow) -> None:
         """A channel is open."""
         self._flows.add(flow)
+        self._note_idle()
 
     def discard(self, flow: Flow) -> None:
         """A channel is gone."""
         self._flows.discard(flow)
+        self._note_idle()
 
-    @property
-    def flows(self) -> int:
-        """How many channels are open."""
-        return len(self._flows)
+    def _note_idle(self) -> None:
+        if self._opening or self._flows:
+            self.idle.clear()
+        else:
+            self.idle.set()
 
     def flush_soon(self, flow: Flow) -> None:
         """Something has come for a channel: flush it when all that has come with it is there."""

@@ -41,6 +41,7 @@ class Outflow:
 
     Attributes:
         meter: knows how much of it has arrived.
+        congested: the connection's own transport takes no more for now.
         sent: bytes handed to the connection so far.
         limited_at: when the window was last used up, on the loop's clock.
     """
@@ -51,15 +52,10 @@ class Outflow:
         self.meter: Meter
         self._turns: Turns[Flow] = Turns()
         self._parked: set[Flow] = set()
-        self._congested = False
+        self.congested = False
         self._scheduled: asyncio.Handle | None = None
         self.sent = 0
         self.limited_at = 0.0
-
-    @property
-    def congested(self) -> bool:
-        """The connection's own transport takes no more for now."""
-        return self._congested
 
     def look(self) -> None:
         """More has arrived: carry on."""
@@ -67,7 +63,7 @@ class Outflow:
 
     def set_congested(self, congested: bool) -> None:
         """The transport takes no more, or takes again."""
-        self._congested = congested
+        self.congested = congested
         if not congested:
             self._run()
 
@@ -102,7 +98,7 @@ class Outflow:
 
     def _most(self, *, alone: bool) -> int:
         """Bytes that one may be read now; 0: none. Large pieces cost less, small ones keep the line's queue even."""
-        if self._congested:
+        if self.congested:
             return 0
         size = self._window.size
         step = max(size // 8, _LEAST_READ)
@@ -123,7 +119,7 @@ class Outflow:
                 self._parked.add(flow)
             elif not self._turn(flow):
                 break
-        if self._turns and not self._congested:
+        if self._turns and not self.congested:
             more = self.sent - before >= _RUN
             self._run_soon(0.0 if more else self.meter.look_again, more=more)
         self.meter.moved(urgent=bool(self._turns))
@@ -131,7 +127,7 @@ class Outflow:
     def _turn(self, flow: Flow) -> bool:
         """The turn of one, who has a little even where the window is used up, if they have sent little so far."""
         most, ahead = self._most(alone=len(self._turns) == 1), self._turns.ahead(flow)
-        if ahead and not self._congested and (not most or len(self._turns) > 1):
+        if ahead and not self.congested and (not most or len(self._turns) > 1):
             most = ahead
         if not most:
             return False
@@ -167,4 +163,4 @@ class Outflow:
         """Carry nothing any more."""
         if self._scheduled is not None:
             self._scheduled.cancel()
-        self._congested = True
+        self.congested = True

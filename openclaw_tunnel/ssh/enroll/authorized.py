@@ -67,36 +67,26 @@ class Mode:
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
-    """What the script saw, for the case that the key is refused all the same.
-
-    Attributes:
-        uid: of the account, a number.
-        modes: of the home folder, the keys' folder and the file.
-        settings: lines of sshd's configuration that have to do with keys, where it may be read.
-    """
-
-    uid: str = ""
-    modes: tuple[Mode, ...] = ()
-    settings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
     """What the script said.
 
     Attributes:
+        added: the key is there now, and was not before.
+        file: as one writes it over there: ``~/.ssh/authorized_keys``.
+        uid: of the account, a number; for the case that the key is refused all the same, as the next two.
+        modes: of the home folder, the keys' folder and the file.
+        settings: lines of sshd's configuration that have to do with keys, where it may be read.
         there: the key was there before.
-        added: it is there now, and was not before.
-        file: as one writes it over there.
         complaint: words of the tools that failed.
     """
 
-    there: bool
     added: bool
     file: str
-    findings: Findings
-    complaint: str
+    uid: str = ""
+    modes: tuple[Mode, ...] = ()
+    settings: tuple[str, ...] = ()
+    there: bool = False
+    complaint: str = ""
 
 
 def script_to_add(line: str) -> str:
@@ -121,23 +111,22 @@ def read_answer(output: bytes) -> Answer:
             complaints.append(text.strip())
     modes = tuple(mode for text in said.get("mode", ()) if (mode := _mode(text)))
     settings = tuple(" ".join(text.replace("=", " ", 1).split()) for text in said.get("sshd", ()))
-    findings = Findings(_one(said, "uid"), modes, settings)
     file = Mode(_one(said, "file") or FILE, "", "").shown
-    return Answer("there" in said, "added" in said, file, findings, "; ".join(complaints))
+    return Answer("added" in said, file, _one(said, "uid"), modes, settings, "there" in said, "; ".join(complaints))
 
 
-def likely_cause(findings: Findings) -> tuple[str, str]:
+def likely_cause(answer: Answer) -> tuple[str, str]:
     """Why sshd refuses a key that stands in authorized_keys, and what to do there; empty texts where nothing is odd."""
-    for mode in findings.modes:
+    for mode in answer.modes:
         if mode.others_write:
             return f"others may write to {mode.shown} there ({mode.bits})", f"chmod go-w {mode.shown}"
-        if mode.uid not in (findings.uid, "0"):
+        if mode.uid not in (answer.uid, "0"):
             return (
-                f"{mode.shown} there belongs to user {mode.uid}, not {findings.uid}",
-                f"chown {findings.uid} {mode.shown}",
+                f"{mode.shown} there belongs to user {mode.uid}, not {answer.uid}",
+                f"chown {answer.uid} {mode.shown}",
             )
     settings: dict[str, str] = {}
-    for keyword, _, value in (text.partition(" ") for text in findings.settings):
+    for keyword, _, value in (text.partition(" ") for text in answer.settings):
         settings.setdefault(keyword.lower(), value)
     if settings.get("pubkeyauthentication", "").lower() == "no":
         return "its sshd_config has PubkeyAuthentication no", "set PubkeyAuthentication yes in sshd_config"

@@ -1,28 +1,23 @@
 """The first login to a gateway's host: on the way that a tunnel takes, with a person at hand."""
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
+from functools import partial
 
 import asyncssh
 
 from openclaw_tunnel.core.failures import Code, Failure
-from openclaw_tunnel.core.link import Asks, DialFailed, nobody_asked
-from openclaw_tunnel.core.policy import Policy
+from openclaw_tunnel.core.link import DialFailed
 from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.ssh.auth.prompts import Asker, AuthPrompts
 from openclaw_tunnel.ssh.connection import under_deadline
-from openclaw_tunnel.ssh.dial import Dial, LoggedIn, Resolve, Way
+from openclaw_tunnel.ssh.dial import Dial, DialOptions, LoggedIn
 from openclaw_tunnel.ssh.enroll.shell import Ran, run_script
 from openclaw_tunnel.ssh.hop import Hop
-from openclaw_tunnel.ssh.hostkeys.knownhosts import describe_key
 from openclaw_tunnel.ssh.hostkeys.trust import as_error
 from openclaw_tunnel.ssh.link import SshLink
 from openclaw_tunnel.ssh.words import clean
-from openclaw_tunnel.ssh_config.query import resolve_ssh
 from openclaw_tunnel.ssh_config.target import SshTarget
 
 SCRIPT_SECONDS = 15.0
@@ -53,7 +48,7 @@ class HowIn:
         return self.method in ("publickey", "none")
 
 
-class SetupConnection:
+class SetupConnection(AbstractAsyncContextManager["SetupConnection"]):
     """A logged-in connection for setting up; an async context manager that closes it.
 
     Attributes:
@@ -70,12 +65,7 @@ class SetupConnection:
         self.link = SshLink(logged_in, stack)
         self._connection = logged_in.connection
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:
@@ -99,55 +89,24 @@ class SetupConnection:
         return ran
 
 
-async def log_in(
-    typed: str,
-    *,
-    identity: str = "",
-    ssh_config: str = "",
-    env: Mapping[str, str],
-    ask: Asker | None = None,
-    resolve: Resolve = resolve_ssh,
-    policy: Policy | None = None,
-    asks: Asks = nobody_asked,
-) -> SetupConnection:
+async def log_in(options: DialOptions, ask: Asker | None = None) -> SetupConnection:
     """Log in with the keys and the agent; where these are refused, and ssh would ask a person, ask.
 
     The host's key must be known. On jump hosts only keys are tried: a tunnel has nothing else, either.
 
     Args:
-        typed: the destination.
-        identity: the private key file to try first; empty: ssh_config decides.
-        ssh_config: a file for ``ssh -F``; empty: the user's and the system's.
         ask: asks the person; None: keys and the agent only. The connect deadline stands still meanwhile.
-        asks: takes what the agent, the server or a ProxyCommand asks a person to do.
 
     Raises:
         TunnelError: with the exit code of the failure; what ``ask`` raised comes out as it was.
     """
-    prompts: AuthPrompts | None = None
-
-    async def enter(dial: Dial, target: SshTarget, hop: Hop, way: Way) -> LoggedIn:
-        nonlocal prompts
-        try:
-            return await dial.log_in(target, hop, way, ask)
-        finally:
-            prompts = dial.prompts
-
+    dial = Dial(options)
     try:
-        logged_in, stack = await under_deadline(
-            typed,
-            enter,
-            identity=identity,
-            ssh_config=ssh_config,
-            env=env,
-            resolve=resolve,
-            policy=policy or Policy(),
-            asks=asks,
-        )
+        logged_in, stack = await under_deadline(dial, partial(Dial.log_in, ask=ask))
     except DialFailed as exc:
-        if prompts and prompts.problem:
-            raise prompts.problem from None
-        raise _unconvinced(exc.failure, prompts) from exc
+        if dial.prompts and dial.prompts.problem:
+            raise dial.prompts.problem from None
+        raise _unconvinced(exc.failure, dial.prompts) from exc
     return SetupConnection(logged_in, stack)
 
 
@@ -156,8 +115,7 @@ def how_in(logged_in: LoggedIn) -> HowIn:
     method, offer = logged_in.login.method, logged_in.ring.current
     if method != "publickey" or offer is None:
         return HowIn(method)
-    key = logged_in.ring.offered[-1] if logged_in.ring.offered else describe_key(offer.public)
-    return HowIn(method, key, offer.path, offer.from_agent, offer.public)
+    return HowIn(method, logged_in.ring.offered[-1], offer.path, offer.from_agent, offer.public)
 
 
 def _unconvinced(failure: Failure, prompts: AuthPrompts | None) -> TunnelError:

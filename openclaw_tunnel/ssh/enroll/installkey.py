@@ -1,44 +1,24 @@
 """A public key put into a host's authorized_keys, and the proof that it opens the door."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import partial
 
 from openclaw_tunnel.core.failures import Code, Failure
-from openclaw_tunnel.core.link import Asks, DialFailed, nobody_asked
-from openclaw_tunnel.core.policy import Policy
+from openclaw_tunnel.core.link import DialFailed
 from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.ssh.auth.keyring import KeyRing
 from openclaw_tunnel.ssh.connection import under_deadline
-from openclaw_tunnel.ssh.dial import Dial, LoggedIn, Resolve, Way
-from openclaw_tunnel.ssh.enroll.authorized import Answer, Findings, likely_cause, read_answer, script_to_add
+from openclaw_tunnel.ssh.dial import Dial, DialOptions
+from openclaw_tunnel.ssh.enroll.authorized import Answer, likely_cause, read_answer, script_to_add
 from openclaw_tunnel.ssh.enroll.bootstrap import SCRIPT_SECONDS, HowIn, SetupConnection, how_in
 from openclaw_tunnel.ssh.enroll.keypair import ChosenKey
 from openclaw_tunnel.ssh.enroll.shell import Ran
-from openclaw_tunnel.ssh.hop import Hop
 from openclaw_tunnel.ssh.hostkeys.trust import as_error
 from openclaw_tunnel.ssh.words import clean
-from openclaw_tunnel.ssh_config.query import resolve_ssh
-from openclaw_tunnel.ssh_config.target import SshTarget
 
 _REFUSALS = (Code.AUTH_DENIED, Code.KEY_LOCKED, Code.KEY_EXPOSED)
 
 
-@dataclass(frozen=True, slots=True)
-class Installed:
-    """A key stands in a file over there.
-
-    Attributes:
-        added: by us; False: it was there before.
-        file: as one writes it over there: ``~/.ssh/authorized_keys``.
-        findings: what may keep the server from taking it, for ``prove_key``.
-    """
-
-    added: bool
-    file: str
-    findings: Findings
-
-
-async def install_key(connection: SetupConnection, key: ChosenKey, *, timeout: float = SCRIPT_SECONDS) -> Installed:
+async def install_key(connection: SetupConnection, key: ChosenKey, *, timeout: float = SCRIPT_SECONDS) -> Answer:
     """Add a key to the account's authorized_keys, as ssh-copy-id does: once, and nothing that is there changes.
 
     Interrupted, it has been added or not: it is one append.
@@ -53,7 +33,7 @@ async def install_key(connection: SetupConnection, key: ChosenKey, *, timeout: f
     ran = await connection.run(script_to_add(key.line), timeout=timeout)
     answer = read_answer(ran.output)
     if ran.reached and (answer.there or answer.added):
-        return Installed(answer.added, answer.file, answer.findings)
+        return answer
     raise _not_installed(connection, key, ran, answer)
 
 
@@ -70,59 +50,31 @@ def _not_installed(connection: SetupConnection, key: ChosenKey, ran: Ran, answer
     return TunnelError(text, hint=hint, exit_code=ExitCode.LOGIN)
 
 
-async def prove_key(
-    typed: str,
-    key: ChosenKey,
-    installed: Installed,
-    *,
-    identity: str = "",
-    ssh_config: str = "",
-    env: Mapping[str, str],
-    resolve: Resolve = resolve_ssh,
-    policy: Policy | None = None,
-    asks: Asks = nobody_asked,
-) -> HowIn:
-    """Log in anew with that key alone, and leave again; arguments as of ``bootstrap.log_in``.
+async def prove_key(options: DialOptions, key: ChosenKey, installed: Answer) -> HowIn:
+    """Log in anew with that key alone, and leave again.
 
     Raises:
         TunnelError: it is refused; with the likely cause.
     """
-    ring: KeyRing | None = None
-
-    async def enter(dial: Dial, target: SshTarget, hop: Hop, way: Way) -> LoggedIn:
-        nonlocal ring
-        try:
-            return await dial.log_in(target, hop, way, only=key.public)
-        finally:
-            ring = dial.ring
-
+    dial = Dial(options)
     try:
-        logged_in, stack = await under_deadline(
-            typed,
-            enter,
-            identity=identity,
-            ssh_config=ssh_config,
-            env=env,
-            resolve=resolve,
-            policy=policy or Policy(),
-            asks=asks,
-        )
+        logged_in, stack = await under_deadline(dial, partial(Dial.log_in, only=key.public))
     except DialFailed as exc:
-        raise _not_proved(exc.failure, key, installed, ring) from exc
+        raise _not_proved(exc.failure, key, installed, dial.ring) from exc
     await stack.aclose()
     return how_in(logged_in)
 
 
-def _not_proved(failure: Failure, key: ChosenKey, installed: Installed, ring: KeyRing | None) -> TunnelError:
-    asked = ring is not None and ring.asked
-    if failure.code not in _REFUSALS or (ring and asked and not ring.offered):
+def _not_proved(failure: Failure, key: ChosenKey, installed: Answer, ring: KeyRing | None) -> TunnelError:
+    # a login with other keys is a jump host's, which has no part in this
+    if ring is None or not ring.only or failure.code not in _REFUSALS or (ring.asked and not ring.offered):
         return as_error(failure)
     host = failure.facts["host"]
     text = f"{host} does not take the key that stands in {installed.file} there ({key.shown})"
-    cause, remedy = likely_cause(installed.findings)
-    if ring and ring.taken:
+    cause, remedy = likely_cause(installed)
+    if ring.taken:
         cause, remedy = "it wants more than a key", "let a key alone do for this user (AuthenticationMethods publickey)"
-    if not asked and not cause:
+    if not ring.asked and not cause:
         cause, remedy = "it takes no keys at all", "set PubkeyAuthentication yes in its sshd_config"
     if not installed.added and not cause:
         cause, remedy = (

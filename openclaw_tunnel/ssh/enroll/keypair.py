@@ -34,7 +34,7 @@ class ChosenKey:
         path: its file; empty where only the agent has it.
         public: in wire format.
         comment: what stands behind it in its line; printable.
-        in_file: the file can be used without an agent.
+        in_file: the file can be used without an agent; else a service gets in only while it reaches one that has it.
     """
 
     path: str
@@ -51,11 +51,6 @@ class ChosenKey:
     def shown(self) -> str:
         """``ED25519 SHA256:...``."""
         return describe_key(self.public)
-
-    @property
-    def only_in_agent(self) -> bool:
-        """A service gets in only while it reaches the agent, and the agent has the key."""
-        return not self.in_file
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,13 +47,10 @@ class HostKeys:
         """Host key algorithms, those of known keys first."""
         return knownhosts.order_algorithms(algorithms, self._known.found[0])
 
-    def verdict(self, key: bytes) -> Verdict:
-        """What known_hosts says of a plain key in wire format."""
-        return knownhosts.judge(self._known.found, key)
-
-    def revocation(self, key: bytes) -> Failure | None:
-        """Why RevokedHostKeys rules a plain key out; None if it does not."""
-        return self._on_revoked_list(key, key, b"")
+    def about(self, key: bytes) -> tuple[Verdict, Failure | None]:
+        """What known_hosts says of a plain key in wire format; and why it is ruled out, None for one that is known."""
+        verdict = knownhosts.judge(self._known.found, key)
+        return verdict, self._on_revoked_list(key, key, b"") or self._explain(verdict, key)
 
     def check(self, presented: bytes) -> asyncssh.SSHKey:
         """The key to verify the server's signature with, if what it presents may be trusted.
@@ -87,7 +84,7 @@ class HostKeys:
             return refusal
         certified = bool(authority) and not flaw
         verdict = knownhosts.judge(self._known.found, plain, authority=authority, certified=certified)
-        return self.explain(verdict, plain)
+        return self._explain(verdict, plain)
 
     def _too_short(self, plain: bytes) -> Failure | None:
         bits, required = knownhosts.rsa_bits(plain), self._target.required_rsa_size
@@ -123,9 +120,9 @@ class HostKeys:
         except RevokedListUnusable as exc:
             text = f"host key of {self._hop.host} cannot be accepted: RevokedHostKeys {path}: {exc}"
             return self._hop.failure(Code.HOST_KEY_REVOKED, text, file=path, trust=self._hop.trust_command())
-        return self.explain(Verdict(Trust.REVOKED), plain, listed_in=path)
+        return self._explain(Verdict(Trust.REVOKED), plain, listed_in=path)
 
-    def explain(self, verdict: Verdict, key: bytes, *, listed_in: str = "") -> Failure | None:
+    def _explain(self, verdict: Verdict, key: bytes, *, listed_in: str = "") -> Failure | None:
         """The failure that a verdict means; None for a key that is known."""
         host, shown = self._hop.host, describe_key(key)
         if verdict.trust is Trust.OK:

@@ -8,10 +8,10 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import islice
+from fnmatch import fnmatchcase
 
 DEFAULT_PORT = 22
 _CERT_SUFFIX = "-cert-v01@openssh.com"
@@ -131,14 +131,8 @@ def parse_key(text: str) -> bytes | None:
     return blob if key_type(blob) == fields[0] else None
 
 
-def parse(text: str, file: str) -> tuple[Entry, ...]:
-    """Every usable line of a file; a malformed one is passed over, as OpenSSH does, and never spoils the others."""
-    found = (parse_line(line, file, number) for number, line in enumerate(text.split("\n"), 1))
-    return tuple(entry for entry in found if entry)
-
-
 def parse_line(line: str, file: str, number: int) -> Entry | None:
-    """One line; None for a comment, an empty one and a malformed one."""
+    """One line; None for a comment and an empty one, and for a malformed one, which OpenSSH passes over too."""
     if not (fields := split_line(line)):
         return None
     marker, hosts, key = fields
@@ -202,39 +196,16 @@ def encode_name(name: str) -> bytes:
 
 
 def _is_like(name: str, pattern: str) -> bool:
-    """Whether a pattern means a name; only ``*`` and ``?`` are special in it.
-
-    When the rest does not fit, only the last star takes a character more: what stands before it has been found at its
-    first place already, and a later one would leave less room. So the time is at most the product of both lengths.
-    """
+    """Whether a pattern means a name; only ``*`` and ``?`` are special in it, and not ``[`` as in a shell's."""
     if "*" not in pattern and "?" not in pattern:
-        return name == pattern
-    at = place = 0
-    star, begun = -1, 0
-    while place < len(name):
-        wanted = pattern[at] if at < len(pattern) else ""
-        if wanted == "*":
-            star, begun = at, place
-            at += 1
-        elif wanted in ("?", name[place]):
-            at, place = at + 1, place + 1
-        elif star >= 0:
-            begun += 1
-            at, place = star + 1, begun
-        else:
-            return False
-    return all(rest == "*" for rest in islice(pattern, at, None))
+        return name == pattern  # nearly all, and not worth an expression each
+    return fnmatchcase(name, pattern.replace("[", "[[]"))
 
 
 def hash_name(name: str, salt: bytes) -> str:
     """The host field of a line that names ``name`` without showing it; ``salt`` is 20 random bytes."""
     digest = hmac.digest(salt, name.encode(), "sha1")
     return f"|1|{base64.b64encode(salt).decode()}|{base64.b64encode(digest).decode()}"
-
-
-def entries_for(entries: Iterable[Entry], name: str) -> tuple[Entry, ...]:
-    """The lines that mean ``name``."""
-    return tuple(entry for entry in entries if matches(name, entry.hosts))
 
 
 def judge(found: Sequence[Sequence[Entry]], key: bytes, *, authority: bytes = b"", certified: bool = False) -> Verdict:

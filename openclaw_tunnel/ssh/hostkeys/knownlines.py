@@ -8,7 +8,7 @@ from openclaw_tunnel.ssh.hostkeys.knownhosts import Entry
 
 
 class KnownLines:
-    """What ``entries_for(parse(text, file), name)`` finds, in a fraction of its time when it is asked again.
+    """Finds what a look at each line would find, in a fraction of its time when it is asked again.
 
     A key is decoded only where its line means the host, and a hash is computed only for the lines that have one.
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from sys import byteorder
 
+from openclaw_tunnel.ssh.asyncssh_seams import Packet
+
 MAGIC = b"SSHKRL\n\0"
 _VERSION = 1
 _CERTIFICATES, _KEYS, _SHA1, _SIGNATURE, _SHA256, _EXTENSION = 1, 2, 3, 4, 5, 255
@@ -84,27 +86,33 @@ def parse(content: bytes, canonical: Callable[[bytes], bytes]) -> RevocationList
     Raises:
         Malformed: it is none, it is damaged, or it holds what is not understood.
     """
-    reader = Reader(content)
-    if reader.take(len(MAGIC)) != MAGIC:
+    try:
+        return _read(Packet(content), canonical)
+    except ValueError:
+        raise Malformed("it is truncated") from None
+
+
+def _read(content: Packet, canonical: Callable[[bytes], bytes]) -> RevocationList:
+    if content.get_bytes(len(MAGIC)) != MAGIC:
         raise Malformed("it is no key revocation list")
-    if (version := reader.number(4)) != _VERSION:
+    if (version := content.get_uint32()) != _VERSION:
         raise Malformed(f"version {version} of the format is not known")
-    reader.take(3 * 8)  # number, date and flags of the list
-    reader.string()  # reserved
-    _text(reader.string())  # comment
+    content.get_bytes(3 * 8)  # number, date and flags of the list
+    content.get_string()  # reserved
+    _text(content.get_string())  # comment
     found = RevocationList()
-    for kind, section in reader.sections():
+    for kind, section in _sections(content):
         _read_section(found, kind, section, canonical)
     return found
 
 
-def _read_section(found: RevocationList, kind: int, section: "Reader", canonical: Callable[[bytes], bytes]) -> None:
+def _read_section(found: RevocationList, kind: int, section: Packet, canonical: Callable[[bytes], bytes]) -> None:
     if kind == _CERTIFICATES:
         found.certificates.append(_certificates(section, canonical))
     elif kind == _KEYS:
-        found.keys.update(section.strings())
+        found.keys.update(_strings(section))
     elif kind in _DIGESTS:
-        digests = set(section.strings())
+        digests = set(_strings(section))
         if any(len(digest) != _DIGESTS[kind][0] for digest in digests):
             raise Malformed("a fingerprint has the wrong length")
         found.digests[kind] |= digests
@@ -116,30 +124,30 @@ def _read_section(found: RevocationList, kind: int, section: "Reader", canonical
         )
 
 
-def _certificates(section: "Reader", canonical: Callable[[bytes], bytes]) -> _OfAuthority:
-    blob = section.string()
-    section.string()  # reserved
+def _certificates(section: Packet, canonical: Callable[[bytes], bytes]) -> _OfAuthority:
+    blob = section.get_string()
+    section.get_string()  # reserved
     try:
         found = _OfAuthority(canonical(blob) if blob else b"")
     except ValueError:
         raise Malformed("the key of an authority cannot be read") from None
-    for kind, part in section.sections():
+    for kind, part in _sections(section):
         _read_certificates(found, kind, part)
     return found
 
 
-def _read_certificates(found: _OfAuthority, kind: int, part: "Reader") -> None:
+def _read_certificates(found: _OfAuthority, kind: int, part: Packet) -> None:
     if kind == _SERIALS:
-        found.serials.append(_checked(part.numbers()))
+        found.serials.append(_checked(_numbers(part)))
     elif kind == _RANGE:
-        low, high = part.number(8), part.number(8)
+        low, high = part.get_uint64(), part.get_uint64()
         if not 0 < low <= high:
             raise Malformed("a range of serial numbers is wrong")
         found.ranges.append((low, high))
     elif kind == _BITMAP:
-        found.bitmaps.append(_bitmap(part.number(8), part.string()))
+        found.bitmaps.append(_bitmap(part.get_uint64(), part.get_string()))
     elif kind == _KEY_IDS:
-        found.key_ids.update(map(_text, part.strings()))
+        found.key_ids.update(map(_text, _strings(part)))
     elif kind == _CERTIFICATE_EXTENSION:
         _extension(part)
     else:
@@ -159,12 +167,12 @@ def _bitmap(low: int, mpint: bytes) -> tuple[int, int]:
     return low, bits
 
 
-def _extension(part: "Reader") -> None:
+def _extension(part: Packet) -> None:
     """An extension that may be passed over."""
-    _text(part.string())
-    if part.number(1):
+    _text(part.get_string())
+    if part.get_byte():
         raise Malformed("it needs an extension that is not known")
-    part.string()
+    part.get_string()
 
 
 def _text(data: bytes) -> bytes:
@@ -173,53 +181,27 @@ def _text(data: bytes) -> bytes:
     return data
 
 
-class Reader:
-    """Takes the wire format of SSH apart from the front; every method raises Malformed where data is missing."""
+def _strings(part: Packet) -> Iterator[bytes]:
+    """What is left, as strings."""
+    while part:
+        yield part.get_string()
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
 
-    @property
-    def left(self) -> int:
-        """Bytes that were not taken yet."""
-        return len(self._data) - self._at
+def _numbers(part: Packet) -> "array[int]":
+    """What is left, as numbers of 64 bits."""
+    rest = part.get_bytes(len(part.get_remaining_payload()))
+    if len(rest) % 8:
+        raise Malformed("it is truncated")
+    numbers = array("Q", rest)
+    if byteorder == "little":
+        numbers.byteswap()
+    return numbers
 
-    def take(self, size: int) -> bytes:
-        """So many bytes."""
-        end = self._at + size
-        if end > len(self._data):
-            raise Malformed("it is truncated")
-        part, self._at = self._data[self._at : end], end
-        return part
 
-    def number(self, size: int) -> int:
-        """A number of ``size`` bytes."""
-        return int.from_bytes(self.take(size), "big")
-
-    def string(self) -> bytes:
-        """Bytes, with their length before them."""
-        return self.take(self.number(4))
-
-    def strings(self) -> Iterator[bytes]:
-        """What is left, as strings."""
-        while self.left:
-            yield self.string()
-
-    def numbers(self) -> "array[int]":
-        """What is left, as numbers of 64 bits."""
-        rest = self.take(self.left)
-        if len(rest) % 8:
-            raise Malformed("it is truncated")
-        numbers = array("Q", rest)
-        if byteorder == "little":
-            numbers.byteswap()
-        return numbers
-
-    def sections(self) -> Iterator[tuple[int, "Reader"]]:
-        """What is left, as sections, each with its number; all of one has to be read before the next."""
-        while self.left:
-            kind, section = self.number(1), Reader(self.string())
-            yield kind, section
-            if section.left:
-                raise Malformed(f"section {kind} holds more than it should")
+def _sections(part: Packet) -> Iterator[tuple[int, Packet]]:
+    """What is left, as sections, each with its number; all of one has to be read before the next."""
+    while part:
+        kind, section = part.get_byte(), Packet(part.get_string())
+        yield kind, section
+        if section:
+            raise Malformed(f"section {kind} holds more than it should")

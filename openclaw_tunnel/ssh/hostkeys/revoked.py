@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import asyncssh
 
 from openclaw_tunnel.host.filecache import FileCache
-from openclaw_tunnel.ssh.asyncssh_seams import OpenSSHCertificate
+from openclaw_tunnel.ssh.asyncssh_seams import OpenSSHCertificate, serial_and_key_id
 from openclaw_tunnel.ssh.hostkeys import krl
 from openclaw_tunnel.ssh.hostkeys.knownhosts import is_certificate, key_line, key_type, parse_key
 
@@ -43,12 +43,9 @@ class RevokedKeys:
         blobs = (presented, *also)
         if self._krl is None:
             return not self._keys.isdisjoint(blobs)
-        try:
-            certified = _certified(presented)
-        except krl.Malformed as exc:
-            raise RevokedListUnusable(f"{_NO_KRL}: {exc}") from None
         if any(self._krl.names_key(blob) for blob in blobs):
             return True
+        certified = _certified(presented)
         return certified is not None and self._krl.names_certificate(certified)
 
 
@@ -105,9 +102,4 @@ def _certified(presented: bytes) -> krl.Certified | None:
     certificate = asyncssh.import_certificate(key_line(presented))
     if not isinstance(certificate, OpenSSHCertificate):
         return None
-    of_key = len(list(krl.Reader(certificate.key.public_data).strings())) - 1  # without the type's name
-    reader = krl.Reader(presented)
-    for _ in range(2 + of_key):  # the type's name and a random number come before the key's own parts
-        reader.string()
-    serial, _kind, key_id = reader.number(8), reader.number(4), reader.string()
-    return krl.Certified(certificate.signing_key.public_data, serial, key_id)
+    return krl.Certified(certificate.signing_key.public_data, *serial_and_key_id(certificate))

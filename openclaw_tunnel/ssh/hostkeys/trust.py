@@ -3,25 +3,24 @@
 import fcntl
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from openclaw_tunnel.core.failures import Code, Failure
-from openclaw_tunnel.core.link import Asks, DialFailed, nobody_asked
-from openclaw_tunnel.core.policy import Policy
+from openclaw_tunnel.core.link import DialFailed
 from openclaw_tunnel.errors import ConfigError, ExitCode, TunnelError, UsageError
 from openclaw_tunnel.host.files import write_atomic
 from openclaw_tunnel.ssh.connection import under_deadline
-from openclaw_tunnel.ssh.dial import Dial, Resolve, Way
+from openclaw_tunnel.ssh.dial import Dial, DialOptions, Way
 from openclaw_tunnel.ssh.hop import Hop, show_address
 from openclaw_tunnel.ssh.hostkeys import knownhosts
 from openclaw_tunnel.ssh.hostkeys.check import HostKeys
 from openclaw_tunnel.ssh.hostkeys.knownfiles import names_of
 from openclaw_tunnel.ssh.hostkeys.knownhosts import Entry, Trust, Verdict
+from openclaw_tunnel.ssh.hostkeys.knownlines import KnownLines
 from openclaw_tunnel.ssh_config.destination import parse_destination
-from openclaw_tunnel.ssh_config.query import resolve_ssh
 from openclaw_tunnel.ssh_config.target import SshTarget
 
 _NEW_FILE = 0o600
@@ -67,21 +66,10 @@ def with_port(typed: str, port: int | None) -> str:
     return f"{asked.user}@{show_address(asked.host, port)}" if asked.user else show_address(asked.host, port)
 
 
-async def look_at(
-    typed: str,
-    *,
-    ssh_config: str,
-    env: Mapping[str, str],
-    resolve: Resolve = resolve_ssh,
-    policy: Policy | None = None,
-    asks: Asks = nobody_asked,
-) -> Found:
+async def look_at(options: DialOptions) -> Found:
     """Fetch the key of the host a destination leads to, on the way a tunnel would take.
 
     Jump hosts are logged in to, so their keys must be known before.
-
-    Args:
-        asks: takes what a person is asked to do meanwhile.
 
     Raises:
         TunnelError: with the exit code of the failure.
@@ -91,23 +79,12 @@ async def look_at(
         return target, hop, await dial.fetch_host_key(target, hop, way)
 
     try:
-        (target, hop, key), stack = await under_deadline(
-            typed,
-            fetch,
-            identity="",
-            ssh_config=ssh_config,
-            env=env,
-            resolve=resolve,
-            policy=policy or Policy(),
-            asks=asks,
-        )
+        (target, hop, key), stack = await under_deadline(Dial(options), fetch)
     except DialFailed as exc:
         raise as_error(exc.failure) from exc
     await stack.aclose()
     host_keys = await HostKeys.load(target, hop)
-    verdict = host_keys.verdict(key)
-    failure = host_keys.revocation(key) or host_keys.explain(verdict, key)
-    return Found(hop, target, key, verdict, failure)
+    return Found(hop, target, key, *host_keys.about(key))
 
 
 def as_error(failure: Failure) -> TunnelError:
@@ -162,7 +139,7 @@ def add_key(text: str, shown: str, name: str, key: bytes) -> str:
         shown: the host field to write, hashed or not.
         name: what it means.
     """
-    there = knownhosts.entries_for(knownhosts.parse(text, ""), name)
+    there = KnownLines(text.split("\n"), "").find(name)
     if any(e.key == key and e.marker is knownhosts.Marker.NONE for e in there):
         return text
     start = text if not text or text.endswith("\n") else text + "\n"
@@ -177,13 +154,13 @@ def remove_name(text: str, file: str, name: str) -> str:
     lines = text.split("\n")
     kept: list[str] = []
     for number, line in enumerate(lines, 1):
-        entry = next(iter(knownhosts.parse(line, file)), None)
+        entry = knownhosts.parse_line(line, file, number)
         if entry is None or entry.marker is not knownhosts.Marker.NONE or not knownhosts.matches(name, entry.hosts):
             kept.append(line)
             continue
         others = _without(entry.hosts, name)
         if others is None:
-            raise _not_removable(Entry(file, number, entry.marker, entry.hosts, entry.key))
+            raise _not_removable(entry)
         if others:
             kept.append(line.replace(entry.hosts, others, 1))
     return "\n".join(kept)

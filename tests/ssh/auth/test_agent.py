@@ -12,14 +12,16 @@ import pytest
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import Asks, DialFailed, nobody_asked
 from openclaw_tunnel.core.policy import Policy
-from openclaw_tunnel.ssh.auth.agent import agent_path, ask_agent, close_agent
+from openclaw_tunnel.ssh.auth.agent import agent_path, ask_agent, close_agent, list_keys
 from openclaw_tunnel.ssh.auth.keyring import KeyRing
 from openclaw_tunnel.ssh.connection import SshConnector
 from openclaw_tunnel.ssh.deadline import Patience
 from openclaw_tunnel.ssh.hop import Hop
 from openclaw_tunnel.ssh_config.target import SshTarget
+from support.agent import SshAgent
 from support.aio import async_test, settle
 from support.fakeagent import fake_agent as fake_agent_of
+from support.servers import new_key
 from support.sshserver import SshTestServer
 from support.sshtargets import make_connector, make_target, target_for
 
@@ -92,6 +94,47 @@ async def test_an_agent_that_is_no_help(tmp_path: Path, answers: list[bytes], pr
         assert answer.client is None
         assert problem in answer.problem
         assert path in answer.problem
+
+
+@async_test
+async def test_which_keys_a_real_agent_holds(tmp_path: Path) -> None:
+    key = new_key(tmp_path / "id")
+    with SshAgent() as agent:
+        assert await list_keys(str(agent.socket)) == frozenset()
+        agent.add(key)
+        assert await list_keys(str(agent.socket)) == frozenset({asyncssh.read_public_key(f"{key}.pub").public_data})
+        agent.freeze()
+        assert await list_keys(str(agent.socket), timeout=0.1) is None
+        agent.thaw()
+    assert await list_keys(str(agent.socket)) == frozenset()
+
+
+@async_test
+async def test_which_keys_several_and_no_agent_hold(tmp_path: Path) -> None:
+    keys = [asyncssh.generate_private_key("ssh-ed25519") for _ in range(3)]
+    async with fake_agent_of(tmp_path / "agent", *keys):
+        assert await list_keys(str(tmp_path / "agent")) == frozenset(key.public_data for key in keys)
+    assert await list_keys("") == await list_keys("/no\0path") == frozenset()
+
+
+@pytest.mark.parametrize("data", [b"", b"\0\0", b"\0\0\0\1\5", b"\xff" * 4, b"\0\0\0\5\x0c\0\0\0\1", b"\0\0\0\0"])
+@async_test
+async def test_an_agent_that_says_something_else_and_hangs_up_has_no_keys(tmp_path: Path, data: bytes) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(5)
+        writer.write(data)
+        writer.close()
+
+    async with await asyncio.start_unix_server(serve, tmp_path / "agent"):
+        assert await list_keys(str(tmp_path / "agent")) == frozenset()
+
+
+@async_test
+async def test_an_agent_that_was_not_there_at_a_login_had_no_keys(tmp_path: Path) -> None:
+    """So that it makes a difference when it comes."""
+    ring = KeyRing(make_target(identity_agent=None), {"SSH_AUTH_SOCK": str(tmp_path / "none")})
+    assert await ring.next_key() is None
+    assert ring.agent_keys == frozenset()
 
 
 def test_which_agent_is_asked() -> None:

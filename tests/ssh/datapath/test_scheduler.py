@@ -4,19 +4,19 @@ import asyncio
 from collections import Counter
 
 from openclaw_tunnel.core.flow.window import Window
+from openclaw_tunnel.ssh.datapath.meter import Meter
 from openclaw_tunnel.ssh.datapath.scheduler import PACKET, Outflow
 from support.aio import async_test, pass_time, settle
 
 KIB, MIB = 1 << 10, 1 << 20
 
 
-class Line:
+class Line(Meter):
     """A meter of a line on which bytes arrive when the test says so.
 
     Attributes:
         arrived: bytes.
         urgent: how often somebody waited until more has arrived.
-        look_again: see ``Meter``.
     """
 
     def __init__(self, outflow: Outflow, look_again: float = 0.0) -> None:
@@ -24,7 +24,11 @@ class Line:
         self.arrived = 0
         self.urgent = 0
         self.looks = 0
-        self.look_again = look_again
+        self._look_again = look_again
+
+    @property
+    def look_again(self) -> float:
+        return self._look_again
 
     def under_way(self, enough: int) -> int:
         self.looks += 1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from openclaw_tunnel.ssh.enroll.authorized import Answer, Findings, Mode, likely_cause, read_answer, script_to_add
+from openclaw_tunnel.ssh.enroll.authorized import Answer, Mode, likely_cause, read_answer, script_to_add
 from openclaw_tunnel.ssh.hostkeys.knownhosts import key_line
 
 
@@ -123,7 +123,7 @@ def test_what_cannot_be_written_is_said_in_the_tools_own_words(tmp_path: Path) -
 
 def test_modes_are_told(tmp_path: Path) -> None:
     tmp_path.chmod(0o775)
-    found = add(tmp_path).findings
+    found = add(tmp_path)
     assert found.uid == str(os.getuid())
     assert [(m.path, m.bits[:10], m.uid, m.others_write) for m in found.modes] == [
         (".", "drwxrwxr-x", found.uid, True),
@@ -139,7 +139,8 @@ def test_openwrt_keeps_the_keys_of_root_with_dropbear() -> None:
         there=False,
         added=True,
         file="/etc/dropbear/authorized_keys",
-        findings=Findings("0", (Mode("/etc/dropbear", "drwxr-xr-x", "0"),)),
+        uid="0",
+        modes=(Mode("/etc/dropbear", "drwxr-xr-x", "0"),),
         complaint="",
     )
     assert "file=/etc/dropbear/authorized_keys" in script_to_add(KEY)
@@ -166,7 +167,7 @@ GOOD = Mode(".", "drwx------", "7")
     ],
 )
 def test_why_sshd_would_refuse(modes: tuple[Mode, ...], settings: tuple[str, ...], cause: str, remedy: str) -> None:
-    found = likely_cause(Findings("7", modes, settings))
+    found = likely_cause(Answer(True, "", "7", modes, settings))
     assert found[0].startswith(cause)
     assert found[1].startswith(remedy)
     assert bool(found[0]) == bool(cause)
@@ -174,4 +175,4 @@ def test_why_sshd_would_refuse(modes: tuple[Mode, ...], settings: tuple[str, ...
 
 def test_settings_are_read_as_sshd_writes_them() -> None:
     answer = read_answer(b"sshd   AuthorizedKeysFile=/etc/keys\nsshd PubkeyAuthentication\tno\n")
-    assert answer.findings.settings == ("AuthorizedKeysFile /etc/keys", "PubkeyAuthentication no")
+    assert answer.settings == ("AuthorizedKeysFile /etc/keys", "PubkeyAuthentication no")

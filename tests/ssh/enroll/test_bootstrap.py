@@ -10,6 +10,7 @@ import pytest
 from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.ssh.auth.prompts import Asker, Question
+from openclaw_tunnel.ssh.dial import DialOptions
 from openclaw_tunnel.ssh.enroll.bootstrap import SetupConnection, log_in
 from openclaw_tunnel.ssh_config.target import SshTarget
 from support.aio import async_test, pass_time, settle
@@ -43,7 +44,7 @@ class Person:
 
 async def enter(target: SshTarget, ask: Asker | None, seconds: float = 30.0, **others: SshTarget) -> SetupConnection:
     policy = Policy(connect_timeout=seconds)
-    return await log_in("gw", env={}, ask=ask, resolve=Resolver(gw=target, **others), policy=policy)
+    return await log_in(DialOptions("gw", {}, resolve=Resolver(gw=target, **others), policy=policy), ask)
 
 
 async def refusal(target: SshTarget, ask: Asker | None, seconds: float = 30.0, **others: SshTarget) -> TunnelError:

@@ -9,33 +9,34 @@ import pytest
 from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.ssh.auth.keyfiles import load_private_key
 from openclaw_tunnel.ssh.auth.prompts import Question
-from openclaw_tunnel.ssh.enroll.authorized import Findings, Mode
+from openclaw_tunnel.ssh.dial import DialOptions
+from openclaw_tunnel.ssh.enroll.authorized import Answer, Mode
 from openclaw_tunnel.ssh.enroll.bootstrap import SetupConnection, log_in
-from openclaw_tunnel.ssh.enroll.installkey import Installed, install_key, prove_key
+from openclaw_tunnel.ssh.enroll.installkey import install_key, prove_key
 from openclaw_tunnel.ssh.enroll.keypair import ChosenKey, make_key
 from support.aio import async_test, pass_time
 from support.askingserver import AskingServer, shell_in
 from support.sshtargets import Resolver, target_for
 
 FILE = "~/.ssh/authorized_keys"
-FINE = Installed(True, FILE, Findings())
+FINE = Answer(True, FILE)
 
 
 async def enter(server: AskingServer, folder: Path) -> SetupConnection:
     async def ask(question: Question) -> list[str]:
         return ["secret"]
 
-    return await log_in("gw", env={}, ask=ask, resolve=Resolver(gw=target_for(server, folder)))
+    return await log_in(DialOptions("gw", {}, resolve=Resolver(gw=target_for(server, folder))), ask)
 
 
-async def prove(server: AskingServer, folder: Path, key: ChosenKey, installed: Installed, *others: ChosenKey) -> str:
+async def prove(server: AskingServer, folder: Path, key: ChosenKey, installed: Answer, *others: ChosenKey) -> str:
     """Which key got in."""
     target = target_for(server, folder, identity_files=tuple(k.path for k in (*others, key)))
-    return (await prove_key("gw", key, installed, env={}, resolve=Resolver(gw=target))).path
+    return (await prove_key(DialOptions("gw", {}, resolve=Resolver(gw=target)), key, installed)).path
 
 
 async def doubt(
-    server: AskingServer, folder: Path, key: ChosenKey, installed: Installed, *others: ChosenKey
+    server: AskingServer, folder: Path, key: ChosenKey, installed: Answer, *others: ChosenKey
 ) -> TunnelError:
     with pytest.raises(TunnelError) as caught:
         await prove(server, folder, key, installed, *others)
@@ -49,7 +50,7 @@ async def test_once_and_only_once(tmp_path: Path) -> None:
         async with await enter(server, tmp_path) as connection:
             first, second = await install_key(connection, key), await install_key(connection, key)
     assert (first.added, first.file, second.added) == (True, FILE, False)
-    assert [mode.path for mode in first.findings.modes] == [".", ".ssh", ".ssh/authorized_keys"]
+    assert [mode.path for mode in first.modes] == [".", ".ssh", ".ssh/authorized_keys"]
     assert (tmp_path / ".ssh" / "authorized_keys").read_text() == key.line + "\n"
 
 
@@ -102,12 +103,12 @@ async def test_only_the_key_itself_is_a_proof(tmp_path: Path) -> None:
 @async_test
 async def test_the_cause_that_was_found_is_named(tmp_path: Path) -> None:
     key = make_key(str(tmp_path / "id"))
-    shared = Installed(True, FILE, Findings("7", (Mode(".ssh", "drwxrwxrwx", "7"),)))
+    shared = Answer(True, FILE, "7", (Mode(".ssh", "drwxrwxrwx", "7"),))
     async with AskingServer(password="secret") as server:
         error = await doubt(server, tmp_path, key, shared)
         assert error.message.endswith("): others may write to ~/.ssh there (drwxrwxrwx)")
         assert error.hint == "on that computer: chmod go-w ~/.ssh"
-        error = await doubt(server, tmp_path, key, Installed(False, FILE, Findings()))
+        error = await doubt(server, tmp_path, key, Answer(False, FILE))
         assert error.hint == f"on that computer: look at the options and dates before that key in {FILE}"
         server.takes_keys = False
         error = await doubt(server, tmp_path, key, FINE)
@@ -120,6 +121,18 @@ async def test_a_proof_that_did_not_come_so_far_is_no_refusal(tmp_path: Path) ->
     async with AskingServer(password="secret") as server:
         target = target_for(server, tmp_path, identity_files=(other.path,))
         with pytest.raises(TunnelError, match=r"refused the login of me \(no key was offered\)"):
-            await prove_key("gw", key, FINE, env={}, resolve=Resolver(gw=target))
+            await prove_key(DialOptions("gw", {}, resolve=Resolver(gw=target)), key, FINE)
     error = await doubt(server, tmp_path, key, FINE)
     assert (error.exit_code, error.message) == (ExitCode.UNREACHABLE, f"127.0.0.1:{server.port} refused the connection")
+
+
+@async_test
+async def test_a_jump_host_that_refuses_says_nothing_of_the_key(tmp_path: Path) -> None:
+    key = make_key(str(tmp_path / "id"))
+    async with AskingServer(password="secret") as jump, AskingServer(password="secret") as server:
+        gw = target_for(server, tmp_path, identity_files=(key.path,), proxy_jump=("jump",))
+        for keys, said in (((), "no key was offered"), ((key.path,), f"offered: {key.path} (")):
+            hop = target_for(jump, tmp_path, identity_files=keys)
+            with pytest.raises(TunnelError) as caught:
+                await prove_key(DialOptions("gw", {}, resolve=Resolver(gw=gw, jump=hop)), key, FINE)
+            assert caught.value.message.startswith(f"127.0.0.1:{jump.port} refused the login of me ({said}")

@@ -52,7 +52,7 @@ async def test_the_first_usable_key_with_its_own_comment(tmp_path: Path) -> None
     assert found == ChosenKey(str(tmp_path / "id"), key.public_data, "work key", in_file=True)
     assert found.line == f"{key_line(key.public_data)} work key"
     assert found.shown.startswith("ED25519 SHA256:")
-    assert not found.only_in_agent
+    assert found.in_file
 
 
 def test_a_file_that_needs_no_agent_comes_first_and_a_touch_last() -> None:

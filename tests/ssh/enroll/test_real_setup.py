@@ -12,8 +12,10 @@ import pytest
 from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.openclaw.remote_host import read_remote_gateway
 from openclaw_tunnel.ssh.auth.prompts import Question
+from openclaw_tunnel.ssh.dial import DialOptions
+from openclaw_tunnel.ssh.enroll.authorized import Answer
 from openclaw_tunnel.ssh.enroll.bootstrap import HowIn, SetupConnection, log_in
-from openclaw_tunnel.ssh.enroll.installkey import Installed, install_key, prove_key
+from openclaw_tunnel.ssh.enroll.installkey import install_key, prove_key
 from openclaw_tunnel.ssh.enroll.keypair import ChosenKey, KeyToMake, choose_key, make_key
 from openclaw_tunnel.ssh.enroll.remote import read_remote_settings
 from openclaw_tunnel.ssh.hostkeys.knownhosts import parse_key
@@ -32,11 +34,11 @@ async def enter(config: Path, password: str = "") -> SetupConnection:
     async def ask(question: Question) -> Sequence[str] | None:
         return [password] * len(question.prompts)
 
-    return await log_in("gw", ssh_config=str(config), env=ENV, ask=ask if password else None)
+    return await log_in(DialOptions("gw", ENV, ssh_config=str(config)), ask if password else None)
 
 
-async def prove(config: Path, key: ChosenKey, installed: Installed) -> HowIn:
-    return await prove_key("gw", key, installed, ssh_config=str(config), env=ENV)
+async def prove(config: Path, key: ChosenKey, installed: Answer) -> HowIn:
+    return await prove_key(DialOptions("gw", ENV, ssh_config=str(config)), key, installed)
 
 
 async def install_and_fail_to_prove(server: PasswordSshd, config: Path, key: ChosenKey) -> TunnelError:
@@ -171,9 +173,9 @@ async def test_a_key_that_only_the_agent_has(tmp_path: Path) -> None:
         async with await enter(config, server.password) as connection:
             key = await choose_key(connection.target, connection.hop, env)
             assert isinstance(key, ChosenKey)
-            assert (key.line, key.only_in_agent, key.path) == (held.line, True, "")
+            assert (key.line, key.in_file, key.path) == (held.line, False, "")
             installed = await install_key(connection, key)
-        how = await prove_key("gw", key, installed, ssh_config=str(config), env=env)
+        how = await prove_key(DialOptions("gw", env, ssh_config=str(config)), key, installed)
         assert (how.by_key, how.from_agent, how.path, how.public) == (True, True, "", held.public)
 
 

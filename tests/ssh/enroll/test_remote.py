@@ -10,6 +10,7 @@ import asyncssh
 from openclaw_tunnel.json5doc.document import MAX_BYTES
 from openclaw_tunnel.openclaw.remote_host import RemoteFile, candidates
 from openclaw_tunnel.ssh.auth.prompts import Question
+from openclaw_tunnel.ssh.dial import DialOptions
 from openclaw_tunnel.ssh.enroll.bootstrap import log_in
 from openclaw_tunnel.ssh.enroll.remote import (
     ENVIRONMENT,
@@ -112,7 +113,7 @@ async def test_settings_that_come_only_in_part(tmp_path: Path) -> None:
 
     async with AskingServer(password="secret", run=run) as server:
         resolve = Resolver(gw=target_for(server, tmp_path))
-        async with await log_in("gw", env={}, ask=ask, resolve=resolve) as connection:
+        async with await log_in(DialOptions("gw", {}, resolve=resolve), ask) as connection:
             found = await read_remote_settings(connection)
     assert found.problem == f"OpenClaw's settings on 127.0.0.1:{server.port} came only in part"
     assert (found.home, found.files) == (str(tmp_path), {})

@@ -7,6 +7,7 @@ import asyncssh
 import pytest
 
 from openclaw_tunnel.errors import TunnelError
+from openclaw_tunnel.ssh.dial import DialOptions
 from openclaw_tunnel.ssh.enroll.bootstrap import SetupConnection, log_in
 from openclaw_tunnel.ssh.enroll.shell import Ran
 from support.aio import async_test, pass_time, settle
@@ -23,7 +24,7 @@ async def run(folder: Path, command: Run | None, script: str, *, timeout: float 
     (folder / "id").chmod(0o600)
     async with AskingServer([key], run=command) as server:
         target = target_for(server, folder, identity_files=(str(folder / "id"),))
-        connection: SetupConnection = await log_in("gw", env={}, resolve=Resolver(gw=target))
+        connection: SetupConnection = await log_in(DialOptions("gw", {}, resolve=Resolver(gw=target)))
         async with connection:
             ran = await connection.run(script, timeout=timeout, limit=limit)
         await settle(lambda: not server.connections)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from openclaw_tunnel.host.filecache import FileCache
 from openclaw_tunnel.ssh.hostkeys import knownhosts
 from openclaw_tunnel.ssh.hostkeys.knownfiles import Files, Reader, files_of, read_known_keys
-from openclaw_tunnel.ssh.hostkeys.knownhosts import Entry, entries_for, matches, parse
+from openclaw_tunnel.ssh.hostkeys.knownhosts import Entry, matches, parse_line
 from openclaw_tunnel.ssh.hostkeys.knownlines import KnownLines
 from support.aio import async_test
 from support.sshtargets import make_target
@@ -36,8 +36,9 @@ _LINES = st.one_of(
 
 @given(st.lists(_LINES, max_size=8), _NAMES)
 def test_an_index_finds_what_a_look_at_every_line_finds(lines: list[str], name: str) -> None:
-    text = "\n".join(lines)
-    assert KnownLines(text.split("\n"), "f").find(name) == entries_for(parse(text, "f"), name)
+    lines = "\n".join(lines).split("\n")
+    entries = [entry for number, line in enumerate(lines, 1) if (entry := parse_line(line, "f", number))]
+    assert KnownLines(lines, "f").find(name) == tuple(entry for entry in entries if matches(name, entry.hosts))
 
 
 @given(st.text("aAb.*?[", max_size=8), st.text("aAb.*?[", max_size=8))

@@ -10,6 +10,7 @@ import pytest
 
 from openclaw_tunnel.core.failures import Code
 from openclaw_tunnel.errors import ConfigError, ExitCode, TunnelError, UsageError
+from openclaw_tunnel.ssh.dial import DialOptions
 from openclaw_tunnel.ssh.hop import Hop
 from openclaw_tunnel.ssh.hostkeys import knownhosts
 from openclaw_tunnel.ssh.hostkeys.check import HostKeys
@@ -34,8 +35,7 @@ def found(path: Path | str | None, key: bytes = NEW, **fields: Any) -> Found:
     files = () if path is None else (str(path),)
     target = make_target(**{"hostname": "gw", "user_known_hosts_files": files, **fields})
     host_keys = HostKeys(target, Hop("gw", "gw:22"), Reader()(files_of(target)))
-    verdict = host_keys.verdict(key)
-    return Found(Hop("gw", "gw:22"), target, key, verdict, host_keys.explain(verdict, key))
+    return Found(Hop("gw", "gw:22"), target, key, *host_keys.about(key))
 
 
 @pytest.mark.parametrize(
@@ -209,15 +209,15 @@ def test_two_ports() -> None:
 async def test_fetching_a_key_needs_no_login(tmp_path: Path) -> None:
     async with SshTestServer() as server:
         target = make_target(port=server.port, user_known_hosts_files=(str(tmp_path / "k"),))
-        seen = await look_at("gw", ssh_config="", env={}, resolve=Resolver(gw=target))
+        seen = await look_at(DialOptions("gw", {}, resolve=Resolver(gw=target)))
         assert seen.fingerprint == server.host_keys[0].get_fingerprint()
         assert seen.failure
         assert seen.failure.code is Code.HOST_KEY_UNKNOWN
         await asyncio.to_thread(remember, seen, replace=False)
-        seen = await look_at("gw", ssh_config="", env={}, resolve=Resolver(gw=target))
+        seen = await look_at(DialOptions("gw", {}, resolve=Resolver(gw=target)))
         assert seen.failure is None
         revoked = make_target(port=server.port, revoked_host_keys=str(tmp_path / "missing"))
-        seen = await look_at("gw", ssh_config="", env={}, resolve=Resolver(gw=revoked))
+        seen = await look_at(DialOptions("gw", {}, resolve=Resolver(gw=revoked)))
         assert seen.failure
         assert seen.failure.code is Code.HOST_KEY_REVOKED
 
@@ -228,7 +228,7 @@ async def test_of_several_keys_the_known_type_is_fetched(tmp_path: Path) -> None
     async with SshTestServer(kinds=("ecdsa-sha2-nistp256", "ssh-ed25519")) as server:
         (tmp_path / "k").write_text(server.known_hosts_line())
         target = make_target(port=server.port, user_known_hosts_files=(str(tmp_path / "k"),))
-        seen = await look_at("gw", ssh_config="", env={}, resolve=Resolver(gw=target))
+        seen = await look_at(DialOptions("gw", {}, resolve=Resolver(gw=target)))
         assert seen.shown.startswith("ECDSA ")
         assert seen.failure is None
 
@@ -238,12 +238,12 @@ async def test_the_users_order_of_algorithms_decides_which_key_is_fetched() -> N
     async with SshTestServer(kinds=("ecdsa-sha2-nistp256", "ssh-ed25519")) as server:
         for first, other in (("ssh-ed25519", "ecdsa-sha2-nistp256"), ("ecdsa-sha2-nistp256", "ssh-ed25519")):
             target = make_target(port=server.port, host_key_algorithms=(first, other), kex=("curve25519-sha256",))
-            seen = await look_at("gw", ssh_config="", env={}, resolve=Resolver(gw=target))
+            seen = await look_at(DialOptions("gw", {}, resolve=Resolver(gw=target)))
             assert knownhosts.key_line(seen.key).startswith(first)
 
 
 @async_test
 async def test_a_host_that_cannot_be_reached() -> None:
     with pytest.raises(TunnelError) as caught:
-        await look_at("gw", ssh_config="", env={}, resolve=Resolver(gw=make_target(port=free_port())))
+        await look_at(DialOptions("gw", {}, resolve=Resolver(gw=make_target(port=free_port()))))
     assert caught.value.exit_code is ExitCode.UNREACHABLE
