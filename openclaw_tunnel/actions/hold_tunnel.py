@@ -93,9 +93,9 @@ def _join(paths: Paths, options: UpOptions, resolved: Resolved) -> int:
             shown.closing()
             with contextlib.suppress(TunnelError):  # gone already
                 client.call(Down(name), CLOSE_DEADLINE)
-            shown.closed()
+            shown.show()
             raise
-        shown.closed()
+        shown.show()
     return ExitCode.OK
 
 

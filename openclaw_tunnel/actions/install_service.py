@@ -37,7 +37,7 @@ from openclaw_tunnel.service.spec import (
 from openclaw_tunnel.service.systemd import Linger, Systemd
 from openclaw_tunnel.settings.main_forward import as_argument
 from openclaw_tunnel.settings.resolve import NoDestination, Resolved, UpOptions, resolve
-from openclaw_tunnel.settings.up_arguments import up_arguments
+from openclaw_tunnel.settings.up_options import up_arguments
 from openclaw_tunnel.ui import output, progress
 
 EXAMPLE = "remote-gateway"

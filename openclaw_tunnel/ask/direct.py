@@ -5,11 +5,10 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, TypeVar
 
 from openclaw_tunnel.ask.examine import Layer, Outcome
-from openclaw_tunnel.ask.question import Question, inquire, unreached
+from openclaw_tunnel.ask.question import Question, failed_below, inquire, unreached
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import DialFailed, Link, LinkLost
 from openclaw_tunnel.core.spec import DEFAULT_NAME
@@ -17,7 +16,7 @@ from openclaw_tunnel.errors import ExitCode, TunnelError
 from openclaw_tunnel.gateway.direct import direct_route
 from openclaw_tunnel.gateway.route import LinkRoute
 from openclaw_tunnel.gateway.url import is_loopback
-from openclaw_tunnel.host.paths import Paths, ensure_private_dir
+from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.openclaw.paths import profile_of
 from openclaw_tunnel.settings.load import Settings
 from openclaw_tunnel.settings.resolve import NoDestination, Resolved, UpOptions, resolve
@@ -38,8 +37,6 @@ def ask_alone(data: dict[str, Any], *, name: str | None, direct: bool, paths: Pa
         TunnelError: there is no way, or settings and credentials cannot be used.
     """
     question = Question.from_json(data)
-    if question.device:
-        ensure_private_dir(paths.state_dir)
     if question.url or direct:
         return asyncio.run(unwaited(_ask_url(question, paths)))
     return asyncio.run(unwaited(_ask_over_ssh(question, name, paths)))
@@ -71,7 +68,7 @@ async def unwaited(question: Coroutine[Any, Any, T]) -> T:
 
 async def _ask_url(question: Question, paths: Paths) -> dict[str, Any]:
     end = asyncio.get_running_loop().time() + question.timeout
-    settings = Settings.load(question.env, paths.tunnels_file, Path(question.cwd))
+    settings = question.settings(paths.tunnels_file)
     route = await direct_route(settings.openclaw, question.url)
     host = route.url.host
     answer = await inquire(
@@ -79,7 +76,6 @@ async def _ask_url(question: Question, paths: Paths) -> dict[str, Any]:
         route,
         settings=settings,
         state_dir=paths.state_dir,
-        through_tunnel=False,
         target="this computer" if is_loopback(host) else host,
         end=end,
     )
@@ -88,14 +84,14 @@ async def _ask_url(question: Question, paths: Paths) -> dict[str, Any]:
 
 async def _ask_over_ssh(question: Question, name: str | None, paths: Paths) -> dict[str, Any]:
     began, end = time.perf_counter(), asyncio.get_running_loop().time() + question.timeout
-    settings = await asyncio.to_thread(Settings.load, question.env, paths.tunnels_file, Path(question.cwd))
+    settings = await asyncio.to_thread(question.settings, paths.tunnels_file)
     _check_name(question, name, settings.tunnels)
     try:
         async with asyncio.timeout_at(end):
             resolved = await resolve(UpOptions(name=name), env=question.env, paths=paths, settings=settings)
     except TimeoutError:
         late = Failure(Code.TIMEOUT, f"ssh -G did not answer within {question.timeout:g} s", {"target": name or "HOST"})
-        return {**unreached(question.kind, late, _below(late, began, None)), "via": "ssh"}
+        return {**unreached(question.kind, late, failed_below(late, None, _ms(began))), "via": "ssh"}
     except NoDestination as nowhere:
         raise TunnelError(
             "no tunnel is running, and no gateway host is configured",
@@ -127,7 +123,7 @@ async def _dial_and_ask(
         link = await _dial(question, resolved, end)
     except DialFailed as error:
         failure = error.failure.with_facts(target=spec.target, host=spec.address, to=str(spec.main.to))
-        return unreached(question.kind, failure, _below(failure, began, name_layer))
+        return unreached(question.kind, failure, failed_below(failure, name_layer, _ms(began)))
     try:
         ssh_layer = Layer("ssh", Outcome.OK, _ms(began), f"logged in to {link.server.version}")
         return await inquire(
@@ -135,14 +131,13 @@ async def _dial_and_ask(
             LinkRoute(link, spec.main.to),
             settings=settings,
             state_dir=paths.state_dir,
-            through_tunnel=True,
             target=spec.target,
             end=end,
             below=(name_layer, ssh_layer),
         )
     except LinkLost:
         failure = Failure(Code.TIMEOUT, f"the connection to {spec.address} was lost", {"target": spec.target})
-        return unreached(question.kind, failure, _below(failure, began, name_layer))
+        return unreached(question.kind, failure, failed_below(failure, name_layer, _ms(began)))
     finally:
         await link.close()
 
@@ -157,15 +152,6 @@ async def _dial(question: Question, resolved: Resolved, end: float) -> Link:
     except TimeoutError:
         message = f"{spec.address} did not let us in within {question.timeout:g} s"
         raise DialFailed(Failure(Code.TIMEOUT, message)) from None
-
-
-def _below(failure: Failure, began: float, name_layer: Layer | None) -> tuple[Layer, Layer]:
-    """The layers ``name`` and ``ssh`` where one of the two failed."""
-    if name_layer is None or failure.code is Code.DNS:
-        return Layer("name", Outcome.FAILED, _ms(began), failure.message), Layer(
-            "ssh", Outcome.SKIPPED, None, "not asked"
-        )
-    return name_layer, Layer("ssh", Outcome.FAILED, _ms(began), failure.message)
 
 
 def _ms(began: float) -> float:

@@ -1,8 +1,8 @@
 """Where the way to a gateway ends: its layers from the bottom up, each asked in turn, until one fails."""
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -19,6 +19,7 @@ from openclaw_tunnel.gateway.verdict import Judgement, judge_channel, judge_hell
 LAYERS = ("channel", "http", "handshake", "credentials", "scopes")
 """From the bottom up; the first is called ``tcp`` or ``tls`` where there is no SSH channel."""
 
+_WANTED = (READ,)
 _READ_METHOD = "system-presence"
 """A cheap method that takes ``operator.read``: asked where the gateway does not say which scopes it granted."""
 
@@ -41,6 +42,11 @@ class Layer:
     text: str
 
 
+def not_asked(name: str) -> Layer:
+    """A layer above one that failed."""
+    return Layer(name, Outcome.SKIPPED, None, "not asked")
+
+
 @dataclass(frozen=True, slots=True)
 class Examination:
     """What an examination found.
@@ -53,7 +59,6 @@ class Examination:
         expected_in: seconds until the gateway expects to be back, or until trying again makes sense.
         protocol: the version of the Gateway protocol that is spoken; None where it did not come to that.
         scopes: what the credentials may do; None where that is not known.
-        boot_id: changes with every restart of the gateway; None where it is not known.
     """
 
     layers: tuple[Layer, ...]
@@ -63,15 +68,14 @@ class Examination:
     expected_in: float | None = None
     protocol: int | None = None
     scopes: tuple[str, ...] | None = None
-    boot_id: str | None = None
 
     @property
     def ms(self) -> float:
         """How long all of it took, in milliseconds."""
         return round(sum(layer.ms or 0.0 for layer in self.layers), 1)
 
-    def to_json(self) -> dict[str, Any]:
-        """The object that ``probe --json`` shows of the gateway; holds no secret."""
+    def to_json(self, below: Sequence[Layer] = ()) -> dict[str, Any]:
+        """The object that ``probe --json`` shows of the gateway; holds no secret. ``below``: layers beneath these."""
         return {
             "verdict": str(self.verdict),
             "version": self.version,
@@ -79,10 +83,7 @@ class Examination:
             "scopes": None if self.scopes is None else list(self.scopes),
             "expected_in_s": self.expected_in,
             "ms": self.ms,
-            "layers": [
-                {"name": layer.name, "outcome": str(layer.outcome), "ms": layer.ms, "text": layer.text}
-                for layer in self.layers
-            ],
+            "layers": [asdict(layer) for layer in (*below, *self.layers)],
             "failure": self.failure.to_json() if self.failure else None,
         }
 
@@ -91,16 +92,14 @@ async def examine(
     route: Route,
     credentials: Credentials = Credentials(),  # noqa: B008  frozen
     *,
-    scopes: tuple[str, ...] = (READ,),
     device: Device | None = None,
     timeout: float = 10.0,
 ) -> Examination:
     """Ask every layer between here and the gateway, from the bottom up; stop at the first that fails.
 
-    The credentials are tried once.
+    The credentials are tried once, and have to be good for reading.
 
     Args:
-        scopes: what is asked for, and has to be granted.
         timeout: seconds for each layer.
 
     Raises:
@@ -110,15 +109,15 @@ async def examine(
     judgement = await _reach(route, book, timeout)
     if judgement.failure is not None:
         return book.close(judgement)
-    version, hello, granted = judgement.version, None, None
+    version, protocol, granted = judgement.version, None, None
     try:
         async with connect(
-            route, credentials, scopes=scopes, device=device, timeout=timeout, on_challenge=book.mark
+            route, credentials, scopes=_WANTED, device=device, timeout=timeout, on_challenge=book.mark
         ) as session:
-            hello = session.hello
-            book.passed("handshake", f"protocol {hello.protocol}, OpenClaw {hello.version or 'of unknown version'}")
+            hello, protocol = session.hello, session.hello.protocol
+            book.passed("handshake", f"protocol {protocol}, OpenClaw {hello.version or 'of unknown version'}")
             book.passed("credentials", _accepted(credentials, device, hello))
-            judgement, granted = await _scopes(session, scopes, route.name, timeout)
+            judgement, granted = await _scopes(session, route.name, timeout)
             book.mark()  # saying goodbye is no layer
     except SessionFailed as failed:
         if failed.stage == "credentials":
@@ -126,12 +125,13 @@ async def examine(
         judgement = failed.judgement
     if judgement.failure is None:
         book.passed("scopes", ", ".join(granted) if granted is not None else "as asked for")
-    return book.close(_with_version(judgement, version), hello, granted)
+    known = judgement if judgement.version is not None else replace(judgement, version=version)
+    return book.close(known, protocol, granted)
 
 
 async def _reach(route: Route, book: "_Book", timeout: float) -> Judgement:
     def opened() -> None:
-        if book.is_empty:
+        if not book.layers:
             book.passed(route.layer, f"{route.name} accepts connections")
 
     try:
@@ -143,13 +143,11 @@ async def _reach(route: Route, book: "_Book", timeout: float) -> Judgement:
     return judgement
 
 
-async def _scopes(
-    session: Session, wanted: tuple[str, ...], to: str, timeout: float
-) -> tuple[Judgement, tuple[str, ...] | None]:
+async def _scopes(session: Session, to: str, timeout: float) -> tuple[Judgement, tuple[str, ...] | None]:
     """What the session may do, and what that means."""
     hello = session.hello
-    judgement = judge_hello(hello, wanted, to=to)
-    if hello.scopes is not None or READ not in wanted:
+    judgement = judge_hello(hello, _WANTED, to=to)
+    if hello.scopes is not None:
         return judgement, hello.scopes
     try:
         await session.call(_READ_METHOD, timeout=timeout)
@@ -166,13 +164,9 @@ class _Book:
 
     def __init__(self, route: Route) -> None:
         self._names = (route.layer, *LAYERS[1:])
-        self._layers: list[Layer] = []
+        self.layers: list[Layer] = []
         self._began = asyncio.get_running_loop().time()
         self._marked: float | None = None
-
-    @property
-    def is_empty(self) -> bool:
-        return not self._layers
 
     def mark(self) -> None:
         """What has been going on ends here, though only what follows tells whether it went well."""
@@ -180,27 +174,18 @@ class _Book:
 
     def passed(self, name: str, text: str) -> None:
         ms, self._marked = self._marked, None
-        self._layers.append(Layer(name, Outcome.OK, self._lap() if ms is None else ms, text))
+        self.layers.append(Layer(name, Outcome.OK, self._lap() if ms is None else ms, text))
 
     def close(
-        self, judgement: Judgement, hello: Hello | None = None, granted: tuple[str, ...] | None = None
+        self, judgement: Judgement, protocol: int | None = None, granted: tuple[str, ...] | None = None
     ) -> Examination:
-        layers = [*self._layers]
         failure = judgement.failure
         if failure is not None:
             ms = round(self._lap() + (self._marked or 0.0), 1)
-            layers.append(Layer(self._names[len(layers)], Outcome.FAILED, ms, failure.message))
-            layers.extend(_skipped(self._names[len(layers) :]))
-        return Examination(
-            tuple(layers),
-            judgement.verdict,
-            judgement.version,
-            failure,
-            judgement.expected_in,
-            hello.protocol if hello else None,
-            granted,
-            hello.boot_id if hello else None,
-        )
+            self.layers.append(Layer(self._names[len(self.layers)], Outcome.FAILED, ms, failure.message))
+            self.layers.extend(map(not_asked, self._names[len(self.layers) :]))
+        found = judgement.verdict, judgement.version, failure, judgement.expected_in
+        return Examination(tuple(self.layers), *found, protocol, granted)
 
     def _lap(self) -> float:
         now = asyncio.get_running_loop().time()
@@ -208,17 +193,7 @@ class _Book:
         return round(lap * 1000, 1)
 
 
-def _skipped(names: Iterable[str]) -> list[Layer]:
-    return [Layer(name, Outcome.SKIPPED, None, "not asked") for name in names]
-
-
 def _accepted(credentials: Credentials, device: Device | None, hello: Hello) -> str:
     if not credentials or hello.auth_method == "none":
         return "the gateway wants none"
     return f"the {credentials.kind} is accepted" + (", and so is this device" if device else "")
-
-
-def _with_version(judgement: Judgement, version: str | None) -> Judgement:
-    if judgement.version is not None:
-        return judgement
-    return Judgement(judgement.verdict, version, judgement.failure, judgement.expected_in, judgement.uptime)

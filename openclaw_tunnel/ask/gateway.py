@@ -16,7 +16,7 @@ from openclaw_tunnel.ui.tunnelrows import clean
 MARGIN = 2.0
 """Seconds that the daemon gets beyond the question's own timeout."""
 
-_UNSAID = dict.fromkeys(("url", "token", "token_file", "password_file", "name", "direct"))
+_UNSAID = dict.fromkeys(("url", "token", "password_file", "name", "direct")) | {"device": False, "timeout": 10.0}
 
 
 def ask_gateway(question: Mapping[str, Any], *, name: str | None, direct: bool, paths: Paths) -> dict[str, Any]:
@@ -40,8 +40,8 @@ def ask_gateway(question: Mapping[str, Any], *, name: str | None, direct: bool, 
         return ask_alone(dict(question), name=name, direct=direct, paths=paths)
 
 
-def usual_question(kind: str, timeout: float = 10.0, *, token_file: str | None = None, **more: Any) -> dict[str, Any]:
-    """A question with the credentials of the settings, as without any option; ``timeout`` in seconds.
+def usual_question(kind: str, *, token_file: str | None = None, **more: Any) -> dict[str, Any]:
+    """A question with the credentials of the settings, as without any option.
 
     Args:
         token_file: holds the token instead.
@@ -49,8 +49,7 @@ def usual_question(kind: str, timeout: float = 10.0, *, token_file: str | None =
     Raises:
         ConfigError: that file cannot be used.
     """
-    given = {**_UNSAID, "device": False, "timeout": timeout, "token_file": token_file}
-    return read_question(kind, given, **more)
+    return read_question(kind, {**_UNSAID, "token_file": token_file}, **more)
 
 
 def raise_failure(answer: Mapping[str, Any]) -> None:

@@ -2,18 +2,16 @@
 
 import asyncio
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from openclaw_tunnel.ask.examine import Layer, Outcome
-from openclaw_tunnel.ask.question import Question, inquire, unreached
+from openclaw_tunnel.ask.question import Question, failed_below, inquire, unreached
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.link import Link, LinkLost
 from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.errors import ExitCode, RequestRefused
 from openclaw_tunnel.gateway.route import LinkRoute
-from openclaw_tunnel.host.paths import Paths, ensure_private_dir
-from openclaw_tunnel.settings.load import Settings
+from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.supervisor.tunnel import Supervisor
 
 
@@ -37,32 +35,26 @@ async def ask(supervisor: Supervisor, data: Mapping[str, Any], paths: Paths) -> 
         ) from None
     link = supervisor.link
     try:
-        answer = await ask_link(question, link, supervisor, paths) if link else _no_link(question, supervisor)
+        answer = await _ask_link(question, link, supervisor, paths) if link else _no_link(question, supervisor)
     except LinkLost:
         answer = _no_link(question, supervisor)
     return {**answer, "via": f"tunnel {supervisor.spec.name}"}
 
 
-async def ask_link(question: Question, link: Link, supervisor: Supervisor, paths: Paths) -> dict[str, Any]:
-    """Ask over a live connection.
-
-    Raises:
-        LinkLost: it went away.
-        CredentialError, ConfigError, UsageError: as :func:`inquire`.
-    """
+async def _ask_link(question: Question, link: Link, supervisor: Supervisor, paths: Paths) -> dict[str, Any]:
     end = asyncio.get_running_loop().time() + question.timeout
     shown = supervisor.snapshot()
-    if question.device:
-        ensure_private_dir(paths.state_dir)
     return await inquire(
         question,
         LinkRoute(link, supervisor.spec.main.to),
-        settings=await asyncio.to_thread(Settings.load, question.env, paths.tunnels_file, Path(question.cwd)),
+        settings=await asyncio.to_thread(question.settings, paths.tunnels_file),
         state_dir=paths.state_dir,
-        through_tunnel=True,
         target=supervisor.spec.target,
         end=end,
-        below=(_name_layer(shown), _ssh_layer(shown)),
+        below=(
+            _name_layer(shown),
+            Layer("ssh", Outcome.OK, shown.ssh.rtt_ms, f"connected to {shown.ssh.server}, tunnel {shown.name}"),
+        ),
     )
 
 
@@ -72,15 +64,8 @@ def _no_link(question: Question, supervisor: Supervisor) -> dict[str, Any]:
         Code.LOST, f"tunnel {shown.name} is {shown.state}: there is no SSH connection yet"
     )
     reason = reason.with_facts(target=spec.target, host=spec.address or spec.target, to=str(spec.main.to))
-    below = (_name_layer(shown), Layer("ssh", Outcome.FAILED, None, reason.message))
-    if reason.code is Code.DNS:
-        below = (Layer("name", Outcome.FAILED, None, reason.message), Layer("ssh", Outcome.SKIPPED, None, "not asked"))
-    return unreached(question.kind, reason, below)
+    return unreached(question.kind, reason, failed_below(reason, _name_layer(shown), None))
 
 
 def _name_layer(shown: Snapshot) -> Layer:
     return Layer("name", Outcome.OK, None, f"{shown.alias} is {shown.target}")
-
-
-def _ssh_layer(shown: Snapshot) -> Layer:
-    return Layer("ssh", Outcome.OK, shown.ssh.rtt_ms, f"connected to {shown.ssh.server}, tunnel {shown.name}")

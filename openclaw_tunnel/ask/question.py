@@ -10,16 +10,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from openclaw_tunnel.ask.examine import LAYERS, Examination, Layer, Outcome, examine
+from openclaw_tunnel.ask.examine import LAYERS, Examination, Layer, Outcome, examine, not_asked
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.status import Verdict
 from openclaw_tunnel.errors import ConfigError, CredentialError, ExitCode, UsageError, failure_json
 from openclaw_tunnel.gateway.client import CallRefused, SessionFailed, connect
 from openclaw_tunnel.gateway.device import Device, load_or_create
 from openclaw_tunnel.gateway.frames import request
-from openclaw_tunnel.gateway.hello import READ, Credentials, Hello
-from openclaw_tunnel.gateway.route import Route
+from openclaw_tunnel.gateway.hello import READ, Credentials
+from openclaw_tunnel.gateway.route import LinkRoute, Route
 from openclaw_tunnel.gateway.verdict import Judgement, unreachable
+from openclaw_tunnel.host.paths import ensure_private_dir
 from openclaw_tunnel.openclaw.credentials.contracts import Surface
 from openclaw_tunnel.openclaw.credentials.load import Explicit
 from openclaw_tunnel.openclaw.credentials.values import CredentialChoice
@@ -73,18 +74,22 @@ class Question:
         if not 0 < self.timeout <= LONGEST:
             raise ValueError("a question takes more than no time, and an hour at most")
 
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object that :meth:`from_json` reads back. It holds secrets: for the control socket only."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"kind": str(self.kind)}
-
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Question":
-        """Read what :meth:`to_json` wrote.
+        """Read the object that ``read_question`` makes: the fields by their names.
 
         Raises:
             TypeError, ValueError, KeyError, AttributeError: it is no such object.
         """
         return cls(**{**data, "kind": Kind(data["kind"])})
+
+    def settings(self, tunnels_file: Path) -> Settings:
+        """What the settings files say where the question comes from.
+
+        Raises:
+            ConfigError: one cannot be used.
+        """
+        return Settings.load(self.env, tunnels_file, Path(self.cwd))
 
 
 async def inquire(
@@ -93,7 +98,6 @@ async def inquire(
     *,
     settings: Settings,
     state_dir: Path,
-    through_tunnel: bool,
     target: str,
     end: float,
     below: Sequence[Layer] = (),
@@ -103,8 +107,7 @@ async def inquire(
 
     Args:
         settings: as the command's environment has them.
-        state_dir: our own, for the device key; it exists.
-        through_tunnel: the route leads through SSH to the configured remote gateway.
+        state_dir: our own, for the device key.
         target: how the user calls the gateway's host, for hints.
         end: when the answer has to be there, on the loop's clock; half a second more goes into closing.
         below: layers beneath the route, for ``probe``.
@@ -117,12 +120,17 @@ async def inquire(
         LinkLost: the SSH connection went away.
     """
     names = {"target": target, "host": target, "to": route.name}
+    through_tunnel = isinstance(route, LinkRoute)  # to the configured remote gateway
     try:
         async with asyncio.timeout_at(end + _CLOSING):
             whose = surface or _surface(question, settings.openclaw, through_tunnel)
             choice = await choose_credentials(question, whose, settings, through_tunnel, end)
             device = await asyncio.to_thread(_device, state_dir) if question.device else None
-            facts, failure = await _ask(question, route, revealed(choice), device, end, below)
+            if question.kind is Kind.PROBE:
+                found = await examine(route, revealed(choice), device=device, timeout=_left(end))
+                facts, failure = found.to_json(below), found.failure
+            else:
+                facts, failure = await _call(question, route, revealed(choice), device, end)
     except TimeoutError:
         late = unreachable(f"{route.name} was not done with within {question.timeout:g} s").failure
         assert late is not None  # noqa: S101  this verdict always has one
@@ -131,11 +139,7 @@ async def inquire(
 
 
 async def choose_credentials(
-    question: Question,
-    surface: Surface,
-    settings: Settings,
-    through_tunnel: bool,
-    end: float,
+    question: Question, surface: Surface, settings: Settings, through_tunnel: bool, end: float
 ) -> CredentialChoice:
     """The credentials for a question; that they take too long is no fault of the gateway.
 
@@ -177,11 +181,22 @@ def shown(choice: CredentialChoice) -> dict[str, Any]:
 
 def unreached(kind: Kind, failure: Failure, below: Sequence[Layer]) -> dict[str, Any]:
     """The answer where not even the way to the gateway is there; ``below`` ends with the layer that failed."""
-    skipped = tuple(Layer(name, Outcome.SKIPPED, None, "not asked") for name in LAYERS)
     facts = _failed(Judgement(Verdict.UNREACHABLE, failure=failure), sum(layer.ms or 0 for layer in below) / 1000)
     if kind is Kind.PROBE:
-        facts = _examined(Examination(skipped, Verdict.UNREACHABLE, failure=failure), below)
+        above = tuple(map(not_asked, LAYERS))
+        facts = Examination(above, Verdict.UNREACHABLE, failure=failure).to_json(below)
     return {**_answer(facts, failure.to_json()), "gateway": None, "credentials": None}
+
+
+def failed_below(failure: Failure, name: Layer | None, ms: float | None) -> tuple[Layer, Layer]:
+    """The layers ``name`` and ``ssh`` where one of the two failed, after so many milliseconds.
+
+    Args:
+        name: where it is well; None: it is the one that failed.
+    """
+    if name is None or failure.code is Code.DNS:
+        return Layer("name", Outcome.FAILED, ms, failure.message), not_asked("ssh")
+    return name, Layer("ssh", Outcome.FAILED, ms, failure.message)
 
 
 def _surface(question: Question, settings: OpenClawSettings, through_tunnel: bool) -> Surface:
@@ -194,11 +209,6 @@ def _surface(question: Question, settings: OpenClawSettings, through_tunnel: boo
 
 def _answer(facts: dict[str, Any], failure: dict[str, Any] | None) -> dict[str, Any]:
     return {"ok": failure is None, **facts, "failure": failure}
-
-
-def _no_credential(choice: CredentialChoice) -> dict[str, Any]:
-    """A credential that is configured and cannot be had is no credential to try; the failure as JSON."""
-    return failure_json("credential", choice.warning, choice.remedy, ExitCode.CREDENTIAL)
 
 
 def _unwell(facts: dict[str, Any]) -> dict[str, Any] | None:
@@ -224,8 +234,9 @@ def _told(
     """The answer, its failure with the names that its hint needs and with where the credential came from."""
     if failure is None:
         return _answer(facts, _unwell(facts))
-    if choice.warning and failure.code is Code.AUTH_MISSING:
-        return _answer(_replace_text(facts, failure.message, choice.warning), _no_credential(choice))
+    if choice.warning and failure.code is Code.AUTH_MISSING:  # a credential that cannot be had is none to try
+        unusable = failure_json("credential", choice.warning, choice.remedy, ExitCode.CREDENTIAL)
+        return _answer(_replace_text(facts, failure.message, choice.warning), unusable)
     if source := _sent(choice, failure):
         message = f"{failure.message} (sent was {source})"
         facts, failure = _replace_text(facts, failure.message, message), replace(failure, message=message)
@@ -238,6 +249,7 @@ def _replace_text(facts: dict[str, Any], old: str, new: str) -> dict[str, Any]:
 
 
 def _device(state_dir: Path) -> Device:
+    ensure_private_dir(state_dir)
     try:
         return load_or_create(state_dir)
     except OSError as error:
@@ -245,20 +257,6 @@ def _device(state_dir: Path) -> Device:
             f"the device key in {state_dir} can be neither read nor written: {error.strerror}",
             hint="check owner and mode of that folder",
         ) from None
-
-
-async def _ask(
-    question: Question,
-    route: Route,
-    credentials: Credentials,
-    device: Device | None,
-    end: float,
-    below: Sequence[Layer],
-) -> tuple[dict[str, Any], Failure | None]:
-    if question.kind is Kind.PROBE:
-        examination = await examine(route, credentials, device=device, timeout=_left(end))
-        return _examined(examination, below), examination.failure
-    return await _call(question, route, credentials, device, end)
 
 
 def _left(end: float) -> float:
@@ -283,7 +281,8 @@ async def _call(
             ) as session:
                 payload = await session.call(question.method, question.params, timeout=_left(end))
                 hello, ms = session.hello, round((loop.time() - began) * 1000, 1)
-            return _answered(question, payload, hello, ms)
+            facts = {"verdict": str(Verdict.HEALTHY), "version": hello.version, "protocol": hello.protocol, "ms": ms}
+            return {**facts, "health" if question.kind is Kind.HEALTH else "result": payload}, None
         except SessionFailed as failed:
             judgement = failed.judgement
         except CallRefused as refused:
@@ -301,16 +300,6 @@ def _check_sendable(question: Question) -> None:
         raise UsageError(str(error), hint="numbers must be finite, and nesting within reason") from None
 
 
-def _answered(question: Question, payload: Any, hello: Hello, ms: float) -> tuple[dict[str, Any], None]:
-    return {
-        "verdict": str(Verdict.HEALTHY),
-        "version": hello.version,
-        "protocol": hello.protocol,
-        "ms": ms,
-        "health" if question.kind is Kind.HEALTH else "result": payload,
-    }, None
-
-
 def _failed(judgement: Judgement, seconds: float) -> dict[str, Any]:
     return {
         "verdict": str(judgement.verdict),
@@ -319,11 +308,3 @@ def _failed(judgement: Judgement, seconds: float) -> dict[str, Any]:
         "ms": round(seconds * 1000, 1),
         "expected_in_s": judgement.expected_in,
     }
-
-
-def _examined(examination: Examination, below: Sequence[Layer]) -> dict[str, Any]:
-    layers = [
-        {"name": layer.name, "outcome": str(layer.outcome), "ms": layer.ms, "text": layer.text}
-        for layer in (*below, *examination.layers)
-    ]
-    return {**examination.to_json(), "layers": layers}

@@ -15,8 +15,7 @@ def agree(question: Question) -> bool:
         UsageError: there is no terminal, and the question must be asked.
         click.Abort: instead of an answer there was Ctrl-C, or the end of input.
     """
-    for line in question.shown:
-        output.say(line)
+    output.say(*question.shown)
     if output.is_terminal(sys.stdin):
         return click.confirm(question.text, default=False, err=True)
     if question.unasked is not None:

@@ -1,9 +1,8 @@
 """What a command has to note beside its answer: into the log of the daemon, never onto the terminal."""
 
+import contextlib
 import logging
 import os
-import time
-import traceback
 from pathlib import Path
 
 from openclaw_tunnel.host.paths import Paths
@@ -17,32 +16,33 @@ def keep_off_the_terminal() -> None:
         logging.getLogger(name).addHandler(_HANDLER)
 
 
-def append(level: str, message: str, error: BaseException | None = None) -> Path:
-    """Add an entry, with the traceback of ``error``; the file, which is made where it is missing.
-
-    Each entry is opened and closed anew: the daemon rotates the file.
+def note_bug(error: BaseException) -> Path:
+    """Note that a command failed, with the traceback; the file.
 
     Raises:
         OSError: it cannot be written.
     """
+    told = {"levelname": "ERROR", "msg": "a command failed", "exc_info": (type(error), error, error.__traceback__)}
+    return _append(logging.makeLogRecord(told))
+
+
+def _append(record: logging.LogRecord) -> Path:
+    """Add an entry to the file, which is made where it is missing, and opened anew: the daemon rotates it."""
+    from openclaw_tunnel.host.logs import LogFormatter  # slow to load, and mostly there is nothing to note
+
     path = Paths.from_env(os.environ).log_file
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    told = "".join(traceback.format_exception(error)) if error else ""
-    text = f"{stamp} {level} {message}\n" + "".join(f"  {line}\n" for line in told.splitlines())
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
-        file.write(text)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(LogFormatter().format(record) + "\n")
     return path
 
 
 class _ToLog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record; a log that cannot be written costs the record, never the answer."""
-        try:
-            append(record.levelname, record.getMessage(), record.exc_info[1] if record.exc_info else None)
-        except Exception:
-            return
+        with contextlib.suppress(Exception):
+            _append(record)
 
 
 _HANDLER = _ToLog(logging.WARNING)

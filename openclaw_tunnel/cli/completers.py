@@ -9,11 +9,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
+from openclaw_tunnel.cli.params import Type
 from openclaw_tunnel.errors import TunnelError
 from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.ssh_config.aliases import aliases, known_hosts
@@ -34,13 +35,7 @@ Source = Callable[[click.Context, str], Iterable[tuple[str, str]]]
 """The context and the text so far -> values, each with a word about it."""
 
 
-if TYPE_CHECKING:
-    _TextType = click.ParamType[str]
-else:  # older releases of click have no parameter there
-    _TextType = click.ParamType
-
-
-class Words(_TextType):
+class Words(Type):
     """Any text; while completing, the values of a source that begin with what is there."""
 
     name = "text"
@@ -57,20 +52,6 @@ class Words(_TextType):
                 if value.startswith(incomplete) and _SAFE.fullmatch(value):
                     found.setdefault(value, about)
         return [CompletionItem(value, help=about) for value, about in found.items()]
-
-
-class Files(_TextType):
-    """Any text; while completing, whatever the shell knows of files (``file``) or folders (``dir``)."""
-
-    name = "text"
-
-    def __init__(self, kind: str) -> None:
-        """Args: ``kind`` is that of click's completion items."""
-        self._kind = kind
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """One item that leaves it to the shell."""
-        return [CompletionItem(incomplete, type=self._kind)]
 
 
 @contextlib.contextmanager
@@ -100,7 +81,7 @@ def _way(command: click.Command, words: Sequence[str]) -> Iterator[click.Command
                 return
 
 
-def _completer(param: click.Parameter) -> _TextType | None:
+def _completer(param: click.Parameter) -> Type | None:
     if not isinstance(param.type, _ANY_TEXT) or (isinstance(param, click.Option) and (param.is_flag or param.count)):
         return None
     if param.name in _BY_NAME:
@@ -111,27 +92,17 @@ def _completer(param: click.Parameter) -> _TextType | None:
 def tunnel_names(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
     """The tunnels that run, those of the settings, and those of which a history is kept."""
     paths = Paths.from_env(os.environ)
-    yield from _quietly(_running, paths)
-    if ctx.parent is not None and ctx.parent.parent is None and ctx.info_name in _RUNNING:
-        return
-    yield from _quietly(_configured, paths)
-    yield from _quietly(_recorded, paths)
-
-
-def _quietly(source: Callable[[Paths], Iterator[tuple[str, str]]], paths: Paths) -> list[tuple[str, str]]:
-    """What a source says; nothing of one that cannot: a broken file is the business of other commands."""
-    try:
-        return list(source(paths))
-    except (OSError, TunnelError):
-        return []
+    alone = ctx.parent is not None and ctx.parent.parent is None and ctx.info_name in _RUNNING
+    for source in (_running,) if alone else (_running, _configured, _recorded):
+        with contextlib.suppress(OSError, TunnelError):  # a broken file is the business of other commands
+            yield from source(paths)
 
 
 def _running(paths: Paths) -> Iterator[tuple[str, str]]:
-    from openclaw_tunnel.control.client import ControlClient
+    from openclaw_tunnel.control.follow import client_of
     from openclaw_tunnel.control.messages import Status
 
-    client = ControlClient(paths.socket_path, lock_path=paths.lock_path)
-    for tunnel in client.call(Status(), timeout=DAEMON_DEADLINE).tunnels:
+    for tunnel in client_of(paths).call(Status(), timeout=DAEMON_DEADLINE).tunnels:
         yield tunnel.name, str(tunnel.state)
 
 
@@ -190,15 +161,12 @@ def _profiles(ctx: click.Context, incomplete: str) -> Iterator[tuple[str, str]]:
     return ((path.name.removeprefix(".openclaw-"), "") for path in sorted(home.glob(".openclaw-*")) if path.is_dir())
 
 
-_FILE, _TARGET = Files("file"), Words(targets)
-_BY_METAVAR: Mapping[str, _TextType] = {
+_TARGET = Words(targets)
+_BY_METAVAR: Mapping[str, Type] = {
     "NAME": Words(tunnel_names),
     "TARGET": _TARGET,
     "HOST": _TARGET,
     "USER@HOST": _TARGET,
-    "FILE": _FILE,
-    "PATH": _FILE,
-    "FOLDER": Files("dir"),
-    "DIR": Files("dir"),
+    "FILE": click.Path(readable=False),  # leaves it to the shell
 }
-_BY_NAME: Mapping[str, _TextType] = {"profile": Words(_profiles)}
+_BY_NAME: Mapping[str, Type] = {"profile": Words(_profiles)}

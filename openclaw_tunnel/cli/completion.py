@@ -10,7 +10,6 @@ from click.shell_completion import CompletionItem, ShellComplete
 
 from openclaw_tunnel.cli.completers import completers
 
-_KINDS = {"file": "files", "dir": "folders"}
 _BREAKS = " \t\n\"'@><=;|&(:"
 """Where bash begins a new word unless told otherwise."""
 
@@ -26,9 +25,8 @@ def lines(program: click.Context, words: Sequence[str]) -> list[str]:
     """
     prefix = _prefix(words[-1]) if words else ""
     items = candidates(program, words)
-    kinds = {_KINDS[item.type] for item in items if item.type in _KINDS}
-    if kinds:
-        return [f"{kinds.pop()}\t{prefix}"]
+    if any(item.type == "file" for item in items):
+        return [f"files\t{prefix}"]
     return [f"words\t{prefix}", *(f"{item.value}\t{_about(item)}" for item in items)]
 
 

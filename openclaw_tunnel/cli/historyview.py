@@ -73,7 +73,7 @@ def _print(histories: Mapping[str, History], running: Mapping[str, Snapshot]) ->
     frame = Frame(
         now=time.time(),
         blocks=BLOCKS if can_draw_blocks(sys.stdout.encoding) else ASCII,
-        width=output.columns() if output.is_terminal(sys.stdout) else None,
+        width=output.columns(sys.stdout) if output.is_terminal(sys.stdout) else None,
     )
     most = MOST if len(histories) == 1 else MOST_OF_EACH
     shown = [tables(name, history, frame, most, running.get(name)) for name, history in histories.items()]
@@ -83,8 +83,4 @@ def _print(histories: Mapping[str, History], running: Mapping[str, Snapshot]) ->
 def _object(name: str, history: History, tunnel: Snapshot | None, now: float) -> dict[str, Any]:
     told = history if tunnel else history.ended()
     day = told.day(now, tunnel.state if tunnel else None)
-    return {
-        "name": name,
-        "day": day.to_json(),
-        "entries": [entry.to_json() for entry in told.entries],
-    }
+    return {"name": name, "day": day.to_json(), "entries": [entry.to_json() for entry in told.entries]}

@@ -12,6 +12,8 @@ import click
 from openclaw_tunnel.errors import ExitCode, TunnelError, UsageError, failure_json
 from openclaw_tunnel.ui import output
 
+PROGRAM = "openclaw-tunnel"
+
 # What a terminal may take for a command, or cannot show: written the way JSON escapes it.
 _UNSHOWN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -32,11 +34,7 @@ class JsonCommand(click.Command):
         except click.UsageError as error:
             if not as_json:
                 raise
-            message = error.format_message().replace("\n", " ").rstrip(".")
-            hint = f"see how it is used: openclaw-tunnel {info_name} --help"
-            raise click.exceptions.Exit(
-                self._print_error(UsageError(message[:1].lower() + message[1:], hint=hint))
-            ) from None
+            raise click.exceptions.Exit(self._print_error(usage_error(error))) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         """Carry it out."""
@@ -57,6 +55,14 @@ class JsonCommand(click.Command):
     def _print_error(self, error: TunnelError) -> int:
         failure = failure_json(error.exit_code.name.lower(), error.message, error.hint, error.exit_code)
         return print_json({**self.no_answer, "failure": failure})
+
+
+def usage_error(error: click.ClickException) -> UsageError:
+    """How we say what click says of a command line."""
+    message = error.format_message().replace("\n", " ").rstrip(".")
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else PROGRAM
+    return UsageError(message[:1].lower() + message[1:], hint=f"see how it is used: {path} --help")
 
 
 def print_json(answer: dict[str, Any]) -> int:

@@ -84,11 +84,9 @@ def _bug(error: Exception) -> TunnelError:
     """The error to show; the traceback goes to the log."""
     hint = "its traceback could not be written to the log"
     with contextlib.suppress(Exception):
-        from openclaw_tunnel.cli.commandlog import append
+        from openclaw_tunnel.cli.commandlog import note_bug
 
-        hint = (
-            f"this is a bug of openclaw-tunnel; the log has the traceback: {append('ERROR', 'a command failed', error)}"
-        )
+        hint = f"this is a bug of openclaw-tunnel; the log has the traceback: {note_bug(error)}"
     return TunnelError(f"internal error: {type(error).__name__}: {error}", hint=hint, exit_code=ExitCode.BUG)
 
 

@@ -1,27 +1,28 @@
 """Options as parameters of click: those of ``up``, and what several commands take."""
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
+from openclaw_tunnel.cli.jsoncommand import usage_error
 from openclaw_tunnel.core.spec import Probe
 from openclaw_tunnel.errors import UsageError
-from openclaw_tunnel.settings.up_arguments import PORT_WORDS
-from openclaw_tunnel.settings.up_options import OPTIONS, Kind, Option
+from openclaw_tunnel.settings.up_options import OPTIONS, PORT_WORDS, Kind, Option, UpOptions
 
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}=?")
 
 PORT = click.IntRange(1, 65535)
 
 if TYPE_CHECKING:
-    _Type = click.ParamType[Any]
+    Type = click.ParamType[Any]
 else:  # older releases of click have no parameter there
-    _Type = click.ParamType
+    Type = click.ParamType
 
 
-class LocalPort(_Type):
+class LocalPort(Type):
     """A port, or a word that leaves the choice to the daemon."""
 
     name = "port"
@@ -37,7 +38,7 @@ class LocalPort(_Type):
         return [CompletionItem(word, help=words) for word, words in pairs if word.startswith(incomplete)]
 
 
-_TYPES: dict[Kind, _Type] = {
+_TYPES: dict[Kind, Type] = {
     Kind.PORT: PORT,
     Kind.LOCAL_PORT: LocalPort(),
     Kind.SECONDS: click.FloatRange(min=0),
@@ -52,6 +53,21 @@ def up_params(*names: str) -> list[click.Parameter]:
         names: fields of ``UpOptions``, which the parameters are named after.
     """
     return [_param(name, option) for name, option in OPTIONS.items() if not names or name in names]
+
+
+def parse_up(words: Sequence[str]) -> UpOptions:
+    """Read the arguments of ``up``, as a service has them in its file.
+
+    Raises:
+        UsageError: they are none.
+        ConfigError: as :class:`UpOptions`.
+    """
+    command = click.Command("up", params=up_params(), add_help_option=False)
+    try:
+        with command.make_context("up", [*words]) as context:
+            return UpOptions(**context.params)
+    except click.ClickException as error:
+        raise usage_error(error) from None
 
 
 def _param(name: str, option: Option) -> click.Parameter:

@@ -10,10 +10,10 @@ from click.shell_completion import CompletionItem
 
 from openclaw_tunnel import __version__
 from openclaw_tunnel.cli.examples import epilog_of
-from openclaw_tunnel.errors import ExitCode, UsageError
+from openclaw_tunnel.cli.jsoncommand import PROGRAM as PROGRAM
+from openclaw_tunnel.cli.jsoncommand import usage_error
+from openclaw_tunnel.errors import ExitCode
 from openclaw_tunnel.host.imports import uncollected
-
-PROGRAM = "openclaw-tunnel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def commands() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command; its exit code.
+    """Run one command; its exit code, which is that of success for one that returns nothing.
 
     Raises:
         UsageError: there is no such command, or it is not used that way.
@@ -129,7 +129,7 @@ def run(arguments: list[str]) -> int:
     except click.Abort:
         raise KeyboardInterrupt from None
     except click.ClickException as error:
-        raise _usage_error(error) from None
+        raise usage_error(error) from None
     sys.stdout.flush()
     return result if isinstance(result, int) else ExitCode.OK
 
@@ -140,10 +140,3 @@ def _give_examples(command: click.Command, path: str) -> None:
     if isinstance(command, click.Group):
         for name, inner in command.commands.items():
             _give_examples(inner, f"{path} {name}")
-
-
-def _usage_error(error: click.ClickException) -> UsageError:
-    message = error.format_message().replace("\n", " ").rstrip(".")
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context else PROGRAM
-    return UsageError(message[:1].lower() + message[1:], hint=f"see how it is used: {path} --help")

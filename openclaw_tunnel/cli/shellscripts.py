@@ -1,7 +1,7 @@
 """The scripts that ``completion`` prints, one for each shell. Each asks the hidden command ``complete``.
 
-Its answer is a line that says what may stand there (``words``, or ``files`` and ``folders``, which the shell knows
-best), with what precedes it in the same word (``--identity=``), and a line for each word.
+Its answer is a line that says what may stand there (``words``, or ``files``, which the shell knows best), with what
+precedes it in the same word (``--identity=``), and a line for each word.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _openclaw_tunnel() {
         return 0
     case $answer in
         words$'\n'*) COMPREPLY=(${answer#*$'\n'}) ;;
-        files* | folders*) ! type compopt >/dev/null 2>&1 || compopt -o default ;;
+        files*) ! type compopt >/dev/null 2>&1 || compopt -o default ;;
     esac
 }
 
@@ -47,7 +47,6 @@ _openclaw-tunnel() {
     [[ -n ${head[2]} ]] && compset -P '--[^=]#='
     case ${head[1]} in
         files) _files ;;
-        folders) _files -/ ;;
         words)
             for line in "${(@)answer[2,-1]}"; do
                 [[ -n $line ]] || continue
@@ -82,10 +81,6 @@ function __openclaw_tunnel_complete
     switch "$head[1]"
         case files
             for found in (__fish_complete_path "$rest")
-                echo $head[2]$found
-            end
-        case folders
-            for found in (__fish_complete_directories "$rest")
                 echo $head[2]$found
             end
         case words

@@ -29,14 +29,26 @@ def show(name: str | None, as_json: bool) -> int:
         TunnelError: there is nothing to show and no JSON wanted.
     """
     client = client_of()
-    return _print_json(client, name) if as_json else _print(client, name)
+    if as_json:
+        answer = look_at_tunnels(client, name)
+        output.say(json.dumps(answer.data, indent=2))
+        return exit_code(answer.tunnels)
+    with progress.working("asking the daemon"):
+        answer = client.call(Status())
+    tunnels = answer.tunnels
+    chosen = tunnels if name is None and tunnels else (pick(tunnels, name),)
+    output.print_rows([output.rows_of(tunnel) for tunnel in chosen])
+    _tell_about_upgrade(answer.daemon)
+    return exit_code(chosen)
 
 
 def watch(name: str | None, as_json: bool) -> int:
     """Show it until Ctrl-C: in place on a terminal, else a line or an object after each change of a state."""
     client = client_of()
     signal.signal(signal.SIGTERM, _exit_in_order)
-    _have_it_tried(client, name)
+    # Whoever begins to look wants the state of now: a tunnel that waits for its next try makes it. Once.
+    with contextlib.suppress(TunnelError):  # nobody answers (the view shows it), or the daemon is an older one
+        client.call(Look(name))
     if as_json:
         return _print_objects(client, name)
     watched = Watched(name)
@@ -56,12 +68,6 @@ def watch(name: str | None, as_json: bool) -> int:
         live.end()
 
 
-def _have_it_tried(client: ControlClient, name: str | None) -> None:
-    """Whoever begins to look wants the state of now: a tunnel that waits for its next try makes it. Once."""
-    with contextlib.suppress(TunnelError):  # nobody answers (the view shows it), or the daemon is an older one
-        client.call(Look(name))
-
-
 def _exit_in_order(number: int, frame: object) -> None:
     """What SIGTERM does: a frame that is half drawn is finished. The exit code is that of a process it ended."""
     raise SystemExit(128 + number)
@@ -72,16 +78,6 @@ def exit_code(tunnels: Sequence[Snapshot]) -> ExitCode:
     if not tunnels:
         return ExitCode.NOT_RUNNING
     return ExitCode.OK if all(tunnel.state is State.UP for tunnel in tunnels) else ExitCode.NO
-
-
-def _print(client: ControlClient, name: str | None) -> int:
-    with progress.working("asking the daemon"):
-        answer = client.call(Status())
-    tunnels = answer.tunnels
-    chosen = tunnels if name is None and tunnels else (pick(tunnels, name),)
-    output.print_rows([output.rows_of(tunnel) for tunnel in chosen])
-    _tell_about_upgrade(answer.daemon)
-    return exit_code(chosen)
 
 
 def _tell_about_upgrade(daemon: Mapping[str, Any]) -> None:

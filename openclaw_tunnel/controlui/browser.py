@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
-from typing import Protocol
 
 TEXT_BROWSERS = frozenset({"w3m", "lynx", "links", "links2", "elinks", "www-browser", "browsh", "carbonyl"})
 """They take over the terminal, and most of them run no JavaScript, without which a Control UI is empty."""
@@ -15,12 +14,8 @@ TEXT_BROWSERS = frozenset({"w3m", "lynx", "links", "links2", "elinks", "www-brow
 _DESKTOP = (("xdg-open",), ("gio", "open"), ("sensible-browser",), ("x-www-browser",))
 _STEP = 0.05
 
-
-class Used(Protocol):
-    """What knows whether the page has been fetched."""
-
-    def wait(self, seconds: float) -> bool:
-        """Whether it has, or is within ``seconds``."""
+Fetched = Callable[[float], bool]
+"""Whether the page has been fetched, or is within so many seconds."""
 
 
 def browsers(
@@ -50,7 +45,7 @@ def with_url(command: Sequence[str], url: str) -> list[str]:
     return [*command, url]
 
 
-def show(url: str, commands: Sequence[Sequence[str]], used: Used, seconds: float) -> bool:
+def show(url: str, commands: Sequence[Sequence[str]], fetched: Fetched, seconds: float) -> bool:
     """Have the first of ``commands`` that can show ``url``; whether the page was fetched in time.
 
     A command that ends with a failure is followed by the next one. They are started in a session of their own, away
@@ -61,7 +56,7 @@ def show(url: str, commands: Sequence[Sequence[str]], used: Used, seconds: float
     """
     end = time.monotonic() + seconds
     for command in commands:
-        if _shown(with_url(command, url), used, end):
+        if _shown(with_url(command, url), fetched, end):
             return True
         if time.monotonic() >= end:
             break
@@ -75,22 +70,17 @@ def _words(text: str) -> tuple[str, ...]:
         return ()
 
 
-def _shown(argv: list[str], used: Used, end: float) -> bool:
+def _shown(argv: list[str], fetched: Fetched, end: float) -> bool:
     """Whether this command had the page fetched; returns early where it ends with a failure."""
     try:
-        child = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        nothing = subprocess.DEVNULL
+        child = subprocess.Popen(argv, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True)
     except OSError:
         return False
     try:
         while not child.poll() and (left := end - time.monotonic()) > 0:
-            if used.wait(min(_STEP, left)):
+            if fetched(min(_STEP, left)):
                 return True
-        return used.wait(0)
+        return fetched(0)
     finally:
         child.returncode = child.returncode or 0  # it outlives us: Popen shall not warn that nobody waited

@@ -7,7 +7,6 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,7 +21,6 @@ from openclaw_tunnel.gateway.answer import MAX_ANSWER, Answer, Incoming, parse
 from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.openclaw.credentials.contracts import Surface
 from openclaw_tunnel.openclaw.credentials.values import CredentialChoice
-from openclaw_tunnel.settings.load import Settings
 
 HTTP_TIMEOUT = 15.0
 """Seconds for an answer through the local port: a tunnel that has just lost its connection holds clients for ten."""
@@ -45,36 +43,31 @@ class Page:
     wants: str = ""
     kept_in: str = ""
 
-    @property
-    def signs_in(self) -> bool:
-        """Whether ``location`` leaves nothing to ask for."""
-        return not self.wants or self.location != self.url
-
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """A credential that may open the page. An empty one is none."""
+    """A credential that may open the page, with what has it unless it was given by hand. An empty one is none."""
 
     kind: str = ""
     secret: str = field(default="", repr=False)
     source: str = ""
 
 
+@dataclass(frozen=True, slots=True)
 class Gateway:
     """The gateway behind a running tunnel, asked through the daemon and, as the browser will, through the local port.
 
-    Args:
+    Attributes:
         client: of the daemon that has the tunnel.
         tunnel: listens on ``origin``.
         origin: ``http://host:port``.
         question: ``config.get``, as the daemon is asked; says whose settings hold, and holds secrets.
     """
 
-    def __init__(self, client: ControlClient, tunnel: Snapshot, origin: str, question: Mapping[str, Any]) -> None:
-        self._client = client
-        self._tunnel = tunnel
-        self._origin = origin
-        self._question = question
+    client: ControlClient
+    tunnel: Snapshot
+    origin: str
+    question: Mapping[str, Any] = field(repr=False)
 
     def page(self, paths: Paths) -> Page:
         """Find the page, and make sure that it can be signed in to.
@@ -101,18 +94,20 @@ class Gateway:
 
     def _keys(self, paths: Paths) -> Iterator[_Key]:
         """The credentials that ``health`` would send, the token first: only that goes into an address."""
-        choice = asyncio.run(_choose(Question.from_json(self._question), paths))
+        choice = asyncio.run(_choose(Question.from_json(self.question), paths))
         credentials = revealed(choice)
-        if credentials.token:
-            yield _Key("token", credentials.token, _named(choice.token_source))
-        if credentials.password:
-            yield _Key("password", credentials.password, _named(choice.password_source))
+        for kind, secret, source in (
+            ("token", credentials.token, choice.token_source),
+            ("password", credentials.password, choice.password_source),
+        ):
+            if secret:
+                yield _Key(kind, secret, "" if source.startswith("--") else source)
 
     def _try(self, base_path: str, keys: list[_Key]) -> tuple[Answer, Page | None]:
         """The last answer, and the page where one of the keys opens it, or where there is none to try."""
         answer = Answer()
         for key in keys:
-            answer = get(self._origin, base_path + CONFIG_PATH, key.secret)
+            answer = get(self.origin, base_path + CONFIG_PATH, key.secret)
             told = told_base_path(answer)
             if told is not None:
                 return answer, self._page(told, key)
@@ -122,8 +117,8 @@ class Gateway:
 
     def _page(self, base_path: str, key: _Key) -> Page:
         token = key.secret if key.kind == "token" else ""
-        url, location = page_url(self._origin, base_path), page_url(self._origin, base_path, token)
-        return Page(url, location, key.kind, key.source)
+        location = page_url(self.origin, base_path, token)
+        return Page(page_url(self.origin, base_path), location, key.kind, key.source)
 
     def _configured_base_path(self) -> str:
         """What ``config.get`` says, over the daemon's connection and with the same credentials.
@@ -134,12 +129,12 @@ class Gateway:
         Raises:
             TunnelError: the gateway refuses, or does not answer, with the next step; or it has no Control UI.
         """
-        answer = self._client.call(Ask(self._tunnel.name, self._question), timeout=self._question["timeout"] + MARGIN)
+        answer = self.client.call(Ask(self.tunnel.name, self.question), timeout=self.question["timeout"] + MARGIN)
         raise_failure(answer)
         enabled, base_path = configured(answer.get("result"))
         if not enabled:
             raise TunnelError(
-                f"the gateway on {self._tunnel.alias} has its Control UI switched off: "
+                f"the gateway on {self.tunnel.alias} has its Control UI switched off: "
                 "gateway.controlUi.enabled is false",
                 hint="on that host: openclaw config set gateway.controlUi.enabled true, then openclaw gateway restart",
             )
@@ -148,7 +143,7 @@ class Gateway:
     def _not_served(self, answer: Answer) -> TunnelError:
         said = f"it answers HTTP {answer.status}" if answer.status else "it does not answer in HTTP"
         return TunnelError(
-            f"the gateway on {self._tunnel.alias} does not serve its Control UI: {said}",
+            f"the gateway on {self.tunnel.alias} does not serve its Control UI: {said}",
             hint="look at gateway.controlUi and at its log on that host: openclaw config get gateway.controlUi, "
             "openclaw logs",
         )
@@ -185,15 +180,5 @@ def _exchange(address: tuple[str, int], request: bytes) -> bytes:
 
 
 async def _choose(question: Question, paths: Paths) -> CredentialChoice:
-    return await choose_credentials(
-        question,
-        Surface.CALL,
-        Settings.load(question.env, paths.tunnels_file, Path(question.cwd)),
-        through_tunnel=True,
-        end=asyncio.get_running_loop().time() + question.timeout,
-    )
-
-
-def _named(source: str) -> str:
-    """Where a credential is kept, in words; empty where the user gave it with this command."""
-    return "" if source.startswith("--") else source
+    settings, end = question.settings(paths.tunnels_file), asyncio.get_running_loop().time() + question.timeout
+    return await choose_credentials(question, Surface.CALL, settings, through_tunnel=True, end=end)

@@ -43,7 +43,8 @@ class Shown:
     @property
     def words(self) -> str:
         """What was done."""
-        return f"opened {self.page.url} in the browser" + ("" if self.page.signs_in else _asks(self.page))
+        signed_in = self.page.location != self.page.url
+        return f"opened {self.page.url} in the browser" + ("" if signed_in else _asks(self.page))
 
 
 def open_control_ui(
@@ -106,7 +107,7 @@ def _show(page: Page, timeout: float, env: Mapping[str, str]) -> Shown:
         why = f"; BROWSER names none: {named}" if named else ""
         return Shown(page, TunnelError(f"there is no browser here that could be started{why}", hint=_by_hand(page)))
     with progress.working("waiting for the browser"), Ticket(page.location) as ticket:
-        came = show(ticket.url, commands, ticket, timeout)
+        came = show(ticket.url, commands, ticket.wait, timeout)
     turned_away = tuple(
         f"{_user(uid)} tried to fetch the link that was made for your browser, and was turned away"
         for uid in ticket.turned_away

@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
-from types import TracebackType
 from typing import Any, Self
 
 from openclaw_tunnel.host.ports.peeruid import Address, owner_of_peer
@@ -33,27 +32,19 @@ _WORDS = {
 
 
 class Ticket:
-    """One redirect to ``location``, given once, to a program of one user; a context manager that closes the port.
+    """One redirect to ``location``, given once, to a program of our user; a context manager that closes the port.
 
     Args:
         location: where the browser shall go; it holds a secret.
-        uid: the user; by default the one who runs this process.
         owner_of: whose socket the first address is, which is connected to the second; None where nobody knows.
 
     Attributes:
         turned_away: the users who had the address and were refused; None for one that the system did not tell.
     """
 
-    def __init__(
-        self,
-        location: str,
-        *,
-        uid: int | None = None,
-        owner_of: Callable[[Address, Address], int | None] = owner_of_peer,
-    ) -> None:
+    def __init__(self, location: str, *, owner_of: Callable[[Address, Address], int | None] = owner_of_peer) -> None:
         self.turned_away: set[int | None] = set()
         self._location = location
-        self._uid = os.geteuid() if uid is None else uid
         self._owner_of = owner_of
         self._path = f"/{secrets.token_urlsafe(32)}"
         self._lock = threading.Lock()
@@ -65,7 +56,7 @@ class Ticket:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -92,7 +83,7 @@ class Ticket:
             peer, here: the ends of the connection.
         """
         owner, known = self._owner_of(peer, here), hmac.compare_digest(path.encode(), self._path.encode())
-        if owner != self._uid:
+        if owner != os.geteuid():
             if known:
                 self.turned_away.add(owner)
             return HTTPStatus.FORBIDDEN

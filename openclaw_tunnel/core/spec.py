@@ -10,6 +10,7 @@ from openclaw_tunnel.core.policy import Policy
 from openclaw_tunnel.core.status import Role
 from openclaw_tunnel.errors import UsageError
 
+LAST_PORT = 65535
 DEFAULT_GATEWAY_PORT = 18789
 DEFAULT_NAME = "default"
 LOOPBACK = "127.0.0.1"

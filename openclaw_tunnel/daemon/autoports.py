@@ -13,7 +13,7 @@ from openclaw_tunnel.errors import ConfigError
 from openclaw_tunnel.host.files import write_atomic
 from openclaw_tunnel.host.paths import ensure_private_dir
 from openclaw_tunnel.relay.bind import BindFailed, is_free
-from openclaw_tunnel.settings.auto_port import candidates, main_on_port, on_port
+from openclaw_tunnel.settings.auto_port import candidates, on_port
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class AutoPorts:
         if spec.port_choice is PortChoice.AUTO and spec.name in ports:
             return [on_port(spec, ports[spec.name])]
         found = candidates(spec, set(ports.values()))
-        free = [on_port(spec, port) for port in found if is_free(main_on_port(spec, port))]
+        free = [chosen for chosen in (on_port(spec, port) for port in found) if is_free(chosen.main)]
         if not free:
             raise BindFailed(_none_is_free(spec, found))
         return free

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import html
 import json
-from types import TracebackType
 from typing import Self
 
 _PATIENCE = 5.0
@@ -17,16 +16,12 @@ class StandIn:
 
     Attributes:
         greeting: the words on the page.
-        version: what it says that it is.
         port: where it listens.
-        requests: how many were answered.
     """
 
-    def __init__(self, greeting: str, version: str = "demo") -> None:
+    def __init__(self, greeting: str) -> None:
         self.greeting = greeting
-        self.version = version
         self.port = 0
-        self.requests = 0
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.StreamWriter] = set()
         self._alone = asyncio.Event()
@@ -36,9 +31,7 @@ class StandIn:
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         assert self._server is not None  # noqa: S101  entered before
         self._server.close()
         for client in self._clients:
@@ -55,7 +48,6 @@ class StandIn:
                 head = await reader.readuntil(b"\r\n\r\n")
                 writer.write(self.answer(head))
                 await writer.drain()
-            self.requests += 1
         except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # whoever it was has gone, or speaks no HTTP
         finally:
@@ -74,7 +66,7 @@ class StandIn:
             case "/healthz":
                 body = json.dumps({"ok": True, "status": "live"}, separators=(",", ":"))
             case "/startupz":
-                body = json.dumps({"ok": True, "status": "started", "version": self.version}, separators=(",", ":"))
+                body = json.dumps({"ok": True, "status": "started", "version": "demo"}, separators=(",", ":"))
             case _:
                 kind, body = "text/html; charset=utf-8", _PAGE.format(html.escape(self.greeting))
         status = "200 OK" if method in ("GET", "HEAD") else "405 Method Not Allowed"

@@ -7,7 +7,7 @@ import signal
 import socket
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from openclaw_tunnel.host.logs import close_logging, setup_logging
 from openclaw_tunnel.host.loop.tasks import Tasks
 from openclaw_tunnel.host.paths import HOME_VARIABLE, Paths, ensure_private_dir
 from openclaw_tunnel.ssh.connection import SshConnector
+from openclaw_tunnel.ssh.dial import Resolve
 from openclaw_tunnel.ssh_config.target import SshTarget
 from openclaw_tunnel.ui import output, tunnelrows
 
@@ -143,7 +144,7 @@ async def _set_the_stage(story: _Story, make_server: Callable[[tuple[str, int]],
         async with StandIn(greeting) as gateway, make_server(("127.0.0.1", gateway.port)) as server:
             story.tell(f"a small gateway listens on 127.0.0.1:{gateway.port}")
             story.tell(f"an SSH server that leads there, and nowhere else, listens on 127.0.0.1:{server.port}")
-            resolve = _Resolver(server, Path(folder))
+            resolve = _resolver(server, Path(folder))
             async with open_daemon(
                 paths,
                 env,
@@ -164,31 +165,29 @@ def _spec(server: DemoServer, gateway: StandIn) -> TunnelSpec:
     return TunnelSpec(NAME, target, (forward,), address=target)
 
 
-class _Resolver:
+def _resolver(server: DemoServer, folder: Path) -> Resolve:
     """What ``ssh -G`` would say of the demo's server, said without ssh and without the user's settings."""
+    key, known_hosts = folder / "id_ed25519", folder / "known_hosts"
+    key.touch(mode=0o600)
+    key.write_bytes(server.client_key)
+    known_hosts.write_text(server.known_hosts_line)
+    target = SshTarget(
+        original=f"{USER}@127.0.0.1:{server.port}",
+        hostname="127.0.0.1",
+        user=USER,
+        port=server.port,
+        alias="127.0.0.1",
+        identity_files=(str(key),),
+        identities_only=True,
+        identity_agent="",
+        user_known_hosts_files=(str(known_hosts),),
+        host_key_algorithms=("ssh-ed25519",),
+    )
 
-    def __init__(self, server: DemoServer, folder: Path) -> None:
-        key, known_hosts = folder / "id_ed25519", folder / "known_hosts"
-        key.touch(mode=0o600)
-        key.write_bytes(server.client_key)
-        known_hosts.write_text(server.known_hosts_line)
-        self._target = SshTarget(
-            original=f"{USER}@127.0.0.1:{server.port}",
-            hostname="127.0.0.1",
-            user=USER,
-            port=server.port,
-            alias="127.0.0.1",
-            identity_files=(str(key),),
-            identities_only=True,
-            identity_agent="",
-            user_known_hosts_files=(str(known_hosts),),
-            host_key_algorithms=("ssh-ed25519",),
-        )
+    async def resolve(*_: object, **__: object) -> SshTarget:
+        return target
 
-    async def __call__(
-        self, target: str, *, ssh_config: str = "", identity: str = "", env: Mapping[str, str], timeout: float = 5.0
-    ) -> SshTarget:
-        return self._target
+    return resolve
 
 
 async def _first_request(stage: _Stage) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import socket
-from types import TracebackType
 from typing import Any, Self
 
 import asyncssh
@@ -19,27 +18,20 @@ class DemoServer:
     There is no shell, no command, no password and no other forwarding.
 
     Attributes:
-        client_key: the private key that is let in, as OpenSSH writes it.
+        client_key, client_public: the key that is let in: as OpenSSH writes it, and in wire format.
+        connections: those that are logged in, or about to be.
         port: stays the same through outages.
     """
 
-    def __init__(self, to: tuple[str, int], *, asked: tuple[str, int] | None = None, user: str = USER) -> None:
-        """Make a server that does not listen yet.
-
-        Args:
-            to: host and port that it forwards to.
-            asked: what a client calls them; by default the same.
-            user: who is let in.
-        """
-        self._to = to
-        self._asked = asked or to
-        self._user = user
+    def __init__(self, to: tuple[str, int]) -> None:
+        """Make a server that does not listen yet. Args: ``to``: host and port that it forwards to."""
+        self.to = to
         self._host_key = asyncssh.generate_private_key("ssh-ed25519")
         key = asyncssh.generate_private_key("ssh-ed25519")
         self.client_key = key.export_private_key()
         self.port = 0
-        self._client_public = key.public_data
-        self._connections: set[asyncssh.SSHServerConnection] = set()
+        self.client_public = key.public_data
+        self.connections: set[asyncssh.SSHServerConnection] = set()
         self._acceptor: asyncssh.SSHAcceptor | None = None
         self._kept: socket.socket | None = None
         self._carrying = Tasks()
@@ -49,18 +41,11 @@ class DemoServer:
         """The line of known_hosts that makes this server a known one, with its newline."""
         return f"[127.0.0.1]:{self.port} {self._host_key.export_public_key().decode().strip()}\n"
 
-    @property
-    def connected(self) -> bool:
-        """Somebody is logged in, or about to."""
-        return bool(self._connections)
-
     async def __aenter__(self) -> Self:
         await self.begin()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         try:
             await self.fail()
         finally:
@@ -72,9 +57,7 @@ class DemoServer:
         self._acceptor = await asyncssh.listen(
             "127.0.0.1",
             self.port,
-            server_factory=lambda: _Session(
-                self._carry, self._asked, self._user, self._client_public, self._connections
-            ),
+            server_factory=lambda: _Session(self),
             encoding=None,
             server_host_keys=[self._host_key],
             login_timeout=10,
@@ -88,7 +71,7 @@ class DemoServer:
         if acceptor is not None:
             acceptor.close()
             self._keep_port()
-        for connection in tuple(self._connections):
+        for connection in tuple(self.connections):
             connection.abort()
             await connection.wait_closed()
         await self._carrying.cancel_all()
@@ -106,9 +89,9 @@ class DemoServer:
             self._kept.close()
             self._kept = None
 
-    def _carry(self, reader: "asyncssh.SSHReader[bytes]", writer: "asyncssh.SSHWriter[bytes]") -> None:
+    def carry(self, reader: "asyncssh.SSHReader[bytes]", writer: "asyncssh.SSHWriter[bytes]") -> None:
         """Serve a channel. asyncssh would do so by itself, and leave connections open that are made while it ends."""
-        self._carrying.start(_carry(self._to, reader, writer), name="a channel of the demo's server")
+        self._carrying.start(_carry(self.to, reader, writer), name="a channel of the demo's server")
 
 
 async def _carry(to: tuple[str, int], reader: "asyncssh.SSHReader[bytes]", writer: "asyncssh.SSHWriter[bytes]") -> None:
@@ -141,23 +124,17 @@ async def _pump(source: Any, sink: Any) -> None:
 class _Session(asyncssh.SSHServer):
     """One connection's rules."""
 
-    def __init__(
-        self, carry: Any, asked: tuple[str, int], user: str, key: bytes, connections: set[asyncssh.SSHServerConnection]
-    ) -> None:
-        self._carry = carry
-        self._asked = asked
-        self._user = user
-        self._key = key
-        self._connections = connections
+    def __init__(self, server: DemoServer) -> None:
+        self._server = server
         self._connection: asyncssh.SSHServerConnection | None = None
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
-        self._connections.add(conn)
+        self._server.connections.add(conn)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._connection is not None:
-            self._connections.discard(self._connection)
+            self._server.connections.discard(self._connection)
 
     def begin_auth(self, username: str) -> bool:
         return True
@@ -166,9 +143,9 @@ class _Session(asyncssh.SSHServer):
         return True
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        return username == self._user and key.public_data == self._key
+        return username == USER and key.public_data == self._server.client_public
 
     def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> Any:
-        if (dest_host, dest_port) == self._asked:
-            return self._carry
+        if (dest_host, dest_port) == self._server.to:
+            return self._server.carry
         raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "this server leads elsewhere")

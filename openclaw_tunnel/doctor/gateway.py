@@ -82,7 +82,6 @@ async def _gateway_checks(route: LinkRoute, plan: Plan, asked: Asked, timeout: f
             route,
             settings=plan.settings,
             state_dir=asked.paths.state_dir,
-            through_tunnel=True,
             target=spec.target,
             end=asyncio.get_running_loop().time() + timeout,
             surface=Surface.CALL,  # what health and call send: a probe of OpenClaw 2026.5 passes over the environment

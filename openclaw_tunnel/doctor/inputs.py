@@ -1,7 +1,7 @@
 """What ``doctor`` was asked, and what it makes of that: the values that its parts share."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +10,7 @@ from openclaw_tunnel.errors import TunnelError
 from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.settings.load import Settings
 from openclaw_tunnel.settings.resolve import Choice, Resolved
-from openclaw_tunnel.settings.up_arguments import up_arguments
-from openclaw_tunnel.settings.up_options import UpOptions
+from openclaw_tunnel.settings.up_options import UpOptions, up_arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +20,14 @@ class Asked:
     Attributes:
         options: of ``up``: the tunnel that is meant.
         env: of this process: what the user's shell has.
+        parse: reads the arguments of ``up`` that a service has; raises TunnelError where they are none.
         timeout: seconds for the questions to the gateway.
     """
 
     options: UpOptions
     env: Mapping[str, str] = field(repr=False)
     paths: Paths
+    parse: Callable[[Sequence[str]], UpOptions]
     timeout: float = 10.0
 
     def command(self, *words: str) -> str:

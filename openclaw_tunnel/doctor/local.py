@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from importlib import metadata
 
 from openclaw_tunnel import __version__
-from openclaw_tunnel.control.client import ControlClient
+from openclaw_tunnel.control.follow import client_of
 from openclaw_tunnel.control.messages import Status
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.spec import Forward, PortChoice
@@ -31,9 +31,8 @@ _BUSY = (State.CONNECTING, State.VERIFYING, State.STOPPING)
 
 def look_at_daemon(asked: Asked) -> DaemonView:
     """Ask the daemon of this user, if one runs."""
-    client = ControlClient(asked.paths.socket_path, lock_path=asked.paths.lock_path)
     try:
-        answer = client.call(Status(), timeout=5.0)
+        answer = client_of(asked.paths).call(Status(), timeout=5.0)
     except DaemonUnreachable:
         return DaemonView()
     except TunnelError as error:
@@ -103,12 +102,8 @@ def _main_check(plan: Plan, daemon: DaemonView, state: ManagerState | None) -> F
 def url_check(plan: Plan, asked: Asked) -> Finding | None:
     """Where OpenClaw's own programs would not find the tunnel that is meant for them; else None."""
     settings, spec = plan.settings.openclaw, plan.resolved.spec
-    if (
-        asked.options.target
-        or asked.options.name
-        or settings.mode != "remote"
-        or spec.port_choice is not PortChoice.FIXED
-    ):
+    named = asked.options.target or asked.options.name
+    if named or settings.mode != "remote" or spec.port_choice is not PortChoice.FIXED:
         return None
     try:
         url = parse_url(settings.remote_url)

@@ -35,7 +35,6 @@ class Part(StrEnum):
 
 NEEDS: Mapping[Part, tuple[Part, ...]] = MappingProxyType(
     {
-        Part.SETTINGS: (),
         Part.SSH_CONFIG: (Part.SETTINGS,),
         Part.NAME: (Part.SSH_CONFIG,),
         Part.ROUTE: (Part.NAME,),
@@ -48,34 +47,22 @@ NEEDS: Mapping[Part, tuple[Part, ...]] = MappingProxyType(
         Part.CREDENTIALS: (Part.GATEWAY,),
         Part.CLOCK: (Part.GATEWAY,),
         Part.LOCAL_PORT: (Part.SSH_CONFIG,),
-        Part.TUNNEL: (),
-        Part.SERVICE: (),
-        Part.VERSIONS: (),
     }
 )
-"""What has to be well for a check to mean anything."""
+"""What has to be well for a check to mean anything; the others need nothing."""
 
 WAY = (Part.NAME, Part.ROUTE, Part.SERVER, Part.HOST_KEY, Part.LOGIN)
 """The stages of a dial, in their order."""
 
-_STAGE_OF = {
-    Code.CONFIG: Part.SSH_CONFIG,
-    Code.HELPER: Part.SSH_CONFIG,
-    Code.DNS: Part.NAME,
-    Code.REFUSED: Part.ROUTE,
-    Code.NO_ROUTE: Part.ROUTE,
-    Code.TIMEOUT: Part.ROUTE,
-    Code.PROXY: Part.ROUTE,
-    Code.PROXY_DENIED: Part.ROUTE,
-    Code.FORWARDING_FORBIDDEN: Part.ROUTE,  # a jump host's
-    Code.HOST_KEY_UNKNOWN: Part.HOST_KEY,
-    Code.HOST_KEY_CHANGED: Part.HOST_KEY,
-    Code.HOST_KEY_REVOKED: Part.HOST_KEY,
-    Code.AUTH_DENIED: Part.LOGIN,
-    Code.KEY_LOCKED: Part.LOGIN,
-    Code.KEY_EXPOSED: Part.LOGIN,
-    Code.AGENT_UNREACHABLE: Part.LOGIN,
-    Code.NOT_CONFIRMED: Part.LOGIN,
+_ENDED_BY: Mapping[Part, tuple[Code, ...]] = {
+    Part.SSH_CONFIG: (Code.CONFIG, Code.HELPER),
+    Part.NAME: (Code.DNS,),
+    Part.ROUTE: (
+        *(Code.REFUSED, Code.NO_ROUTE, Code.TIMEOUT, Code.PROXY, Code.PROXY_DENIED),
+        Code.FORWARDING_FORBIDDEN,  # a jump host's
+    ),
+    Part.HOST_KEY: (Code.HOST_KEY_UNKNOWN, Code.HOST_KEY_CHANGED, Code.HOST_KEY_REVOKED),
+    Part.LOGIN: (Code.AUTH_DENIED, Code.KEY_LOCKED, Code.KEY_EXPOSED, Code.AGENT_UNREACHABLE, Code.NOT_CONFIRMED),
 }
 
 
@@ -181,7 +168,7 @@ def stage_of(failure: Failure) -> Part:
         return Part.SERVER
     if failure.code is Code.TIMEOUT and failure.facts.get("stage") == "logging in":
         return Part.LOGIN
-    return _STAGE_OF.get(failure.code, Part.SERVER)
+    return next((part for part, codes in _ENDED_BY.items() if failure.code in codes), Part.SERVER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,12 +212,12 @@ def arrange(found: Iterable[Finding]) -> Report:
     """
     findings = list(found)
     if any(finding.part is Part.LOGIN and finding.outcome is Outcome.OK for finding in findings):
-        findings = [_softened(finding) if finding.part is Part.KEYS else finding for finding in findings]
+        findings = [_softened(finding) for finding in findings]
     culprits: dict[Part, Part] = {}
     arranged: list[Finding] = []
     for part in Part:
         own = [finding for finding in findings if finding.part is part]
-        blame = next((culprits[need] for need in NEEDS[part] if need in culprits), None)
+        blame = next((culprits[need] for need in NEEDS.get(part, ()) if need in culprits), None)
         faults = any(finding.outcome is Outcome.FAULT for finding in own)
         if faults:
             own = [finding for finding in own if finding.outcome is not Outcome.OK]
@@ -243,7 +230,8 @@ def arrange(found: Iterable[Finding]) -> Report:
 
 
 def _softened(finding: Finding) -> Finding:
-    return replace(finding, outcome=Outcome.WARNING) if finding.outcome is Outcome.FAULT else finding
+    unused = finding.part is Part.KEYS and finding.outcome is Outcome.FAULT
+    return replace(finding, outcome=Outcome.WARNING) if unused else finding
 
 
 def title(part: Part) -> str:

@@ -1,28 +1,14 @@
 """Goes through all layers, asks each, and puts what was found together."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from openclaw_tunnel.core.spec import DEFAULT_NAME
+from openclaw_tunnel.doctor import local, service
 from openclaw_tunnel.doctor.gateway import remote_checks
-from openclaw_tunnel.doctor.inputs import Asked, DaemonView, Plan
-from openclaw_tunnel.doctor.local import (
-    folder_checks,
-    look_at_daemon,
-    port_checks,
-    tunnel_check,
-    url_check,
-    version_checks,
-)
+from openclaw_tunnel.doctor.inputs import Asked, Plan
 from openclaw_tunnel.doctor.report import Finding, Outcome, Part, Report, arrange
 from openclaw_tunnel.doctor.route import keys_checks, way_checks
-from openclaw_tunnel.doctor.service import (
-    agent_check,
-    agent_seen,
-    service_checks,
-    service_options,
-    service_state,
-)
 from openclaw_tunnel.doctor.settings import plan_of, settings_checks
 from openclaw_tunnel.service.agentenv import VARIABLE
 from openclaw_tunnel.service.manager import Manager, ManagerState
@@ -39,32 +25,32 @@ async def check_up(asked: Asked) -> Report:
     Raises:
         UsageError: the options contradict each other, or do not say which of several tunnels is meant.
     """
-    daemon = await asyncio.to_thread(look_at_daemon, asked)
+    daemon = await asyncio.to_thread(local.look_at_daemon, asked)
     found = await asyncio.to_thread(settings_checks, asked)
     plan = None
     if not _faulty(found):
         given = asked.options
-        kept = await asyncio.to_thread(service_options, given.name or given.target or DEFAULT_NAME, asked.env)
+        kept = await asyncio.to_thread(service.service_options, given.name or given.target or DEFAULT_NAME, asked)
         plan, more = await plan_of(asked, daemon, kept)
         found += more
     name = plan.resolved.spec.name if plan else asked.options.name or DEFAULT_NAME
-    manager, state, instead = await asyncio.to_thread(service_state, name, asked)
+    manager, state, instead = await asyncio.to_thread(service.service_state, name, asked)
     keys, server, gateway = None, "", ""
     if plan:
-        keys = await _look_at_keys(plan, asked)
+        keys = await _look_at_keys(plan, asked.env)
         far, server, gateway = await _far_checks(plan, asked)
         found += [*keys_checks(keys), *far]
     of_the_way = [one for one in arrange(found).findings if one.part not in _NOT_OF_THE_WAY]
     way_is_well = plan is not None and not _faulty(of_the_way)
+    address = opener = ""
     if plan:
-        found += await asyncio.to_thread(_ports, plan, daemon, state)
-        found += filter(None, [url_check(plan, asked)])
-    address = plan.resolved.spec.address if plan else ""
-    found += folder_checks(asked.paths)
-    opener = asked.command("up", "-d") if plan else ""
-    found.append(tunnel_check(name, daemon, address, way_is_well=way_is_well, opener=opener))
+        address, opener = plan.resolved.spec.address, asked.command("up", "-d")
+        found += await asyncio.to_thread(list, local.port_checks(plan, daemon, state))
+        found += filter(None, [local.url_check(plan, asked)])
+    found += local.folder_checks(asked.paths)
+    found.append(local.tunnel_check(name, daemon, address, way_is_well=way_is_well, opener=opener))
     found += await _service_checks(name, manager, state, instead, plan, keys, asked)
-    found += await asyncio.to_thread(_versions, daemon, asked, server, gateway)
+    found += await asyncio.to_thread(list, local.version_checks(daemon, asked.env, server, gateway))
     return arrange(found)
 
 
@@ -72,17 +58,8 @@ def _faulty(findings: Sequence[Finding]) -> bool:
     return any(finding.outcome is Outcome.FAULT for finding in findings)
 
 
-def _ports(plan: Plan, daemon: DaemonView, state: ManagerState | None) -> list[Finding]:
-    return list(port_checks(plan, daemon, state))
-
-
-def _versions(daemon: DaemonView, asked: Asked, server: str, gateway: str) -> list[Finding]:
-    return list(version_checks(daemon, asked.env, server, gateway))
-
-
-async def _look_at_keys(plan: Plan, asked: Asked, env: dict[str, str] | None = None) -> Keys:
-    spec = plan.resolved.spec
-    return await look_at_keys(plan.resolved.ssh, ssh_config=spec.ssh_config, env=asked.env if env is None else env)
+async def _look_at_keys(plan: Plan, env: Mapping[str, str]) -> Keys:
+    return await look_at_keys(plan.resolved.ssh, ssh_config=plan.resolved.spec.ssh_config, env=env)
 
 
 async def _far_checks(plan: Plan, asked: Asked) -> tuple[list[Finding], str, str]:
@@ -109,11 +86,11 @@ async def _service_checks(
 ) -> list[Finding]:
     if manager is None or state is None:
         return [instead] if instead else []
-    found = await asyncio.to_thread(lambda: list(service_checks(name, manager, state, asked.env)))
+    found = await asyncio.to_thread(list, service.service_checks(name, manager, state, asked.env))
     if plan and keys:
-        seen = await asyncio.to_thread(agent_seen, manager, keys, asked.env)
+        seen = await asyncio.to_thread(service.agent_seen, manager, keys, asked.env)
         if seen is not None:
-            theirs = await _look_at_keys(plan, asked, {**asked.env, VARIABLE: seen})
+            theirs = await _look_at_keys(plan, {**asked.env, VARIABLE: seen})
             if theirs.shortage:
-                found.append(agent_check(name, manager, seen, theirs.shortage, keys))
+                found.append(service.agent_check(name, manager, seen, theirs.shortage, keys))
     return found

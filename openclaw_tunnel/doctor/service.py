@@ -16,19 +16,18 @@ from openclaw_tunnel.service.installed import Installed, read_plist, read_unit
 from openclaw_tunnel.service.manager import Manager, ManagerState
 from openclaw_tunnel.service.spec import ServiceSpec
 from openclaw_tunnel.service.systemd import Linger
-from openclaw_tunnel.settings.up_arguments import parse_arguments
 from openclaw_tunnel.settings.up_options import UpOptions
 from openclaw_tunnel.ssh.trace import Keys
 
 SERVICE = "service"
 
 
-def service_options(name: str, env: Mapping[str, str]) -> UpOptions | None:
+def service_options(name: str, asked: Asked) -> UpOptions | None:
     """The options of ``up`` that the service of a tunnel was installed with; None where there is none of ours."""
     try:
-        manager = manager_of(env)
-        found = installed(name, manager, env) if name in manager.names() else None
-        return parse_arguments(found.arguments) if found else None
+        manager = manager_of(asked.env)
+        found = installed(name, manager, asked.env) if name in manager.names() else None
+        return asked.parse(found.arguments) if found else None
     except TunnelError:
         return None
 

@@ -4,6 +4,7 @@ import os
 import shlex
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 
 from openclaw_tunnel.core.failures import Code
 from openclaw_tunnel.core.spec import DEFAULT_NAME
@@ -84,14 +85,12 @@ def options_of(tunnel: Snapshot, asked: UpOptions) -> UpOptions:
     main = tunnel.forwards[0]
     ports = [end.rpartition(":")[2] for end in (main.listen, main.to)]
     local, remote = (int(port) if port.isdigit() else None for port in ports)
-    return UpOptions(
+    return replace(
+        asked,
         target=tunnel.alias,
         name=tunnel.name,
         local_port=local if asked.local_port is None else asked.local_port,
         remote_port=remote if asked.remote_port is None else asked.remote_port,
-        bind=asked.bind,
-        identity=asked.identity,
-        ssh_config=asked.ssh_config,
     )
 
 
@@ -114,9 +113,8 @@ async def plan_of(
     try:
         choice = choose_tunnel(options, settings, asked.env)
     except NoDestination as nowhere:
-        return None, [
-            fault(Part.SETTINGS, nowhere.message + _not_there(settings.openclaw), _SET_UP, code="no_destination")
-        ]
+        message = nowhere.message + _not_there(settings.openclaw)
+        return None, [fault(Part.SETTINGS, message, _SET_UP, code="no_destination")]
     except ConfigError as error:
         return None, [fault(Part.SETTINGS, error.message + _not_there(settings.openclaw), error.hint, code=CONFIG)]
     try:
@@ -129,8 +127,7 @@ async def plan_of(
         part = Part.SETTINGS if _is_missing(choice.identity) else Part.SSH_CONFIG
         code = str(Code.HELPER) if isinstance(error, HelperError) else CONFIG
         return None, [fault(part, error.message, error.hint, code=code)]
-    plan = Plan(options, choice, resolved, settings)
-    return plan, [*_ssh_checks(resolved)]
+    return Plan(options, choice, resolved, settings), [*_ssh_checks(resolved)]
 
 
 def _not_there(settings: OpenClawSettings) -> str:
@@ -161,15 +158,11 @@ def _ssh_checks(resolved: Resolved) -> Iterator[Finding]:
     through = through or (", through its ProxyCommand" if ssh.proxy_command else "")
     yield ok(Part.SSH_CONFIG, f"{spec.target} is {spec.address}{through}")
     words = as_ssh_words(spec.target, spec.ssh_config)
+    target = shlex.join([*(["-F", spec.ssh_config] if spec.ssh_config else []), spec.target])
     for one in ssh.differences:
-        hint = one.hint.format(target=_trust_words(resolved), ssh=words)
+        hint = one.hint.format(target=target, ssh=words)
         yield warning(Part.SSH_CONFIG, f"{one.directive} of ssh_config {one.effect}", hint, code="ssh_differs")
     for notice in resolved.notices:
         what, _, step = notice.partition("; to open it: ")
         hint = f"to open it: {step}" if step else f"see what ssh makes of that line: ssh -G {words}"
         yield warning(Part.SSH_CONFIG, what, hint, code="ssh_differs")
-
-
-def _trust_words(resolved: Resolved) -> str:
-    spec = resolved.spec
-    return shlex.join([*(["-F", spec.ssh_config] if spec.ssh_config else []), spec.target])

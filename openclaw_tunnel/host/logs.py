@@ -44,7 +44,7 @@ def setup_logging(log_file: Path | None, *, level: int | str = logging.INFO, to_
     if to_stderr:
         handlers.append(_Stderr(sys.stderr))
     for handler in handlers:
-        handler.setFormatter(_Formatter())
+        handler.setFormatter(LogFormatter())
     for name in (ROOT, *_FOREIGN):
         logger = logging.getLogger(name)
         for old in logger.handlers[:]:
@@ -70,7 +70,7 @@ class _Named(logging.LoggerAdapter[logging.Logger]):
         return f"{(self.extra or {}).get('tunnel')}: {msg}", kwargs
 
 
-class _Formatter(logging.Formatter):
+class LogFormatter(logging.Formatter):
     """UTC to the second; one record is one line, and what follows it (a traceback) is indented."""
 
     def __init__(self) -> None:

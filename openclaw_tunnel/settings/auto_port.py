@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from itertools import islice
 
-from openclaw_tunnel.core.spec import Forward, PortChoice, TunnelSpec
+from openclaw_tunnel.core.spec import LAST_PORT, PortChoice, TunnelSpec
 from openclaw_tunnel.settings.extra_ports import SANDBOX_OFFSET
 
 STEP = 3
@@ -12,8 +12,6 @@ STEP = 3
 
 MOST = 40
 """Candidates that are looked at."""
-
-_LAST_PORT = 65535
 
 
 def candidates(spec: TunnelSpec, taken: Collection[int]) -> tuple[int, ...]:
@@ -26,15 +24,11 @@ def candidates(spec: TunnelSpec, taken: Collection[int]) -> tuple[int, ...]:
     barred = {*taken, *(forward.listen.port for forward in spec.forwards[1:])}
     if spec.sandbox:
         barred.add(spec.main.to.port + SANDBOX_OFFSET)  # widgets are looked for on that one
-    ports = (port for port in range(first, _LAST_PORT + 1, STEP) if port not in barred)
+    ports = (port for port in range(first, LAST_PORT + 1, STEP) if port not in barred)
     return tuple(islice(ports, MOST))
 
 
 def on_port(spec: TunnelSpec, port: int) -> TunnelSpec:
     """``spec`` with that local port for the main forward, chosen for good."""
-    return replace(spec, forwards=(main_on_port(spec, port), *spec.forwards[1:]), port_choice=PortChoice.AUTO)
-
-
-def main_on_port(spec: TunnelSpec, port: int) -> Forward:
-    """The main forward with that local port."""
-    return replace(spec.main, listen=replace(spec.main.listen, port=port))
+    main = replace(spec.main, listen=replace(spec.main.listen, port=port))
+    return replace(spec, forwards=(main, *spec.forwards[1:]), port_choice=PortChoice.AUTO)

@@ -8,23 +8,22 @@ is a listener on the gateway's port plus two where OPENCLAW_EAGER_BROWSER_CONTRO
 derive the number from the port on which they reach the gateway, the local one.
 """
 
-from openclaw_tunnel.core.spec import LOOPBACK, Endpoint, Forward, TunnelSpec
+from openclaw_tunnel.core.spec import LAST_PORT, LOOPBACK, Endpoint, Forward, TunnelSpec
 from openclaw_tunnel.core.status import Role
 
 SANDBOX_OFFSET = 1
 BROWSER_OFFSET = 2
-_LAST_PORT = 65535
 
 
 def optional_forwards(spec: TunnelSpec) -> tuple[Forward, ...]:
     """The forwards to the gateway's other ports that the settings allow, where such ports exist."""
     main = spec.main
     found = []
-    if spec.sandbox and main.to.port + SANDBOX_OFFSET <= _LAST_PORT:
+    if spec.sandbox and main.to.port + SANDBOX_OFFSET <= LAST_PORT:
         port = main.to.port + SANDBOX_OFFSET
         here = Endpoint(main.listen.host, port)
         found.append(Forward(here, Endpoint(main.to.host, port), main.dual, Role.SANDBOX))
-    if spec.browser and max(main.to.port, main.listen.port) + BROWSER_OFFSET <= _LAST_PORT:
+    if spec.browser and max(main.to.port, main.listen.port) + BROWSER_OFFSET <= LAST_PORT:
         # operator access: for this computer alone, whatever the gateway's port is open to
         here = Endpoint(LOOPBACK, main.listen.port + BROWSER_OFFSET)
         there = Endpoint(main.to.host, main.to.port + BROWSER_OFFSET)

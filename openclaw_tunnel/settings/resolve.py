@@ -185,7 +185,7 @@ def port_options(options: UpOptions, entry: TunnelEntry, openclaw: OpenClawSetti
     bind = options.bind or entry.bind
     return PortOptions(
         local=_local_port(options, entry),
-        remote=_port(options.remote_port) or entry.remote_port,
+        remote=entry.remote_port if options.remote_port is None else check_port(options.remote_port),
         bind=parse_bind(bind) if bind else "",
         configured_remote=(openclaw.remote_port, openclaw.remote_url_port, openclaw.gateway_port),
         configured_local=(openclaw.remote_url_port, openclaw.remote_port, openclaw.gateway_port),
@@ -220,10 +220,6 @@ def not_opened(local_forwards: Sequence[Forward], main: MainForward, extra: Sequ
     listens = {f.listen for f in (main.forward, *extra)}
     others = (f for f in local_forwards if f != main.stands_for and f.listen not in listens)
     return tuple(f"LocalForward {f} of ssh_config is not opened; to open it: -L {as_argument(f)}" for f in others)
-
-
-def _port(port: int | None) -> int | None:
-    return None if port is None else check_port(port)
 
 
 def _local_port(options: UpOptions, entry: TunnelEntry) -> int | None:

@@ -36,7 +36,7 @@ VARIABLES = (
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting: its name, what it comes to (None: nothing), and where that is said."""
+    """One setting: its name, what it comes to (None: nothing), and where that is said. JSON has the same fields."""
 
     name: str
     value: str | int | float | bool | list[str] | None
@@ -52,10 +52,6 @@ class Setting:
         if isinstance(self.value, list):
             return ", ".join(self.value) or "none"
         return f"{self.value:g}" if isinstance(self.value, float) else str(self.value)
-
-    def to_json(self) -> dict[str, Any]:
-        """The setting as ``config show --json`` has it."""
-        return {"name": self.name, "value": self.value, "source": self.source}
 
 
 def all_settings(read: Settings, env: Mapping[str, str]) -> list[Setting]:
@@ -149,7 +145,8 @@ def _tunnel(
         own = "" if value in (None, "", ()) else _place(file.document, (*base, key))
         last = (default, DEFAULT if default is not None else NOT_SET)
         shown, source = (value, own) if own else next((o for o in others if o[0] and o[1]), last)
-        return Setting(dotted((*base, key)), _plain(shown), source)
+        plain = [str(forward) for forward in shown] if isinstance(shown, tuple) else shown  # as JSON has it
+        return Setting(dotted((*base, key)), plain, source)
 
     url = (settings.remote_url_port, "gateway.remote.url")
     remote = (settings.remote_port, "gateway.remote.remotePort")
@@ -170,11 +167,6 @@ def _tunnel(
     yield from _announce(entry, file)
     for key, name in POLICY_KEYS.items():
         yield Setting(dotted((*base, "policy", key)), getattr(entry.policy, name), _policy_source(entry, file, key))
-
-
-def _plain(value: Any) -> Any:
-    """A value of a tunnel as JSON has it."""
-    return [str(forward) for forward in value] if isinstance(value, tuple) else value
 
 
 def _announce(entry: TunnelEntry, file: TunnelsFile) -> Iterator[Setting]:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from openclaw_tunnel.core.codec import read
-from openclaw_tunnel.core.spec import DEFAULT_GATEWAY_PORT, DEFAULT_NAME, LOOPBACK, Probe
+from openclaw_tunnel.core.spec import DEFAULT_GATEWAY_PORT, DEFAULT_NAME, LOOPBACK, PortChoice, Probe
 from openclaw_tunnel.host.paths import absolute_path
 from openclaw_tunnel.ssh_config.tokens import NO_FILE, expand_home
 
@@ -153,6 +153,22 @@ VALUES_FIRST = tuple(sorted(OPTIONS, key=lambda name: OPTIONS[name].kind is Kind
 
 KEYED = tuple(option for option in map(OPTIONS.get, VALUES_FIRST) if option and option.key)
 """The options that a tunnel of tunnels.json5 can have as well, in the order in which its keys are listed."""
+
+PORT_WORDS = (str(PortChoice.AUTO), str(PortChoice.NEW))
+"""What a local port may be besides a number."""
+
+
+def up_arguments(options: UpOptions) -> tuple[str, ...]:
+    """The options as words of a command line, flags at the end; ``cli.params`` reads them back."""
+    words: list[str] = []
+    for name in VALUES_FIRST:
+        option, value = OPTIONS[name], getattr(options, name)
+        if option.kind is Kind.FLAG:
+            words += option.flags[-1:] * value
+        elif value is not None:
+            for one in value if option.kind is Kind.FORWARDS else (value,):
+                words += (*option.flags[-1:], str(one).removesuffix(".0") if isinstance(one, float) else str(one))
+    return tuple(words)
 
 
 def absolute(path: str | None, option: str, word: str = "") -> str | None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from openclaw_tunnel.actions.agreement import Agree
+from openclaw_tunnel.actions.close_tunnel import CLOSE_DEADLINE
 from openclaw_tunnel.actions.install_service import install_service
 from openclaw_tunnel.actions.open_tunnel import open_tunnel, read_settings, show_notices
 from openclaw_tunnel.actions.service_manager import find_program, manager_of
@@ -19,9 +20,6 @@ from openclaw_tunnel.relay.bind import is_free
 from openclaw_tunnel.settings.up_options import UpOptions
 from openclaw_tunnel.setup.facts import Computer
 from openclaw_tunnel.ui import output, tunnelrows
-
-CLOSE_DEADLINE = 15.0
-"""Seconds in which a tunnel closes."""
 
 _LOOPBACKS = (LOOPBACK, "::1")
 
@@ -76,8 +74,7 @@ class ThisComputer:
     def open_control_ui(self, name: str) -> None:
         """Open the Control UI in a browser."""
         shown = open_control_ui(name, self._paths, self._env, timeout=BROWSER_TIMEOUT)
-        for warning in shown.turned_away:
-            output.warn(warning)
+        output.warn(*shown.turned_away)
         if shown.error:
             raise shown.error
         output.say(shown.words)

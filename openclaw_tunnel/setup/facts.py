@@ -42,8 +42,7 @@ class Local:
     """What the settings of this computer say.
 
     Attributes:
-        target: the destination, as openclaw.json has it.
-        entry: the tunnel that later commands without an option mean.
+        entry: the tunnel that later commands without an option mean; its target is as openclaw.json has it.
         identity: the private key file to log in with; empty: ssh_config decides.
         ssh_config: the file for ``-F``; empty: the user's and the system's.
         gateway: ``gateway`` of openclaw.json.
@@ -51,7 +50,6 @@ class Local:
         home: the user's home, which is shown as ``~``.
     """
 
-    target: str
     entry: TunnelEntry
     identity: str
     ssh_config: str
@@ -123,7 +121,6 @@ def read_local(options: Options, env: Mapping[str, str], paths: Paths) -> Local:
     choice = choose_tunnel(UpOptions(), replace(read, openclaw=after), env)
     _check_choice(choice, target, options.target, tunnels)
     return Local(
-        target,
         choice.entry,
         options.identity or choice.identity,
         options.ssh_config or choice.entry.ssh_config,

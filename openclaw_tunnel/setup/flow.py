@@ -13,20 +13,16 @@ from openclaw_tunnel.setup.facts import Facts, read_local
 from openclaw_tunnel.setup.plan import Plan, plan
 from openclaw_tunnel.setup.prompts import Prompts
 from openclaw_tunnel.setup.remote import RemoteHost
-from openclaw_tunnel.setup.report import Report
-from openclaw_tunnel.setup.steps import Options, Question, Step
+from openclaw_tunnel.setup.steps import Note, Options, Question, Step
 from openclaw_tunnel.ui import output
-
-MakeHost = Callable[[str, str], RemoteHost]
-"""Private key file and file for ``-F``, empty where ssh_config decides -> the host."""
 
 
 def set_up(
     options: Options,
-    make_host: MakeHost,
+    make_host: Callable[..., RemoteHost],
     computer: ThisComputer,
     prompts: Prompts,
-    report: Report,
+    show: Callable[[Step | Note], None],
     *,
     env: Mapping[str, str],
     paths: Paths,
@@ -35,6 +31,8 @@ def set_up(
     """Set it up; the exit code.
 
     Args:
+        show: shows each step as it ends.
+        make_host: takes ``identity`` and ``ssh_config`` as :class:`RemoteHost` does.
         opens: show the Control UI in the browser where anything changed.
 
     Nothing that is half done stays behind a step that fails: each is done or not, and the next call resumes there.
@@ -44,11 +42,11 @@ def set_up(
     """
     facts = Facts(read_local(options, env, paths))
     name = facts.local.entry.name
-    host = make_host(facts.local.identity, facts.local.ssh_config)
+    host = make_host(identity=facts.local.identity, ssh_config=facts.local.ssh_config)
     with asyncio.Runner() as runner:
         edge = Edge(host, computer, prompts, options, env, runner)
         try:
-            planned, code = _follow(options, facts, edge, report)
+            planned, code = _follow(options, facts, edge, show)
         finally:
             edge.leave()
     if code != ExitCode.OK or options.dry_run:
@@ -65,7 +63,7 @@ def set_up(
     return ExitCode.OK
 
 
-def _follow(options: Options, facts: Facts, edge: Edge, report: Report) -> tuple[Plan, int]:
+def _follow(options: Options, facts: Facts, edge: Edge, show: Callable[[Step | Note], None]) -> tuple[Plan, int]:
     """Find out what the plan needs, and carry out its steps, each once; the plan, and the exit code."""
     answers: dict[str, bool | str] = {}
     done = 0
@@ -77,7 +75,7 @@ def _follow(options: Options, facts: Facts, edge: Edge, report: Report) -> tuple
             ended = edge.apply(step, facts) if isinstance(step, Step) else step
             if isinstance(ended, Step) and ended.code:
                 return planned, ended.code
-            report.show(ended)
+            show(ended)
         done = len(planned.steps)
         if planned.error:
             raise planned.error

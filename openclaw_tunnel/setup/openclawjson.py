@@ -85,7 +85,8 @@ def write_settings(loaded: Loaded, patch: Patch, env: Mapping[str, str], *, run:
     text, own = _read(path)[1:]
     program = shutil.which("openclaw", path=env.get("PATH", os.defpath))
     if program and _is_plain(text, own) and run(program, json.dumps(patch).encode(), env):
-        if _holds(_read(path)[2], patch):
+        own = _read(path)[2]
+        if apply(own, patch) == own:  # whatever else OpenClaw added
             return Written(path, through="openclaw config patch")
     return edit_file(path, patch)
 
@@ -98,7 +99,8 @@ def edit_file(path: Path, patch: Patch) -> Written:
     """
     before, text, own = _read(path)
     after = _edited(path, text, own, patch)
-    return Written(path, copy=replace_file(path, before, _mark(before) + after.encode()))
+    mark = BOM_UTF8 if before and before.startswith(BOM_UTF8) else b""
+    return Written(path, copy=replace_file(path, before, mark + after.encode()))
 
 
 def check_can_write(loaded: Loaded, patch: Patch, env: Mapping[str, str]) -> None:
@@ -142,16 +144,6 @@ def _read(path: Path) -> tuple[bytes | None, str, Mapping[str, Any]]:
         return data, "", {}
     document = parse_document(str(path), data, HINT)
     return data, document.text, document.value
-
-
-def _mark(data: bytes | None) -> bytes:
-    """The byte order mark that a file begins with, or nothing."""
-    return BOM_UTF8 if data and data.startswith(BOM_UTF8) else b""
-
-
-def _holds(value: Mapping[str, Any], patch: Patch) -> bool:
-    """Whether the change is in there, whatever else OpenClaw added."""
-    return apply(value, patch) == value
 
 
 def _edited(path: Path, text: str, own: Mapping[str, Any], patch: Patch) -> str:

@@ -75,18 +75,7 @@ def settings_patch(gateway: Mapping[str, Any], desired: Desired, *, remote_mode:
     return {"gateway": patch} if patch else {}
 
 
-_ORDER = (
-    "url",
-    "transport",
-    "sshTarget",
-    "sshIdentity",
-    "remotePort",
-    "token",
-    "password",
-    "edgeAuth",
-    "tlsFingerprint",
-    "sshHostKeyPolicy",
-)
+_ORDER = ("url", "transport", "sshTarget", "sshIdentity", "remotePort", *OTHERS_OWN)
 
 
 def snippet_of(patch: Patch) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from openclaw_tunnel.core.failures import Failure
-from openclaw_tunnel.core.spec import DEFAULT_GATEWAY_PORT
+from openclaw_tunnel.core.spec import DEFAULT_GATEWAY_PORT, LAST_PORT
 from openclaw_tunnel.core.status import Verdict
 from openclaw_tunnel.errors import ConfigError, CredentialError, TunnelError
 from openclaw_tunnel.openclaw.credentials.secretref import Secret, holds_reference, read_input
@@ -14,8 +14,6 @@ from openclaw_tunnel.setup.facts import Facts
 from openclaw_tunnel.setup.steps import Answers, Look, Mark, Missing, Note, Options, Question, Step, answer_of
 from openclaw_tunnel.ssh.enroll.bootstrap import HowIn
 from openclaw_tunnel.ssh.hostkeys.trust import as_error
-
-_LAST_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +98,7 @@ def _other_port(number: int, answers: Answers, end: TunnelError) -> int:
     text = "Port of the gateway there (empty: give up): "
     question = Question(f"port {number}", text, about="the gateway's port", flag="--remote-port PORT", kind="text")
     said = str(answer_of(answers, question))
-    if not (said.isascii() and said.isdigit() and 0 < int(said[:6]) <= _LAST_PORT):
+    if not (said.isascii() and said.isdigit() and 0 < int(said[:6]) <= LAST_PORT):
         raise end
     return int(said)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from openclaw_tunnel.core.spec import LOOPBACK, Forward
+from openclaw_tunnel.core.spec import LAST_PORT, LOOPBACK, Forward
 from openclaw_tunnel.core.states import State
 from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.errors import ConfigError, ExitCode, TunnelError
@@ -15,8 +15,6 @@ from openclaw_tunnel.setup.facts import Computer, Facts, Local
 from openclaw_tunnel.setup.patch import Desired, changes_in_words, settings_patch
 from openclaw_tunnel.setup.plan_gateway import Discovered
 from openclaw_tunnel.setup.steps import Answers, Do, Look, Mark, Missing, Note, Options, Question, Step, answer_of
-
-_LAST_PORT = 65535
 
 
 def on_this_computer(options: Options, facts: Facts, answers: Answers, found: Discovered) -> Iterator[Step | Note]:
@@ -45,7 +43,7 @@ def on_this_computer(options: Options, facts: Facts, answers: Answers, found: Di
         raise Missing(_ports(options.local_port or local.entry.local_port, local, computer.running, found, forwards))
     step, port = pick_port(facts.ports, local.existing.local_port)
     yield step
-    desired = Desired(local.target, port, found.port, options.identity, found.kind, found.secret)
+    desired = Desired(local.entry.target, port, found.port, options.identity, found.kind, found.secret)
     _check_ports(local, desired, forwards)
     patch = settings_patch(local.gateway, desired, remote_mode=mode)
     yield _settings(str(local.settings.path), patch, options.dry_run)
@@ -92,7 +90,7 @@ def local_ports(first: Iterable[int | None], remote: int) -> list[int]:
         first: what is configured already, the best first.
         remote: the gateway's own port, which is the best where nothing is configured.
     """
-    usual = range(remote, min(remote + STEP * MOST, _LAST_PORT + 1), STEP)
+    usual = range(remote, min(remote + STEP * MOST, LAST_PORT + 1), STEP)
     return list(dict.fromkeys(port for port in (*first, *usual) if port))
 
 

@@ -16,27 +16,16 @@ _TONES = {
 }
 
 
-class Report:
-    """Shows each step as it ends.
+ShowRows = Callable[[Sequence[Sequence[Row]]], None]
+"""Takes blocks of rows."""
 
-    Args:
-        home: the user's home, which is shown as ``~``.
-        show: takes blocks of rows.
-    """
 
-    def __init__(self, home: str = "", show: Callable[[Sequence[Sequence[Row]]], None] = output.print_rows) -> None:
-        self._home = home
-        self._show = show
-
-    def show(self, step: Step | Note) -> None:
-        """A step has ended, or there is something to know."""
-        if isinstance(step, Note):
-            (output.warn if step.danger else output.note)(step.text)
-            return
-        self._show([[self._row(step)]])
-        if step.do is Do.CHECK_SETTINGS:
-            output.say(snippet_of(step.patch))
-
-    def _row(self, step: Step) -> Row:
-        columns = (f"{step.name:<9} ", Tone.PLAIN), (f"{step.mark:<8} ", _TONES[step.mark])
-        return Row(step.name, clean(short(step.words, self._home)), columns=columns, whole=True)
+def show_step(step: Step | Note, home: str = "", show: ShowRows = output.print_rows) -> None:
+    """Show a step that has ended, or what there is to know; ``home`` is the user's, which is shown as ``~``."""
+    if isinstance(step, Note):
+        (output.warn if step.danger else output.note)(step.text)
+        return
+    columns = (f"{step.name:<9} ", Tone.PLAIN), (f"{step.mark:<8} ", _TONES[step.mark])
+    show([[Row(step.name, clean(short(step.words, home)), columns=columns, whole=True)]])
+    if step.do is Do.CHECK_SETTINGS:
+        output.say(snippet_of(step.patch))

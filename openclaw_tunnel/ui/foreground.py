@@ -47,7 +47,10 @@ class Foreground:
             self._live.end(erased=kind is not None and issubclass(kind, TunnelError))
 
     def show(self, *tunnels: Snapshot) -> None:
-        """Take note of all there is; the last ones stay on the screen. A broken pipe is no reason to close a tunnel."""
+        """Take note of all there is; where all is closed the last ones stay on the screen.
+
+        A broken pipe is no reason to close a tunnel.
+        """
         self._closed = not tunnels
         if not tunnels:
             return
@@ -61,10 +64,6 @@ class Foreground:
         """It has been asked to end."""
         self._closing = True
 
-    def closed(self) -> None:
-        """All is closed."""
-        self._closed = True
-
     def _tell(self, tunnel: Snapshot) -> None:
         shown = tunnel.state, tunnel.since, tunnel.asks
         if self._told.get(tunnel.name) == shown:
@@ -72,8 +71,7 @@ class Foreground:
         self._told[tunnel.name] = shown
         with contextlib.suppress(OSError, TunnelError):
             output.say(tunnelrows.change(tunnel))
-            for note in tunnelrows.notes(tunnel) if tunnel.state is State.UP else ():
-                output.note(note)
+            output.note(*(tunnelrows.notes(tunnel) if tunnel.state is State.UP else ()))
 
     def _tables(self) -> list[list[tunnelrows.Row]]:
         tunnels, at = self._seen

@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Collection, Sequence
 from types import FrameType
-from typing import IO, Any, TextIO
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.control import Control
@@ -23,13 +23,11 @@ from rich.text import Text
 
 from openclaw_tunnel.core.wording.durations import duration
 from openclaw_tunnel.ui.renderables import blocks, console_on
-from openclaw_tunnel.ui.terminal import can_write, colourful
+from openclaw_tunnel.ui.terminal import can_write, colourful, size_of
 from openclaw_tunnel.ui.tunnelrows import Row, Tone, clean
 
 URGENT = ("asks you", "error", "hint", "then", "now", "warning")
 """Labels of rows that say what is wrong, and what to do."""
-
-_USUAL = os.terminal_size((80, 24))
 
 _NO_WRAP, _WRAP, _ERASE_BELOW = "\x1b[?7l", "\x1b[?7h", "\x1b[J"
 _DOTS = "⠋"
@@ -100,15 +98,6 @@ def condensed(tables: Sequence[Sequence[Row]], kept: Collection[str] | None = No
 def is_well(table: Sequence[Row]) -> bool:
     """Whether these are the rows of a tunnel that wants nothing."""
     return bool(table) and table[0].heads and table[0].tone is Tone.GOOD
-
-
-def size_of(stream: IO[str]) -> os.terminal_size:
-    """Columns and lines of the window, now."""
-    try:
-        found = os.get_terminal_size(stream.fileno())
-    except (OSError, ValueError):
-        return _USUAL
-    return found if found.columns and found.lines else _USUAL
 
 
 class LiveView(Live):

@@ -18,8 +18,8 @@ from openclaw_tunnel.ui.tunnelrows import Row, clean, plain, rows, utc_now
 _ALARM = "bold red"
 
 
-def say(text: str) -> None:
-    """A line of the answer.
+def say(*lines: str) -> None:
+    """Lines of the answer.
 
     Raises:
         BrokenPipeError: nobody reads it any more.
@@ -27,7 +27,7 @@ def say(text: str) -> None:
     """
     try:
         with pause():
-            sys.stdout.write(text + "\n")
+            sys.stdout.write("".join(f"{line}\n" for line in lines))
             sys.stdout.flush()
     except BrokenPipeError:
         raise
@@ -48,7 +48,7 @@ def flowed(text: str, stream: TextIO) -> str:
     """
     text = clean(text)
     blank = " " if text.endswith(" ") else ""
-    width = columns() - (_ANSWER if blank else 0) if is_terminal(stream) else len(text)
+    width = columns(stream) - (_ANSWER if blank else 0) if is_terminal(stream) else len(text)
     if len(text) <= width:
         return text
     import textwrap  # only for a terminal; most lines fit
@@ -56,14 +56,16 @@ def flowed(text: str, stream: TextIO) -> str:
     return "\n".join(textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)) + blank
 
 
-def note(text: str) -> None:
-    """A line that is not the answer."""
-    _talk(flowed(f"note: {text}", sys.stderr) + "\n")
+def note(*texts: str) -> None:
+    """Lines that are not the answer."""
+    for text in texts:
+        _talk(flowed(f"note: {text}", sys.stderr) + "\n")
 
 
-def warn(text: str) -> None:
-    """A line about a danger, in red."""
-    _talk(_alarming(flowed(f"warning: {text}", sys.stderr)) + "\n")
+def warn(*texts: str) -> None:
+    """Lines about a danger, in red."""
+    for text in texts:
+        _talk(_alarming(flowed(f"warning: {text}", sys.stderr)) + "\n")
 
 
 def waits_for_you(what: str) -> None:
@@ -105,6 +107,6 @@ def print_rows(tables: Sequence[Sequence[Row]]) -> None:
     if colourful(sys.stdout):
         from openclaw_tunnel.ui.renderables import drawn  # slow to load
 
-        say(drawn(tables, columns()))
+        say(drawn(tables, columns(sys.stdout)))
     else:
-        say(plain(tables, columns() if is_terminal(sys.stdout) else None))
+        say(plain(tables, columns(sys.stdout) if is_terminal(sys.stdout) else None))

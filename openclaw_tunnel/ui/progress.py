@@ -11,7 +11,8 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
 from openclaw_tunnel.ui.terminal import can_redraw, colourful, columns, is_terminal
@@ -29,8 +30,8 @@ _EVERY = 0.1
 class Line:
     """The line on which is shown what goes on. It draws only when told the time, and may be used by several threads."""
 
-    def __init__(self, stream: TextIO, env: Mapping[str, str] = os.environ, width: Callable[[], int] = columns) -> None:
-        """Show nothing yet. Args: ``width`` is that of the terminal."""
+    def __init__(self, stream: TextIO, env: Mapping[str, str] = os.environ) -> None:
+        """Show nothing yet."""
         import threading  # not for commands that show no progress
 
         self._ended = threading.Event()
@@ -38,7 +39,6 @@ class Line:
         self._stream = stream
         self._redraws = can_redraw(stream, env)
         self._colours = colourful(stream, env)
-        self._width = width
         self._lock = threading.RLock()
         self._works: list[Work] = []
         self._held = 0
@@ -102,7 +102,7 @@ class Line:
             self._live = in_place(self._stream, colours=self._colours)
             self._live.start()
         console = self._live.console
-        console.size = (self._width(), 2)
+        console.size = (columns(self._stream), 2)
         self._live.update(spinning(work.what, seconds, console), refresh=True)
 
     def _erase(self) -> None:
@@ -112,6 +112,7 @@ class Line:
                 live.stop()
 
 
+@dataclass(eq=False, slots=True)
 class Work:
     """Something that takes its time.
 
@@ -121,10 +122,9 @@ class Work:
         told: it has been said where it can be said but once.
     """
 
-    def __init__(self, what: str, began: float) -> None:
-        self.what = what
-        self.began = began
-        self.told = False
+    what: str
+    began: float
+    told: bool = False
 
 
 _line: Line | None = None

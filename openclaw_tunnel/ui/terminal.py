@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Mapping
-from typing import TextIO
+from typing import IO, TextIO
 
 BLOCK_CHARACTERS = "▁▂▃▄▅▆▇█·"
+
+_USUAL = os.terminal_size((80, 24))
 
 _COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
 
@@ -52,8 +54,16 @@ def can_write(text: str, encoding: str | None) -> bool:
     return True
 
 
-def columns() -> int:
-    """The width of the terminal; 80 where it is not known."""
-    import shutil
+def size_of(stream: IO[str]) -> os.terminal_size:
+    """Columns and lines of the window that shows ``stream``, now; 80 x 24 where that is not known."""
+    try:
+        found = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        return _USUAL
+    return found if found.columns and found.lines else _USUAL
 
-    return shutil.get_terminal_size((80, 24)).columns
+
+def columns(stream: IO[str]) -> int:
+    """The width to write for on ``stream``: what COLUMNS says, else that of its window."""
+    said = os.environ.get("COLUMNS", "")
+    return int(said) if said.isdecimal() and int(said) else size_of(stream).columns

@@ -12,22 +12,10 @@ from openclaw_tunnel.core.status import Snapshot
 from openclaw_tunnel.core.wording.durations import duration, precise
 from openclaw_tunnel.ui.tunnelrows import LABEL_WIDTH, Row, Tone, clean, rows
 
-BLOCKS: Mapping[Level, str] = {
-    Level.UP: "█",
-    Level.MOSTLY_UP: "▆",
-    Level.DEGRADED: "▄",
-    Level.DOWN: "▁",
-    Level.NONE: "·",
-}
+BLOCKS: Mapping[Level, str] = dict(zip(Level, "█▆▄▁·", strict=True))
 """The higher, the better."""
 
-ASCII: Mapping[Level, str] = {
-    Level.UP: "#",
-    Level.MOSTLY_UP: "+",
-    Level.DEGRADED: "~",
-    Level.DOWN: "!",
-    Level.NONE: ".",
-}
+ASCII: Mapping[Level, str] = dict(zip(Level, "#+~!.", strict=True))
 """For terminals without block characters."""
 
 MOST = 20
@@ -35,13 +23,7 @@ MOST = 20
 
 _COUNTS = (48, 24, 12)
 _BLOCK_LENGTHS = {1800.0: "30 min", 3600.0: "1 hour", 7200.0: "2 hours"}
-_MEANINGS = {
-    Level.UP: "up",
-    Level.MOSTLY_UP: "mostly up",
-    Level.DEGRADED: "degraded",
-    Level.DOWN: "down",
-    Level.NONE: "off or asleep",
-}
+_MEANINGS = {level: str(level).replace("_", " ") for level in Level} | {Level.NONE: "off or asleep"}
 _TONES = {Level.UP: Tone.GOOD, Level.MOSTLY_UP: Tone.BUSY, Level.DEGRADED: Tone.BUSY, Level.DOWN: Tone.BAD}
 _AXIS_STEP = 6 * 3600
 _AXIS_END = "now"

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,6 @@ async def ask(kind: str, to: Endpoint, folder: Path, config: Any = REMOTE, **mor
             LinkRoute(link, to),
             settings=Settings.load(env, folder / "tunnels.json5", folder),
             state_dir=folder,
-            through_tunnel=True,
             target="gw",
             end=asyncio.get_running_loop().time() + question.timeout,
             below=BELOW,
@@ -286,14 +286,7 @@ async def test_a_lost_link_is_no_answer(tmp_path: Path) -> None:
     route = LinkRoute(link, Endpoint("127.0.0.1", 1))
     end = asyncio.get_running_loop().time() + 5
     with pytest.raises(LinkLost):
-        await inquire(
-            *(question, route),
-            settings=settings,
-            state_dir=tmp_path,
-            through_tunnel=True,
-            target="gw",
-            end=end,
-        )
+        await inquire(question, route, settings=settings, state_dir=tmp_path, target="gw", end=end)
 
 
 def test_without_a_way_the_layers_above_are_not_asked() -> None:
@@ -306,7 +299,7 @@ def test_without_a_way_the_layers_above_are_not_asked() -> None:
 
 def test_a_question_and_its_json() -> None:
     question = Question(Kind.CALL, "m", {"a": 1}, 3.0, "wss://h", "t-secret", "p-secret", True, {"X": "e-secret"}, "/")
-    assert Question.from_json(json.loads(json.dumps(question.to_json()))) == question
+    assert Question.from_json(json.loads(json.dumps(asdict(question)))) == question
     assert "secret" not in repr(question)
 
 

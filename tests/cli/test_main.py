@@ -107,7 +107,7 @@ def test_what_a_library_has_to_note_goes_to_the_log(cli: Cli) -> None:
         "import asyncio, logging, openclaw_tunnel.cli.commands.logs as m\n"
         "def last_lines(*given):\n"
         "    for name in ('openclaw_tunnel.ssh', 'asyncssh', 'asyncio'):\n"
-        "        logging.getLogger(name).error('odd: %s', name, exc_info=ValueError('why'))\n"
+        "        logging.getLogger(name).error('odd: %s\\n\\x1b[2J', name, exc_info=ValueError('why'))\n"
         "    logging.getLogger('openclaw_tunnel').info('no news')\n"
         "    return ['a line'], 0\n"
         "m.last_lines = last_lines\n"
@@ -128,6 +128,7 @@ def test_what_a_library_has_to_note_goes_to_the_log(cli: Cli) -> None:
     entries = [line.split(" ", 1)[1] for line in lines if not line.startswith(" ")]
     assert entries == [f"ERROR odd: {name}" for name in ("openclaw_tunnel.ssh", "asyncssh", "asyncio")] * 2
     assert lines.count("  ValueError: why") == 6
+    assert lines.count("  ?[2J") == 6, "a message is one entry, and steers no terminal"
 
 
 def test_a_reader_that_goes_away_is_no_error(cli: Cli) -> None:

@@ -52,7 +52,7 @@ class Fetched:
     def __init__(self, file: Path) -> None:
         self._file = file
 
-    def wait(self, seconds: float) -> bool:
+    def __call__(self, seconds: float) -> bool:
         threading.Event().wait(seconds)
         return self._file.exists()
 
@@ -76,7 +76,7 @@ class NeverFetched:
     def __init__(self) -> None:
         self.asked: list[float] = []
 
-    def wait(self, seconds: float) -> bool:
+    def __call__(self, seconds: float) -> bool:
         self.asked.append(seconds)
         threading.Event().wait(seconds)
         return False

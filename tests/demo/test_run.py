@@ -122,7 +122,7 @@ class NoOutage(DemoServer):
     async def fail(self) -> None:
         """Only at the end, when the tunnel is closed."""
         TOLD_TO.set()
-        if not self.connected:
+        if not self.connections:
             await super().fail()
 
 

@@ -43,22 +43,6 @@ def test_it_leads_to_the_gateway() -> None:
     run(scenario)
 
 
-def test_a_client_may_know_the_gateway_by_another_address() -> None:
-    async def scenario() -> None:
-        async with (
-            StandIn("Hello") as gateway,
-            DemoServer(("127.0.0.1", gateway.port), asked=("gateway", 18789), user="me") as server,
-            await connect(server, username="me") as link,
-        ):
-            reader, writer = await link.open_connection("gateway", 18789)
-            writer.write(b"GET / HTTP/1.0\r\n\r\n")
-            assert (await reader.read()).startswith(b"HTTP/1.1 200 OK")
-            with pytest.raises(asyncssh.ChannelOpenError):
-                await link.open_connection("127.0.0.1", gateway.port)
-
-    asyncio.run(asyncio.wait_for(scenario(), 20))
-
-
 def test_it_leads_nowhere_else() -> None:
     async def scenario(gateway: StandIn, server: DemoServer) -> None:
         async with await connect(server) as link:

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openclaw_tunnel.cli.params import parse_up
 from openclaw_tunnel.core.codec import read
 from openclaw_tunnel.core.failures import Code, Failure
 from openclaw_tunnel.core.states import State
@@ -74,7 +75,7 @@ KEYS = Keys(1, "/id", False, "", True, None, ())
 def asked(cli: Cli, **options: Any) -> Asked:
     """``doctor`` with these options, run by that user."""
     env = environment(cli.home, cli.env)
-    return Asked(UpOptions(**options), env, Paths.from_env(env), timeout=5.0)
+    return Asked(UpOptions(**options), env, Paths.from_env(env), parse_up, timeout=5.0)
 
 
 def write(cli: Cli, gateway: Mapping[str, Any] | None = None, tunnels: Mapping[str, Any] | None = None) -> None:
@@ -705,13 +706,13 @@ def test_a_service(cli: Cli, systemctl: Tool) -> None:
 
 
 def test_what_a_service_was_installed_with(cli: Cli, systemctl: Tool) -> None:
-    env = asked(cli).env
+    here = asked(cli)
     folder = cli.home / ".config" / "systemd" / "user"
-    assert service_options("lab", env) is None, "an empty unit is not ours"
-    assert service_options("default", env) is None
+    assert service_options("lab", here) is None, "an empty unit is not ours"
+    assert service_options("default", here) is None
     run = f"ExecStart={cli.home}/gone/openclaw-tunnel service run"
     (folder / "openclaw-tunnel@lab.service").write_text(f"{run} me@h --name lab --local-port 4711\n")
-    kept = service_options("lab", env)
+    kept = service_options("lab", here)
     assert kept == UpOptions(target="me@h", name="lab", local_port=4711)
     for named in ({"target": "lab"}, {"name": "lab"}):
         plan, _ = asyncio.run(plan_of(asked(cli, **named, remote_port=5), DaemonView(), kept))
@@ -719,10 +720,10 @@ def test_what_a_service_was_installed_with(cli: Cli, systemctl: Tool) -> None:
         spec = plan.resolved.spec
         assert (spec.name, spec.target, spec.main.listen.port, spec.main.to.port) == ("lab", "me@h", 4711, 5)
     (folder / "openclaw-tunnel@lab.service").write_text(f"{run} --nonsense\n")
-    assert service_options("lab", env) is None
+    assert service_options("lab", here) is None
     (folder / "openclaw-tunnel@lab.service").unlink()
     (folder / "openclaw-tunnel@.service").write_text(f"{run} --name %i\n")
-    found = installed("lab", Systemd(env), env)
+    found = installed("lab", Systemd(here.env), here.env)
     assert found
     assert found.arguments == ("--name", "lab")
 

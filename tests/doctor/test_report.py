@@ -38,7 +38,7 @@ def skips(findings: list[Finding]) -> list[str]:
 
 def test_every_part_needs_parts_before_it() -> None:
     parts = list(Part)
-    assert set(NEEDS) == set(parts)
+    assert set(NEEDS) == set(parts) - {Part.SETTINGS, Part.TUNNEL, Part.SERVICE, Part.VERSIONS}
     for part, needs in NEEDS.items():
         assert all(parts.index(need) < parts.index(part) for need in needs)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from openclaw_tunnel.cli.params import parse_up
 from openclaw_tunnel.doctor.inputs import Asked
 from openclaw_tunnel.doctor.run import check_up
 from openclaw_tunnel.host.paths import Paths
@@ -61,7 +62,7 @@ class Broken:
 def look(rig: Rig) -> dict[str, Any]:
     """What ``doctor --json`` prints, asked in this process: the same, without the start of a program."""
     env = environment(rig.home, rig.cli.env)
-    return asyncio.run(check_up(Asked(UpOptions(), env, Paths.from_env(env)))).to_json()
+    return asyncio.run(check_up(Asked(UpOptions(), env, Paths.from_env(env), parse_up))).to_json()
 
 
 def by(pattern: str, *, answer: str = "") -> Callable[[Rig, str], None]:

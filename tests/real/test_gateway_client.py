@@ -269,7 +269,8 @@ def test_a_restart(ready: Gateway) -> None:
         # between its two lives nothing listens for some seconds
         assert seen <= {Verdict.STARTING, Verdict.NOT_LISTENING, Verdict.UNREACHABLE, Verdict.HEALTHY}
         assert Verdict.STARTING in seen
-        assert found[-1].boot_id not in (None, before.boot_id)
+        async with connect(route, credentials) as session:
+            assert session.hello.boot_id not in (None, before.boot_id)
 
     run()
 

@@ -97,7 +97,7 @@ def test_what_openclaw_has_is_shown_with_its_place(tmp_path: Path) -> None:
         return {setting.name: setting for setting in all_settings(read, {**env, **more})}
 
     plain = found()
-    assert plain["gateway.port"].to_json() == {"name": "gateway.port", "value": 5, "source": f"{file} line 1"}
+    assert plain["gateway.port"] == Setting("gateway.port", 5, f"{file} line 1")
     assert (plain["gateway.remote.url"].value, plain["gateway.remote.url"].source) == ("ws://h:1", f"{file} line 2")
     assert (plain["gateway.remote.edgeAuth"].value, plain["gateway.remote.edgeAuth"].words) == (
         ["X-A", "X-B"],

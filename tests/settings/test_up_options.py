@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openclaw_tunnel.cli.commands.service import run
+from openclaw_tunnel.cli.params import parse_up
 from openclaw_tunnel.errors import UsageError
-from openclaw_tunnel.settings.up_arguments import parse_arguments, up_arguments
-from openclaw_tunnel.settings.up_options import OPTIONS, Kind, UpOptions
+from openclaw_tunnel.settings.up_options import OPTIONS, Kind, UpOptions, up_arguments
 
 PRINTABLE = st.text(string.ascii_letters + string.digits + " -=.:/@~äß[]", min_size=1)
 PORTS = st.integers(1, 65535)
@@ -49,15 +48,9 @@ EVERYTHING = UpOptions(
 )
 
 
-def by_click(words: tuple[str, ...]) -> UpOptions:
-    """What the command of a service makes of its arguments."""
-    with run.make_context("run", list(words)) as context:
-        return UpOptions(**context.params)
-
-
 def test_every_option_of_up_reaches_the_service() -> None:
     assert {f.name for f in fields(UpOptions) if getattr(EVERYTHING, f.name) == f.default} == set()
-    assert by_click(up_arguments(EVERYTHING)) == EVERYTHING
+    assert parse_up(up_arguments(EVERYTHING)) == EVERYTHING
     assert up_arguments(EVERYTHING)[:3] == ("me@host:2222", "--name", "lab")
     assert up_arguments(EVERYTHING)[-3:] == ("tcp", "--allow-remote-clients", "--no-extra-ports")
     assert up_arguments(UpOptions(target="gw", hold=10.0)) == ("gw", "--hold", "10")
@@ -66,8 +59,7 @@ def test_every_option_of_up_reaches_the_service() -> None:
 @settings(deadline=None)
 @given(ANY)
 def test_there_and_back(options: UpOptions) -> None:
-    assert parse_arguments(up_arguments(options)) == options
-    assert by_click(up_arguments(options)) == options
+    assert parse_up(up_arguments(options)) == options
     assert UpOptions.from_json(json.loads(json.dumps(options.to_json()))) == options
 
 
@@ -85,31 +77,20 @@ TYPED = [
 
 
 @pytest.mark.parametrize(("words", "options"), TYPED)
-def test_what_a_person_writes_into_a_unit_is_read_as_click_reads_it(words: str, options: UpOptions) -> None:
-    assert parse_arguments(words.split()) == options
-    assert by_click(tuple(words.split())) == options
+def test_what_a_person_writes_into_a_unit(words: str, options: UpOptions) -> None:
+    assert parse_up(words.split()) == options
 
 
-REFUSED = {
-    "a b": "one target too many: b",
-    "--nam lab": "no such option: --nam",
-    "-x": "no such option: -x",
-    "--no-extra-ports=1": "no such option: --no-extra-ports=1",
-    "-n": "option -n requires an argument",
-    "-p fixed": "not a local port: 'fixed'",
-    "-r auto": "not a port: 'auto'",
-    "-r 0": "not a port: 0",
-    "--hold -1": "not a number of seconds: '-1'",
-    "--hold soon": "not a number of seconds: 'soon'",
-    "--probe GATEWAY": "not a probe: 'GATEWAY'",
-}
+REFUSED = (
+    *("a b", "-x", "-h", "--no-extra-ports=1", "-n", "-p fixed", "-r auto", "-r 0"),
+    *("--hold -1", "--hold soon", "--probe GATEWAY"),
+)
 
 
-@pytest.mark.parametrize(("words", "message"), REFUSED.items())
-def test_what_up_does_not_take(words: str, message: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        parse_arguments(words.split())
-    assert caught.value.message == message
+@pytest.mark.parametrize("words", REFUSED)
+def test_what_up_does_not_take(words: str) -> None:
+    with pytest.raises(UsageError, match=r"^[a-z]"):
+        parse_up(words.split())
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from openclaw_tunnel.setup.report import Report
+from openclaw_tunnel.setup.report import show_step
 from openclaw_tunnel.setup.steps import Mark, Step
 from openclaw_tunnel.ui.renderables import drawn
 from openclaw_tunnel.ui.tunnelrows import Row, plain
@@ -13,7 +13,7 @@ EIGHT = Step("port", Mark.OK, "one two three four five six seven eight")
 def shown(step: Step, home: str = "") -> Sequence[Sequence[Row]]:
     """What is said of it."""
     said: list[Sequence[Sequence[Row]]] = []
-    Report(home, said.append).show(step)
+    show_step(step, home, said.append)
     return said[0]
 
 

@@ -55,7 +55,7 @@ class FakeHost(RemoteHost):
     made_with: tuple[str, str] = ("", "")
 
     def made(self, identity: str, ssh_config: str) -> "FakeHost":
-        """As ``MakeHost``."""
+        """As the host is made by ``set_up``."""
         self.made_with = identity, ssh_config
         return self
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import os
 
 from openclaw_tunnel.ui import live
 from openclaw_tunnel.ui.renderables import console_on
@@ -117,8 +116,3 @@ def test_the_end_of_what_is_erased() -> None:
     assert shown.terminal.said().endswith("\n\r\x1b[1A\x1b[2K\x1b[1A\x1b[2K")
     shown.view.end()
     assert shown.terminal.said() == ""
-
-
-def test_the_size_of_what_is_no_window() -> None:
-    with open(os.devnull) as nothing:
-        assert live.size_of(nothing) == (80, 24)

@@ -64,8 +64,8 @@ class Closed(Terminal):
         raise OSError
 
 
-def line(stream: Terminal, term: str = "xterm", width: int = 80) -> Line:
-    return Line(stream, {"TERM": term}, lambda: width)
+def line(stream: Terminal, term: str = "xterm") -> Line:
+    return Line(stream, {"TERM": term})
 
 
 def test_what_takes_long_is_one_line_and_then_nothing() -> None:
@@ -125,9 +125,12 @@ def test_the_inner_one_is_seen() -> None:
 
 
 @pytest.mark.parametrize(("width", "seen"), [(20, "asking the g... 1s"), (8, "... 1s"), (3, " 1s")])
-def test_it_stays_one_line_on_a_narrow_terminal_without_unicode(width: int, seen: str) -> None:
+def test_it_stays_one_line_on_a_narrow_terminal_without_unicode(
+    width: int, seen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width + 3))  # ^C, and the cursor
     terminal = OldTerminal()
-    shown = line(terminal, width=width + 3)  # ^C, and the cursor
+    shown = line(terminal)
     shown.begin(Work("asking the gateway", 100.0))
     shown.tick(101.0)
     said = terminal.said()
@@ -143,9 +146,10 @@ def test_other_peoples_words_cannot_steer_the_terminal() -> None:
     assert drawn(terminal.said()) == ["connecting to ?[2Jme? 1s"]
 
 
-def test_wide_characters_are_as_wide_as_they_are() -> None:
+def test_wide_characters_are_as_wide_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
     terminal = Terminal()
-    shown = line(terminal, width=20)
+    shown = line(terminal)
     shown.begin(Work("日本語日本語日本語", 100.0))
     shown.tick(101.0)
     assert drawn(terminal.said()) == ["日本語日... 1s"]

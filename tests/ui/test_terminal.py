@@ -1,8 +1,13 @@
 """What the terminal can show (ui/terminal.py); the rest of it in test_output.py."""
 
+import os
+import pty
+import termios
+
 import pytest
 
-from openclaw_tunnel.ui.terminal import can_draw_blocks
+from openclaw_tunnel.ui.output import flowed
+from openclaw_tunnel.ui.terminal import can_draw_blocks, columns, size_of
 
 
 @pytest.mark.parametrize(
@@ -22,3 +27,20 @@ from openclaw_tunnel.ui.terminal import can_draw_blocks
 def test_where_blocks_can_be_drawn(encoding: str | None, term: str, can: bool) -> None:
     assert can_draw_blocks(encoding, {"TERM": term}) is can
     assert not can_draw_blocks("utf-8", {})
+
+
+def test_the_size_of_what_is_no_window() -> None:
+    with open(os.devnull) as nothing:
+        assert size_of(nothing) == (80, 24)
+
+
+def test_the_width_is_that_of_the_stream_that_is_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of standard error, too, while standard output goes into a pipe."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 12))
+    with open(ours, "rb", buffering=0), open(theirs, "w") as stream:
+        monkeypatch.delenv("COLUMNS", raising=False)
+        assert columns(stream) == 12
+        assert flowed("error: it is so", stream) == "error: it is\nso"
+        monkeypatch.setenv("COLUMNS", "40")
+        assert columns(stream) == 40

@@ -6,13 +6,12 @@ import click
 
 from openclaw_tunnel.cli.completion import bash_lines, lines
 from openclaw_tunnel.cli.shellscripts import SCRIPTS
-from openclaw_tunnel.errors import ExitCode
 from openclaw_tunnel.ui import output
 
 
 @click.command()
 @click.argument("shell", type=click.Choice(list(SCRIPTS)))
-def completion(shell: str) -> int:
+def completion(shell: str) -> None:
     """Print the script that completes openclaw-tunnel in SHELL.
 
     \b
@@ -24,14 +23,13 @@ def completion(shell: str) -> int:
     ssh_config and known_hosts. bash 3.2, as macOS has it, will do.
     """
     output.say(SCRIPTS[shell].rstrip("\n"))
-    return ExitCode.OK
 
 
 @click.command(hidden=True)
 @click.argument("shell", type=click.Choice(list(SCRIPTS)))
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
-def complete(ctx: click.Context, shell: str, words: tuple[str, ...]) -> int:
+def complete(ctx: click.Context, shell: str, words: tuple[str, ...]) -> None:
     """What a completion script asks: bash gives its line and where it breaks words, the others their words.
 
     Whatever goes wrong, nothing is said: a person is in the middle of a line.
@@ -39,4 +37,3 @@ def complete(ctx: click.Context, shell: str, words: tuple[str, ...]) -> int:
     with contextlib.suppress(Exception):
         program = ctx.find_root()
         output.say("\n".join(bash_lines(program, *words) if shell == "bash" else lines(program, words)))
-    return ExitCode.OK

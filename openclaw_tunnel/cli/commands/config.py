@@ -3,7 +3,8 @@
 import asyncio
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,13 @@ def config() -> None:
     """Settings: what they come to, where they are, and whether they are valid."""
 
 
-def _profile(command: Callable[..., int]) -> Callable[..., int]:
-    return click.option("--profile", metavar="NAME", help="As openclaw --profile NAME sees it.")(command)
+_profile = click.option("--profile", metavar="NAME", help="As openclaw --profile NAME sees it.")
 
 
 @config.command()
 @_profile
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
-def show(profile: str | None, as_json: bool) -> int:
+def show(profile: str | None, as_json: bool) -> None:
     """Show what every setting comes to, and where it is said.
 
     Of credentials it says whether they are set and where; SecretRefs are resolved for that, and nothing of a secret
@@ -48,21 +48,20 @@ def show(profile: str | None, as_json: bool) -> int:
     found = all_settings(settings, env)
     credentials = asyncio.run(credentials_found(settings))
     if as_json:
-        answer = {"version": VERSION, "settings": [s.to_json() for s in found], "credentials": credentials}
+        answer = {"version": VERSION, "settings": [asdict(s) for s in found], "credentials": credentials}
         output.say(json.dumps(answer, indent=2))
-        return ExitCode.OK
+        return
     rows = [(s.name, s.words, s.source) for s in found]
     rows += [(kind, _credential_shown(kind, said), "") for kind, said in credentials.items()]
     widths = [min(44, max(len(row[column]) for row in rows)) for column in (0, 1)]
     for name, value, source in rows:
         said = f"  ({source})" if source and source != value else ""
         output.say(clean(f"{name:<{widths[0]}}  {value:<{widths[1]}}{said}".rstrip()))
-    return ExitCode.OK
 
 
 @config.command()
 @_profile
-def path(profile: str | None) -> int:
+def path(profile: str | None) -> None:
     """Show which files are read, the one that wins first, and whether they exist."""
     env = _environment(profile)
     folder = working_folder()
@@ -78,7 +77,6 @@ def path(profile: str | None) -> int:
     for what, file in files:
         state = "read" if file.is_file() else "not there"
         output.say(clean(f"{what:<13}  {state:<9}  {file}"))
-    return ExitCode.OK
 
 
 @config.command()

@@ -11,7 +11,7 @@ import click
 
 from openclaw_tunnel.cli.asking import agree
 from openclaw_tunnel.cli.jsoncommand import JsonCommand
-from openclaw_tunnel.cli.params import up_params
+from openclaw_tunnel.cli.params import parse_up, up_params
 from openclaw_tunnel.doctor import render
 from openclaw_tunnel.doctor.inputs import Asked
 from openclaw_tunnel.doctor.report import VERSION, Report
@@ -57,7 +57,7 @@ def doctor(timeout: float, fix: bool, yes: bool, as_json: bool, **given: Any) ->
         raise UsageError(
             "what to repair must be asked, and there is no terminal", hint="to repair without asking, add: --yes"
         )
-    asked = Asked(UpOptions(**given), dict(os.environ), Paths.from_env(os.environ), timeout)
+    asked = Asked(UpOptions(**given), dict(os.environ), Paths.from_env(os.environ), parse_up, timeout)
     report = _look(asked)
     if fix and report.repairs:
         if not as_json:
@@ -80,10 +80,8 @@ def doctor(timeout: float, fix: bool, yes: bool, as_json: bool, **given: Any) ->
 
 def _told(repaired: "Repaired") -> bool:
     """Show what became of a repair; whether it was made."""
-    for line in repaired.answer:
-        output.say(line)
-    for note in repaired.notes:
-        output.note(note)
+    output.say(*repaired.answer)
+    output.note(*repaired.notes)
     if repaired.error:
         output.print_error(repaired.error)
     return repaired.done

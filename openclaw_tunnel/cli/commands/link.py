@@ -17,7 +17,7 @@ _yes = click.option("--yes", is_flag=True, help="Do not ask.")
 
 @click.command()
 @_yes
-def link(yes: bool) -> int:
+def link(yes: bool) -> None:
     """Make "openclaw tunnel ..." work, with the commands and options of openclaw-tunnel.
 
     OpenClaw's own command line gets a plugin, by its own installer. Where there is none, a small script named
@@ -32,7 +32,7 @@ def link(yes: bool) -> int:
         linked = "linked" if plan.steps else "linked already"
         if not plan.found.openclaw:
             output.say(f"{linked}: openclaw tunnel runs {plan.program}")
-            return ExitCode.OK
+            return
         seconds = link_openclaw.check(plan.found)
     output.say(f"{linked}: openclaw tunnel, in OpenClaw {plan.release}")
     if plan.steps:
@@ -40,31 +40,28 @@ def link(yes: bool) -> int:
             f"openclaw tunnel took {seconds:.0f} s, nearly all of it OpenClaw's own start: "
             f"{PROGRAM} stays the quick command, for every day and for scripts"
         )
-    return ExitCode.OK
 
 
 @click.command()
 @_yes
-def unlink(yes: bool) -> int:
+def unlink(yes: bool) -> None:
     """Undo link: remove the plugin from OpenClaw's command line, or the script named openclaw."""
     with _openclaws_words():
         plan = link_openclaw.plan_to_unlink()
         if not plan.steps:
             output.say("nothing is linked")
-            return ExitCode.OK
+            return
         _agree(plan, yes)
         for line in link_openclaw.unlink(plan):
             output.say(line)
     if left := link_openclaw.left_behind(plan.found):
         output.note(left)
-    return ExitCode.OK
 
 
 def _agree(plan: Plan, yes: bool) -> None:
     """Show what would be done, and return where it may be."""
     if yes:
-        for line in link_openclaw.shown(plan):
-            output.say(line)
+        output.say(*link_openclaw.shown(plan))
     elif not agree(link_openclaw.question(plan)):
         raise TunnelError("nothing was changed", exit_code=ExitCode.NO)
 
@@ -75,6 +72,5 @@ def _openclaws_words() -> Iterator[None]:
     try:
         yield
     except OpenClawFailed as error:
-        for line in error.said:
-            output.note(f"openclaw: {line}")
+        output.note(*(f"openclaw: {line}" for line in error.said))
         raise

@@ -17,7 +17,7 @@ from openclaw_tunnel.ui.loglines import Layout, of_tunnel
 @click.argument("name", required=False)
 @click.option("-f", "--follow", is_flag=True, help="Go on with what happens from now on, until Ctrl-C.")
 @click.option("-n", "--lines", "count", type=click.IntRange(min=0), default=50, show_default=True, metavar="LINES")
-def logs(name: str | None, follow: bool, count: int) -> int:
+def logs(name: str | None, follow: bool, count: int) -> None:
     """Show the end of the log, of all tunnels or of the one called NAME. Works without a running tunnel."""
     if name is not None:
         check_name(name)
@@ -31,7 +31,6 @@ def logs(name: str | None, follow: bool, count: int) -> int:
     if follow:
         for line in of_tunnel(new_lines(log_file, position), name):
             show(line)
-    return 0
 
 
 def _on_a_terminal(expected: list[str]) -> Callable[[str], None]:

@@ -5,7 +5,6 @@ import os
 import click
 
 from openclaw_tunnel.controlui.open import BROWSER_TIMEOUT, address, open_control_ui
-from openclaw_tunnel.errors import ExitCode
 from openclaw_tunnel.host.paths import Paths
 from openclaw_tunnel.ui import output
 
@@ -22,7 +21,7 @@ from openclaw_tunnel.ui import output
     metavar="SECONDS",
     help="For the browser to come.",
 )
-def open_(name: str | None, only_print: bool, token_file: str | None, timeout: float) -> int:
+def open_(name: str | None, only_print: bool, token_file: str | None, timeout: float) -> None:
     """Open the gateway's Control UI in the browser, through the tunnel NAME, signed in.
 
     The token is that of health. No list of processes, log or terminal shows it; the browser's own history keeps the
@@ -33,11 +32,9 @@ def open_(name: str | None, only_print: bool, token_file: str | None, timeout: f
     paths = Paths.from_env(os.environ)
     if only_print:
         output.say(address(name, paths, token_file=token_file))
-        return ExitCode.OK
+        return
     shown = open_control_ui(name, paths, os.environ, token_file=token_file, timeout=timeout)
-    for warning in shown.turned_away:
-        output.warn(warning)
+    output.warn(*shown.turned_away)
     if shown.error:
         raise shown.error
     output.say(shown.words)
-    return ExitCode.OK

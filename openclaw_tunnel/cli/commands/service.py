@@ -45,44 +45,38 @@ def install(yes: bool, replace: bool, on_demand: bool, system: bool, **given: An
 @click.option("--plain-ssh", is_flag=True, help="One that needs ssh alone, as OpenClaw documents it.")
 @click.option("--on-demand", is_flag=True, help="The tunnel opens on first use.")
 @_system
-def print_(kind: str | None, plain_ssh: bool, on_demand: bool, system: bool, **given: Any) -> int:
+def print_(kind: str | None, plain_ssh: bool, on_demand: bool, system: bool, **given: Any) -> None:
     """Show what install would write; nothing is changed."""
     from openclaw_tunnel.actions.install_service import service_text
 
     options = UpOptions(**given)
     output.say(service_text(options, kind=kind, plain=plain_ssh, on_demand=on_demand, system=system))
-    return ExitCode.OK
 
 
 @service.command()
 @click.argument("name", required=False)
 @_system
-def uninstall(name: str | None, system: bool) -> int:
+def uninstall(name: str | None, system: bool) -> None:
     """End the service of the tunnel NAME and remove it."""
     from openclaw_tunnel.actions.install_service import uninstall_service
 
     manager = manager_of(os.environ, system=system)
     removed, notes = uninstall_service(manager, pick_service(manager, name), Paths.from_env(os.environ))
-    for path in removed:
-        output.say(f"removed: {path}")
-    for note in notes:
-        output.note(note)
-    return ExitCode.OK
+    output.say(*(f"removed: {path}" for path in removed))
+    output.note(*notes)
 
 
 def _add(command: str, verb: Verb, about: str, *, short: str | None = None) -> None:
     @service.command(command, help=about, short_help=short)
     @click.argument("name", required=False)
     @_system
-    def act(name: str | None, system: bool) -> int:
+    def act(name: str | None, system: bool) -> None:
         manager = manager_of(os.environ, system=system)
         tunnel = pick_service(manager, name)
-        for note in control_service(manager, verb, tunnel):
-            output.note(note)
+        output.note(*control_service(manager, verb, tunnel))
         if verb is not Verb.STOP:
             comes_back(manager, tunnel)
         output.say(f"{verb}: {tunnel}")
-        return ExitCode.OK
 
 
 _UNTIL = "End the service of the tunnel NAME until it is started, or until the next login."

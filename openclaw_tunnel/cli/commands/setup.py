@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import click
@@ -71,17 +72,15 @@ def _set_up(options: Options, password: str | None, no_open: bool) -> int:
     from openclaw_tunnel.setup.flow import set_up
     from openclaw_tunnel.setup.prompts import Prompts, find_terminal
     from openclaw_tunnel.setup.remote import RemoteHost
-    from openclaw_tunnel.setup.report import Report
+    from openclaw_tunnel.setup.report import show_step
 
     env, paths = dict(os.environ), Paths.from_env(os.environ)
     terminal = find_terminal()
     options = replace(options, can_ask=terminal is not None and not options.yes)
     prompts = Prompts(yes=options.yes, terminal=terminal, password=None if password is None else lambda: password)
 
-    def make_host(identity: str, ssh_config: str) -> RemoteHost:
-        return RemoteHost(options.target, identity=identity, ssh_config=ssh_config, env=env)
-
-    report = Report(env.get("HOME", ""))
+    make_host = partial(RemoteHost, options.target, env=env)
+    show = partial(show_step, home=env.get("HOME", ""))
     opens = terminal is not None and not no_open
     computer = ThisComputer(env, paths, agree)
-    return set_up(options, make_host, computer, prompts, report, env=env, paths=paths, opens=opens)
+    return set_up(options, make_host, computer, prompts, show, env=env, paths=paths, opens=opens)

@@ -4,7 +4,6 @@ import click
 
 from openclaw_tunnel.cli.asking import agree
 from openclaw_tunnel.cli.params import check_fingerprint
-from openclaw_tunnel.errors import ExitCode
 from openclaw_tunnel.ui import output
 
 
@@ -15,7 +14,7 @@ from openclaw_tunnel.ui import output
 @click.option("--fingerprint", default="", metavar="SHA256:...", help="Remember the key only if it is this one.")
 @click.option("--replace", is_flag=True, help="Remember it in place of an old key.")
 @click.option("--yes", is_flag=True, help="Do not ask: this network is trusted.")
-def trust(target: str, ssh_config: str, port: int | None, fingerprint: str, replace: bool, yes: bool) -> int:
+def trust(target: str, ssh_config: str, port: int | None, fingerprint: str, replace: bool, yes: bool) -> None:
     """Show the key of the host that TARGET leads to, and remember it in known_hosts.
 
     Compare the fingerprint with one that you got in another way: on the host itself, ssh-keygen -l -f
@@ -27,16 +26,14 @@ def trust(target: str, ssh_config: str, port: int | None, fingerprint: str, repl
     from openclaw_tunnel.ssh.hostkeys.trust import where_to_write
 
     found = trust_key.look_at_key(target, ssh_config=ssh_config, port=port)
-    for line in trust_key.described(found):
-        output.say(line)
+    output.say(*trust_key.described(found))
     if replace and found.failure and trust_key.has_changed(found):
         output.say(f"note  {found.failure.message}")
     if trust_key.check_key(found, fingerprint, replace):
         output.say(f"known already: {found.verdict.entries[0].place}")
-        return ExitCode.OK
+        return
     output.say(f"file  {where_to_write(found)}")
     if not fingerprint and not yes:
         trust_key.agree_to_key(found, agree)
     trust_key.remember_key(found, replace=replace)
     output.say("remembered")
-    return ExitCode.OK

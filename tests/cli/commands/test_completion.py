@@ -11,7 +11,7 @@ import click
 import pytest
 
 from openclaw_tunnel.cli import completion
-from openclaw_tunnel.cli.completers import Files, Words, completers
+from openclaw_tunnel.cli.completers import Words, completers
 from openclaw_tunnel.cli.registry import PROGRAM, SECTIONS, commands
 from openclaw_tunnel.cli.shellscripts import SCRIPTS
 from openclaw_tunnel.core.states import State
@@ -222,7 +222,7 @@ def test_every_name_host_and_file_is_completed() -> None:
         if (param.metavar or param.name or "").upper() in wanted and not getattr(param, "is_flag", False):
             before = param.type
             with completers(commands, path.split()[1:]):
-                assert isinstance(param.type, Words | Files), f"{path}: {param}"
+                assert isinstance(param.type, Words | click.Path), f"{path}: {param}"
             assert param.type is before
             found += 1
     assert found > 20

@@ -5,6 +5,7 @@ In cli/commands/setup.py, setup/flow.py, setup/edge.py and the plan.
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from openclaw_tunnel.openclaw.credentials.secretref import Secret
 from openclaw_tunnel.openclaw.remote_host import RemoteGateway
 from openclaw_tunnel.setup.flow import set_up
 from openclaw_tunnel.setup.prompts import Prompts, Terminal
-from openclaw_tunnel.setup.report import Report
+from openclaw_tunnel.setup.report import show_step
 from openclaw_tunnel.setup.steps import Options
 from openclaw_tunnel.ssh.enroll.bootstrap import HowIn
 from openclaw_tunnel.ssh.enroll.keypair import ChosenKey
@@ -77,7 +78,7 @@ class Setup:
             self.host.made,
             self.computer,
             prompts,
-            Report(show=lambda tables: self.lines.append(plain(tables))),
+            partial(show_step, show=lambda tables: self.lines.append(plain(tables))),
             env=self.env,
             paths=Paths.from_env(self.env),
             opens=self.opens,
