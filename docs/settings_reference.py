@@ -20,12 +20,12 @@ This page is made by `make docs-settings`.
 
 ## A tunnel
 
-The options of `up`, which `service install` takes as well, and the keys under `tunnels.NAME`. Relative paths in the
+The options of `up`, which `service install` also takes, and the keys under `tunnels.NAME`. Relative paths in the
 file start at its folder. `extraPorts: false` is what `--no-extra-ports` says.
 """
 
 _OTHERS = {
-    "browserControl": ("false", "Forward the gateway's browser control as well: operator access."),
+    "browserControl": ("false", "Also forward the gateway's browser control: operator access."),
     "notifications": ("true", "Notices on the desktop. Also at the top, for all tunnels."),
     "hooks": (
         "none",
