@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import openclaw_tunnel
@@ -50,15 +51,16 @@ class Standby:
 
     def begin(self, timeout: float) -> bool:
         """Have it be the daemon; whether it is within ``timeout`` seconds. False where it has ended, too."""
-        try:
-            self._channel.settimeout(timeout)
+        self._channel.settimeout(timeout)
+        with suppress(OSError):  # it has ended: what it said is there to be read all the same
             self._channel.sendall(BEGIN)
+        try:
             while READY not in self.said:
                 said = self._channel.recv(4096)
                 if not said:
                     return False
                 self.said += said
-        except OSError:  # it ended before it read anything, or the time is up
+        except OSError:  # it ended before it read ours, or the time is up
             return False
         return True
 

@@ -76,10 +76,13 @@ def test_of_two_that_begin_one_is_the_daemon_and_the_other_ends_in_order(cli: Cl
         assert first.ended(0) is None
 
 
-def test_what_it_says_before_it_begins_is_heard(cli: Cli) -> None:
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_what_it_says_before_it_begins_is_heard(cli: Cli, has_ended: bool) -> None:
     standby = start(
         {**environment(cli.home), "PYTHONPATH": os.devnull, "PYTHONSAFEPATH": "1", "PYTHONHOME": "/nowhere"}
     )
+    if has_ended:
+        assert standby.ended(PATIENCE) == 1
     assert not standby.begin(PATIENCE)
     assert standby.ended(PATIENCE) == 1
     assert standby.said != b""
