@@ -6,6 +6,7 @@ import io
 from openclaw_tunnel.ui import live
 from openclaw_tunnel.ui.renderables import console_on
 from openclaw_tunnel.ui.tunnelrows import Row, Tone
+from support.terminals import Terminal
 
 WELL = [Row("a", "up", Tone.GOOD, heads=True), Row("target", "gw"), Row("local", "port")]
 BADLY = [Row("b", "failed", Tone.BAD, heads=True), Row("target", "gw"), Row("error", "no")]
@@ -63,22 +64,6 @@ def test_what_does_not_fit_is_said_and_the_foot_stays() -> None:
 
 def test_without_a_tunnel_there_is_nothing() -> None:
     assert fitted() == []
-
-
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal of UTF-8."""
-
-    encoding = "utf-8"
-
-    def isatty(self) -> bool:
-        return True
-
-    def said(self) -> str:
-        """What was written since the last call."""
-        text = self.getvalue()
-        self.seek(0)
-        self.truncate()
-        return text
 
 
 class Views:

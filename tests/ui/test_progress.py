@@ -1,6 +1,5 @@
 """That something takes its time is seen, and leaves nothing behind (ui/progress.py)."""
 
-import io
 import os
 import pty
 import re
@@ -15,6 +14,7 @@ import pytest
 from openclaw_tunnel.ui.progress import AFTER, Line, Work, working
 from support.cli import environment
 from support.process import Child, send
+from support.terminals import Terminal
 from support.waiting import wait_until
 
 ERASE = "\n\r\x1b[1A\x1b[2K"
@@ -26,22 +26,6 @@ _DRAWN = re.compile(r"\x1b\[\?7l(.) (.*?)\x1b\[J\x1b\[\?7h")
 def drawn(text: str) -> list[str]:
     """What was seen beside the spinner, one after the other."""
     return [words for _, words in _DRAWN.findall(text)]
-
-
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal of UTF-8."""
-
-    encoding = "utf-8"
-
-    def isatty(self) -> bool:
-        return True
-
-    def said(self) -> str:
-        """What was written since the last call."""
-        text = self.getvalue()
-        self.seek(0)
-        self.truncate()
-        return text
 
 
 class OldTerminal(Terminal):
